@@ -1,0 +1,121 @@
+# pam_jit: build, test, show, install. `make help` lists the targets.
+
+VERSION := 0.1.0
+PREFIX ?= /usr
+DESTDIR ?=
+SYSCONFDIR ?= /etc
+PAM_MODULE_DIR ?= $(PREFIX)/lib/$(shell $(CC) -print-multiarch 2>/dev/null)/security
+LIBEXECDIR ?= $(PREFIX)/libexec/pam-jit
+UNIT_DIR ?= $(PREFIX)/lib/systemd/system
+
+CC ?= gcc
+PKG_CONFIG ?= pkg-config
+# SAN=1: AddressSanitizer and UBSan, in a build folder of its own.
+SAN ?=
+B ?= build$(if $(SAN),/san)
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
+	-Wformat=2 -Wundef -Wvla -Werror
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fno-delete-null-pointer-checks -fno-strict-overflow -fPIC
+ifeq ($(SAN),)
+HARDEN += -D_FORTIFY_SOURCE=2
+else
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DJIT_VERSION='"$(VERSION)"' -fvisibility=hidden $(WARN) $(HARDEN) $(SANFLAGS) \
+	$(CFLAGS) -Icommon -Ijit-broker -Ijit-helper -Ipam_jit $(PKG_CFLAGS)
+LDHARDEN := -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SANFLAGS)
+
+PACKAGES := json-c libcurl libevent libevent_openssl inih openssl sqlite3 expat libsystemd cmocka
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
+pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
+
+O := $(B)/obj
+objects = $(patsubst %.c,$(O)/%.o,$(1))
+# Rooms. common/ is linked as an archive: each program takes what it calls.
+COMMON := $(call objects,$(wildcard common/*.c))
+MODULE := $(call objects,$(wildcard pam_jit/*.c) common/frame.c common/text.c common/clock.c)
+JIT := $(call objects,$(wildcard jit-helper/jit*.c))
+HELPER := $(call objects,$(filter-out $(wildcard jit-helper/jit*.c),$(wildcard jit-helper/*.c)))
+BROKER := $(call objects,$(wildcard jit-broker/*.c))
+PROGRAMS := $(B)/pam_jit.so $(B)/jit-helper $(B)/jit $(B)/jit-broker
+UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+PAM_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/pam/test_*.c))
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+all: $(PROGRAMS) ## build pam_jit.so, jit-helper, jit and jit-broker (default)
+
+$(O)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo '  CC    $<'
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/libcommon.a: $(COMMON)
+	@rm -f $@; $(AR) rcsD $@ $^
+# All of a room but its main(), for its unit tests.
+$(O)/libhelper.a: $(filter-out %/main.o,$(HELPER))
+	@rm -f $@; $(AR) rcsD $@ $^
+$(O)/libbroker.a: $(filter-out %/main.o,$(BROKER))
+	@rm -f $@; $(AR) rcsD $@ $^
+$(O)/libmodule.a: $(MODULE)
+	@rm -f $@; $(AR) rcsD $@ $^
+
+$(B)/pam_jit.so: $(MODULE) pam_jit/pam_jit.map
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) -shared $(LDHARDEN) -Wl,--version-script=pam_jit/pam_jit.map $(if $(SAN),,-Wl$(comma)-z$(comma)defs) -o $@ $(MODULE) -lpam
+comma := ,
+
+HELPER_LIBS = $(call pkg_libs,libcurl libevent json-c inih openssl libsystemd)
+BROKER_LIBS = $(call pkg_libs,libcurl libevent libevent_openssl json-c inih openssl sqlite3 expat libsystemd)
+
+$(B)/jit-helper: $(HELPER) $(O)/libcommon.a
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) -pie $(LDHARDEN) -o $@ $^ $(HELPER_LIBS)
+$(B)/jit: $(JIT) $(O)/libcommon.a
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) -pie $(LDHARDEN) -o $@ $^ $(call pkg_libs,json-c)
+$(B)/jit-broker: $(BROKER) $(O)/libcommon.a
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) -pie $(LDHARDEN) -o $@ $^ $(BROKER_LIBS)
+
+# tests/unit/test_<room>_<what>.c links with its room.
+$(B)/tests/unit/test_common_%: $(O)/tests/unit/test_common_%.o $(O)/libcommon.a
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,cmocka) $(HELPER_LIBS)
+$(B)/tests/unit/test_helper_%: $(O)/tests/unit/test_helper_%.o $(O)/libhelper.a $(O)/libcommon.a
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,cmocka) $(HELPER_LIBS)
+$(B)/tests/unit/test_broker_%: $(O)/tests/unit/test_broker_%.o $(O)/libbroker.a $(O)/libcommon.a
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,cmocka) $(BROKER_LIBS)
+$(B)/tests/unit/test_module_%: $(O)/tests/unit/test_module_%.o $(O)/libmodule.a
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,cmocka) -lpam
+$(B)/tests/pam/test_%: $(O)/tests/pam/test_%.o $(O)/libcommon.a
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,cmocka) -lpam
+
+tests-build: all $(UNIT_TESTS) $(PAM_TESTS)
+
+clean: ## remove what was built
+	rm -rf build
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
+
+.PHONY: help all clean tests-build

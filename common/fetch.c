@@ -1,0 +1,414 @@
+/* See fetch.h. */
+#include "fetch.h"
+
+#include <curl/curl.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cleanup.h"
+
+#define CONNECT_TIMEOUT_MS 5000L
+#define IDLE_CONNECTION_S  600L /* how long a kept-alive connection may lie idle and still be tried */
+
+struct jit_fetch {
+	struct event_base *base;
+	CURLM *multi;
+	struct event *timer;
+	struct jit_fetch_call *calls; /* doubly linked, so that free can end them all */
+	char *ca_file;
+	char *user_agent;
+	bool plain_loopback;
+};
+
+struct jit_fetch_call {
+	struct jit_fetch *fetch;
+	struct jit_fetch_call *prev, *next;
+	CURL *easy;
+	struct curl_slist *headers;
+	char *body;
+	size_t body_len;
+	size_t max_body;
+	bool too_large;
+	char *answer;
+	size_t answer_len;
+	char error[CURL_ERROR_SIZE];
+	CURLcode setup; /* first option that failed */
+	jit_fetch_done done;
+	void *arg;
+};
+
+static void call_free(struct jit_fetch_call *call)
+{
+	if (!call)
+		return;
+	if (call->prev)
+		call->prev->next = call->next;
+	else if (call->fetch->calls == call)
+		call->fetch->calls = call->next;
+	if (call->next)
+		call->next->prev = call->prev;
+	if (call->easy) {
+		curl_multi_remove_handle(call->fetch->multi, call->easy);
+		curl_easy_cleanup(call->easy);
+	}
+	curl_slist_free_all(call->headers);
+	/* Bodies can carry a token; the answer of STS carries credentials. */
+	if (call->body)
+		explicit_bzero(call->body, call->body_len);
+	if (call->answer)
+		explicit_bzero(call->answer, call->answer_len);
+	free(call->body);
+	free(call->answer);
+	free(call);
+}
+
+static enum jit_fetch_fault fault_of(CURLcode code, bool too_large)
+{
+	if (too_large)
+		return JIT_FETCH_TOO_LARGE;
+	switch (code) {
+	case CURLE_OK:
+		return JIT_FETCH_OK;
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return JIT_FETCH_DNS;
+	case CURLE_COULDNT_CONNECT:
+		return JIT_FETCH_CONNECT;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CIPHER:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_ENGINE_INITFAILED:
+	case CURLE_USE_SSL_FAILED:
+		return JIT_FETCH_TLS;
+	case CURLE_OPERATION_TIMEDOUT:
+		return JIT_FETCH_TIMEOUT;
+	case CURLE_OUT_OF_MEMORY:
+	case CURLE_URL_MALFORMAT:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_FAILED_INIT:
+	case CURLE_UNKNOWN_OPTION:
+	case CURLE_BAD_FUNCTION_ARGUMENT:
+		return JIT_FETCH_LOCAL;
+	default:
+		return JIT_FETCH_BROKEN;
+	}
+}
+
+static const char *why_of(enum jit_fetch_fault fault, CURLcode code, const struct jit_fetch_call *call)
+{
+	switch (fault) {
+	case JIT_FETCH_OK:
+		return "";
+	case JIT_FETCH_DNS:
+		return "its name cannot be resolved";
+	case JIT_FETCH_CONNECT:
+		return strstr(call->error, "refused") ? "connection refused" : "it cannot be reached";
+	case JIT_FETCH_TIMEOUT:
+		return "it did not answer in time";
+	case JIT_FETCH_TOO_LARGE:
+		return "its answer is too large";
+	case JIT_FETCH_BROKEN:
+		return "the connection broke off before a whole HTTP answer came";
+	default:
+		return call->error[0] ? call->error : curl_easy_strerror(code);
+	}
+}
+
+static void finish(struct jit_fetch_call *call, CURLcode code)
+{
+	struct jit_fetch_result result = {.body = call->answer ? call->answer : "", .body_len = call->answer_len};
+	curl_off_t retry_after = 0;
+	const char *type = NULL;
+
+	result.fault = fault_of(code, call->too_large);
+	result.why = why_of(result.fault, code, call);
+	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &result.status);
+	curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
+	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
+	curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &result.connections);
+	result.content_type = type ? type : "";
+	result.retry_after = retry_after > 3600 ? 3600 : (long)retry_after;
+	if (result.fault != JIT_FETCH_OK)
+		result.status = 0;
+	/* The callback may cancel others, start new calls, even free the client's owner: call last, on a call of its
+	 * own. */
+	call->done(call->arg, &result);
+	call_free(call);
+}
+
+static void reap(struct jit_fetch *fetch)
+{
+	CURLMsg *msg;
+	int left;
+
+	while ((msg = curl_multi_info_read(fetch->multi, &left))) {
+		struct jit_fetch_call *call = NULL;
+		CURLcode code = msg->data.result;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&call);
+		finish(call, code);
+	}
+}
+
+static void on_socket_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct jit_fetch *fetch = arg;
+	int running, action = 0;
+
+	if (what & EV_READ)
+		action |= CURL_CSELECT_IN;
+	if (what & EV_WRITE)
+		action |= CURL_CSELECT_OUT;
+	curl_multi_socket_action(fetch->multi, fd, action, &running);
+	reap(fetch);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct jit_fetch *fetch = arg;
+	int running;
+
+	(void)fd;
+	(void)what;
+	curl_multi_socket_action(fetch->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+	reap(fetch);
+}
+
+/* libcurl tells which socket it waits for; the event is kept as the socket's private pointer. */
+static int want_socket(CURL *easy, curl_socket_t fd, int action, void *arg, void *socket_event)
+{
+	struct jit_fetch *fetch = arg;
+	struct event *event = socket_event;
+	short what = EV_PERSIST;
+
+	(void)easy;
+	if (event) {
+		event_free(event);
+		curl_multi_assign(fetch->multi, fd, NULL);
+	}
+	if (action == CURL_POLL_REMOVE)
+		return 0;
+	if (action & CURL_POLL_IN)
+		what |= EV_READ;
+	if (action & CURL_POLL_OUT)
+		what |= EV_WRITE;
+	event = event_new(fetch->base, fd, what, on_socket_event, fetch);
+	if (!event || event_add(event, NULL) < 0)
+		return -1;
+	curl_multi_assign(fetch->multi, fd, event);
+	return 0;
+}
+
+static int want_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+	struct jit_fetch *fetch = arg;
+	struct timeval tv = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+
+	(void)multi;
+	if (timeout_ms < 0)
+		return event_del(fetch->timer) < 0 ? -1 : 0;
+	return event_add(fetch->timer, &tv) < 0 ? -1 : 0;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *arg)
+{
+	struct jit_fetch_call *call = arg;
+	size_t len = size * count;
+
+	if (len > call->max_body - call->answer_len) {
+		call->too_large = true;
+		return 0;
+	}
+	char *grown = malloc(call->answer_len + len + 1);
+	if (!grown)
+		return 0;
+	if (call->answer) { /* no realloc: it would leave a copy behind that nobody wipes */
+		memcpy(grown, call->answer, call->answer_len);
+		explicit_bzero(call->answer, call->answer_len);
+		free(call->answer);
+	}
+	memcpy(grown + call->answer_len, data, len);
+	call->answer = grown;
+	call->answer_len += len;
+	call->answer[call->answer_len] = '\0';
+	return len;
+}
+
+/* Plain http is for a broker or an STS on this very machine. */
+static bool is_plain_loopback(const char *url)
+{
+	static const char *const hosts[] = {"http://127.0.0.1", "http://[::1]", "http://localhost"};
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		size_t len = strlen(hosts[i]);
+		if (strncasecmp(url, hosts[i], len) == 0 && strchr(":/", url[len]))
+			return true;
+	}
+	return false;
+}
+
+static void set(struct jit_fetch_call *call, CURLcode code)
+{
+	if (call->setup == CURLE_OK)
+		call->setup = code;
+}
+
+static void set_transport(struct jit_fetch_call *call, const struct jit_fetch_request *request)
+{
+	const struct jit_fetch *fetch = call->fetch;
+	bool plain = fetch->plain_loopback && is_plain_loopback(request->url);
+	CURL *easy = call->easy;
+
+	set(call, curl_easy_setopt(easy, CURLOPT_URL, request->url));
+	set(call, curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https"));
+	set(call, curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L));
+	set(call, curl_easy_setopt(easy, CURLOPT_PROXY, ""));
+	set(call, curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED));
+	set(call, curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L));
+	set(call, curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L));
+	set(call, curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2));
+	if (fetch->ca_file) {
+		set(call, curl_easy_setopt(easy, CURLOPT_CAINFO, fetch->ca_file));
+		set(call, curl_easy_setopt(easy, CURLOPT_CAPATH, NULL));
+	}
+	set(call, curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1));
+	set(call, curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L));
+	set(call, curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L));
+	set(call, curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_S));
+	set(call, curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS));
+	set(call, curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, request->timeout_ms));
+	set(call, curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error));
+	set(call, curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body));
+	set(call, curl_easy_setopt(easy, CURLOPT_WRITEDATA, call));
+	set(call, curl_easy_setopt(easy, CURLOPT_PRIVATE, call));
+}
+
+static void add_header(struct jit_fetch_call *call, const char *line)
+{
+	struct curl_slist *grown = curl_slist_append(call->headers, line);
+
+	if (grown)
+		call->headers = grown;
+	else
+		set(call, CURLE_OUT_OF_MEMORY);
+}
+
+static void set_message(struct jit_fetch_call *call, const struct jit_fetch_request *request)
+{
+	CURL *easy = call->easy;
+
+	if (call->fetch->user_agent)
+		set(call, curl_easy_setopt(easy, CURLOPT_USERAGENT, call->fetch->user_agent));
+	for (const char *const *line = request->headers; line && *line; line++)
+		add_header(call, *line);
+	if (request->sigv4) {
+		/* An Expect line would be signed wrongly by libcurl before 7.89; libcurl sends none below 1 MiB. */
+		set(call, curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, request->sigv4));
+		set(call, curl_easy_setopt(easy, CURLOPT_USERPWD, request->sigv4_key));
+	} else {
+		add_header(call, "Expect:");
+	}
+	if (call->body) {
+		set(call, curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)call->body_len));
+		set(call, curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body));
+	}
+	set(call, curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method));
+	set(call, curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers));
+}
+
+static int copy_body(struct jit_fetch_call *call, const struct jit_fetch_request *request)
+{
+	if (!request->body && strcmp(request->method, "POST") != 0)
+		return 0;
+	call->body = malloc(request->body_len + 1);
+	if (!call->body)
+		return -1;
+	if (request->body_len)
+		memcpy(call->body, request->body, request->body_len);
+	call->body[request->body_len] = '\0';
+	call->body_len = request->body_len;
+	return 0;
+}
+
+struct jit_fetch_call *jit_fetch_start(struct jit_fetch *fetch, const struct jit_fetch_request *request,
+				       jit_fetch_done done, void *arg)
+{
+	struct jit_fetch_call *call = calloc(1, sizeof(*call));
+
+	if (!call)
+		return NULL;
+	call->fetch = fetch;
+	call->max_body = request->max_body;
+	call->done = done;
+	call->arg = arg;
+	call->easy = curl_easy_init();
+	if (!call->easy || copy_body(call, request) < 0) {
+		call_free(call);
+		return NULL;
+	}
+	set_transport(call, request);
+	set_message(call, request);
+	if (call->setup != CURLE_OK) /* cannot be sent as it must be: make it fail in the loop like any other fault */
+		curl_easy_setopt(call->easy, CURLOPT_URL, "");
+	if (curl_multi_add_handle(fetch->multi, call->easy) != CURLM_OK) {
+		call_free(call);
+		return NULL;
+	}
+	call->next = fetch->calls;
+	if (call->next)
+		call->next->prev = call;
+	fetch->calls = call;
+	return call;
+}
+
+void jit_fetch_cancel(struct jit_fetch_call *call)
+{
+	call_free(call);
+}
+
+struct jit_fetch *jit_fetch_new(struct event_base *base, const struct jit_fetch_options *options)
+{
+	struct jit_fetch *fetch;
+
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !(fetch = calloc(1, sizeof(*fetch))))
+		return NULL;
+	fetch->base = base;
+	fetch->plain_loopback = options->plain_loopback;
+	fetch->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
+	fetch->user_agent = options->user_agent ? strdup(options->user_agent) : NULL;
+	fetch->multi = curl_multi_init();
+	fetch->timer = evtimer_new(base, on_timer, fetch);
+	if (!fetch->multi || !fetch->timer || (options->ca_file && !fetch->ca_file) ||
+	    (options->user_agent && !fetch->user_agent)) {
+		jit_fetch_free(fetch);
+		return NULL;
+	}
+	curl_multi_setopt(fetch->multi, CURLMOPT_SOCKETFUNCTION, want_socket);
+	curl_multi_setopt(fetch->multi, CURLMOPT_SOCKETDATA, fetch);
+	curl_multi_setopt(fetch->multi, CURLMOPT_TIMERFUNCTION, want_timer);
+	curl_multi_setopt(fetch->multi, CURLMOPT_TIMERDATA, fetch);
+	return fetch;
+}
+
+void jit_fetch_free(struct jit_fetch *fetch)
+{
+	if (!fetch)
+		return;
+	while (fetch->calls)
+		call_free(fetch->calls);
+	if (fetch->multi)
+		curl_multi_cleanup(fetch->multi);
+	if (fetch->timer)
+		event_free(fetch->timer);
+	free(fetch->ca_file);
+	free(fetch->user_agent);
+	free(fetch);
+}

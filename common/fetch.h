@@ -1,0 +1,78 @@
+/*
+ * The one HTTP client: libcurl's multi interface on a libevent loop, with the
+ * rules every call of ours keeps (peer and host name verified, TLS 1.2 at
+ * least, https only, no redirect, no proxy, CA or netrc from the environment,
+ * TCP_NODELAY, answers capped in size and time). jit-helper, jit-broker and its
+ * command line use it; the PAM module and `jit` never link it.
+ */
+#ifndef JIT_FETCH_H
+#define JIT_FETCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct event_base;
+struct jit_fetch;
+struct jit_fetch_call;
+
+struct jit_fetch_options {
+	const char *ca_file;	/* PEM; NULL: the system's */
+	bool plain_loopback;	/* allow http:// to 127.0.0.0/8, [::1] and localhost, and nowhere else */
+	const char *user_agent; /* NULL: none */
+};
+
+/* How a call went. Only JIT_FETCH_OK carries a status. */
+enum jit_fetch_fault {
+	JIT_FETCH_OK = 0,
+	JIT_FETCH_DNS,
+	JIT_FETCH_CONNECT,
+	JIT_FETCH_TLS,
+	JIT_FETCH_TIMEOUT,
+	JIT_FETCH_TOO_LARGE, /* the answer is over max_body */
+	JIT_FETCH_BROKEN,    /* connection lost, or no HTTP */
+	JIT_FETCH_LOCAL,     /* out of memory, bad URL */
+};
+
+struct jit_fetch_result {
+	enum jit_fetch_fault fault;
+	const char *why;  /* a phrase that names the cause, without host: "connection refused"; "" when OK */
+	long status;	  /* HTTP status */
+	const char *body; /* NUL-terminated, never NULL; gone after the callback */
+	size_t body_len;
+	const char *content_type; /* "" when none */
+	long retry_after;	  /* seconds, 0 when the answer named none */
+	long connections;	  /* new connections this call made: 0 on a kept-alive one */
+};
+
+typedef void (*jit_fetch_done)(void *arg, const struct jit_fetch_result *result);
+
+struct jit_fetch_request {
+	const char *method; /* "GET", "POST" */
+	const char *url;
+	const char *const *headers; /* "Name: value", NULL-terminated list, or NULL */
+	const char *body;	    /* copied; NULL: none */
+	size_t body_len;
+	long timeout_ms; /* of the whole call; must be positive */
+	size_t max_body; /* bytes of the answer; must be positive */
+	/* SigV4: "aws:amz:REGION:SERVICE", key as "ACCESS:SECRET"; NULL: unsigned. */
+	const char *sigv4;
+	const char *sigv4_key;
+};
+
+/* NULL when libcurl cannot start. The options' strings are copied. */
+struct jit_fetch *jit_fetch_new(struct event_base *base, const struct jit_fetch_options *options);
+/* Cancels what is under way without calling back. NULL is fine. */
+void jit_fetch_free(struct jit_fetch *fetch);
+
+/*
+ * Starts a call; `done` is called exactly once, later, from the loop (also for
+ * a local failure), unless the call is cancelled first. NULL only when out of
+ * memory: then `done` is not called.
+ */
+struct jit_fetch_call *jit_fetch_start(struct jit_fetch *fetch, const struct jit_fetch_request *request,
+				       jit_fetch_done done, void *arg);
+
+/* Ends a call that has not called back yet. NULL is fine. */
+void jit_fetch_cancel(struct jit_fetch_call *call);
+
+#endif

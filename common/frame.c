@@ -1,0 +1,188 @@
+/* See frame.h. */
+#include "frame.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define HEADER_LEN 4
+#define FIELD_HEAD 3
+
+void jit_frame_start(struct jit_frame *f, uint8_t type)
+{
+	f->data[0] = 'P';
+	f->data[1] = 'J';
+	f->data[2] = JIT_FRAME_VERSION;
+	f->data[3] = type;
+	f->len = HEADER_LEN;
+	f->overflow = false;
+}
+
+void jit_frame_put(struct jit_frame *f, uint8_t tag, const void *value, size_t len)
+{
+	if (len > UINT16_MAX || len + FIELD_HEAD > JIT_FRAME_MAX - f->len) {
+		f->overflow = true;
+		return;
+	}
+	f->data[f->len] = tag;
+	f->data[f->len + 1] = (uint8_t)(len >> 8);
+	f->data[f->len + 2] = (uint8_t)len;
+	if (len)
+		memcpy(f->data + f->len + FIELD_HEAD, value, len);
+	f->len += FIELD_HEAD + len;
+}
+
+void jit_frame_put_str(struct jit_frame *f, uint8_t tag, const char *s)
+{
+	if (s)
+		jit_frame_put(f, tag, s, strlen(s));
+}
+
+static void put_be(struct jit_frame *f, uint8_t tag, uint64_t value, size_t len)
+{
+	uint8_t be[8];
+
+	for (size_t i = 0; i < len; i++)
+		be[i] = (uint8_t)(value >> 8 * (len - 1 - i));
+	jit_frame_put(f, tag, be, len);
+}
+
+void jit_frame_put_u32(struct jit_frame *f, uint8_t tag, uint32_t value)
+{
+	put_be(f, tag, value, 4);
+}
+
+void jit_frame_put_u64(struct jit_frame *f, uint8_t tag, uint64_t value)
+{
+	put_be(f, tag, value, 8);
+}
+
+int jit_frame_send(int fd, const struct jit_frame *f)
+{
+	if (f->overflow)
+		return -EMSGSIZE;
+	ssize_t n = send(fd, f->data, f->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == f->len ? 0 : -EIO;
+}
+
+int jit_frame_recv(int fd, struct jit_frame *f)
+{
+	struct iovec iov = {.iov_base = f->data, .iov_len = sizeof(f->data)};
+	/* No control buffer: a descriptor that is sent along is dropped by the kernel. */
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	f->len = 0;
+	f->overflow = false;
+	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT);
+	if (n < 0)
+		return -errno;
+	if (n == 0)
+		return 0;
+	if (msg.msg_flags & MSG_TRUNC)
+		return -EMSGSIZE;
+	f->len = (size_t)n;
+	int r = jit_frame_check(f);
+	return r < 0 ? r : 1;
+}
+
+int jit_frame_check(const struct jit_frame *f)
+{
+	if (f->len < HEADER_LEN || f->len > JIT_FRAME_MAX || f->data[0] != 'P' || f->data[1] != 'J' ||
+	    f->data[2] != JIT_FRAME_VERSION)
+		return -EPROTO;
+	for (size_t at = HEADER_LEN; at < f->len;) {
+		if (f->len - at < FIELD_HEAD)
+			return -EPROTO;
+		size_t len = (size_t)f->data[at + 1] << 8 | f->data[at + 2];
+		if (len > f->len - at - FIELD_HEAD)
+			return -EPROTO;
+		at += FIELD_HEAD + len;
+	}
+	return 0;
+}
+
+uint8_t jit_frame_type(const struct jit_frame *f)
+{
+	return f->data[3];
+}
+
+bool jit_frame_get(const struct jit_frame *f, uint8_t tag, unsigned nth, const uint8_t **ret, size_t *ret_len)
+{
+	for (size_t at = HEADER_LEN; at + FIELD_HEAD <= f->len;) {
+		size_t len = (size_t)f->data[at + 1] << 8 | f->data[at + 2];
+
+		if (f->data[at] == tag && nth-- == 0) {
+			*ret = f->data + at + FIELD_HEAD;
+			*ret_len = len;
+			return true;
+		}
+		at += FIELD_HEAD + len;
+	}
+	return false;
+}
+
+/* The one field with that tag: two of them would let two readers see two different things. */
+static int get_single(const struct jit_frame *f, uint8_t tag, const uint8_t **ret, size_t *ret_len)
+{
+	const uint8_t *again;
+	size_t again_len;
+
+	if (!jit_frame_get(f, tag, 0, ret, ret_len))
+		return -ENOENT;
+	return jit_frame_get(f, tag, 1, &again, &again_len) ? -EPROTO : 0;
+}
+
+int jit_frame_get_str(const struct jit_frame *f, uint8_t tag, char *buf, size_t size)
+{
+	const uint8_t *value;
+	size_t len;
+
+	buf[0] = '\0';
+	int r = get_single(f, tag, &value, &len);
+	if (r < 0)
+		return r;
+	if (len >= size || memchr(value, '\0', len))
+		return -EPROTO;
+	memcpy(buf, value, len);
+	buf[len] = '\0';
+	return 0;
+}
+
+static int get_be(const struct jit_frame *f, uint8_t tag, size_t want, uint64_t *ret)
+{
+	const uint8_t *value;
+	size_t len;
+	uint64_t n = 0;
+	int r = get_single(f, tag, &value, &len);
+
+	if (r < 0)
+		return r;
+	if (len != want)
+		return -EPROTO;
+	for (size_t i = 0; i < len; i++)
+		n = n << 8 | value[i];
+	*ret = n;
+	return 0;
+}
+
+int jit_frame_get_u32(const struct jit_frame *f, uint8_t tag, uint32_t *ret)
+{
+	uint64_t n;
+	int r = get_be(f, tag, 4, &n);
+
+	if (r == 0)
+		*ret = (uint32_t)n;
+	return r;
+}
+
+int jit_frame_get_u64(const struct jit_frame *f, uint8_t tag, uint64_t *ret)
+{
+	return get_be(f, tag, 8, ret);
+}
+
+void jit_frame_wipe(struct jit_frame *f)
+{
+	explicit_bzero(f, sizeof(*f));
+}

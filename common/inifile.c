@@ -1,0 +1,88 @@
+/* See inifile.h. */
+#include "inifile.h"
+
+#include <ini.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "safefile.h"
+
+struct reader {
+	const char *name;
+	const char *at; /* next byte to read */
+	unsigned line;	/* of the line handed out last */
+	int errors;
+	jit_ini_key on_key;
+	jit_ini_error on_error;
+	void *arg;
+};
+
+static void tell(struct reader *r, const char *sentence)
+{
+	char message[1024];
+
+	snprintf(message, sizeof(message), "%s:%u: %s", r->name, r->line, sentence);
+	r->on_error(r->arg, message);
+	r->errors++;
+}
+
+/* fgets for libinih over memory: counts lines, and refuses those that it would split. */
+static char *next_line(char *buf, int size, void *stream)
+{
+	struct reader *r = stream;
+
+	for (;;) {
+		if (!*r->at)
+			return NULL;
+		size_t len = strcspn(r->at, "\n");
+		const char *line = r->at;
+
+		r->at += len + (r->at[len] == '\n');
+		r->line++;
+		if (len > JIT_INI_LINE_MAX || len + 2 > (size_t)size) {
+			tell(r, "this line is longer than 198 bytes; repeat the key to go on with a list");
+			continue;
+		}
+		memcpy(buf, line, len);
+		buf[len] = '\n';
+		buf[len + 1] = '\0';
+		return buf;
+	}
+}
+
+static int on_pair(void *user, const char *section, const char *name, const char *value)
+{
+	struct reader *r = user;
+	char why[512] = "";
+
+	if (!r->on_key(r->arg, section, name, value ? value : "", r->line, why, sizeof(why)))
+		tell(r, why);
+	return 1;
+}
+
+int jit_ini_parse(const char *name, const char *text, jit_ini_key on_key, jit_ini_error on_error, void *arg)
+{
+	struct reader r = {.name = name, .at = text, .on_key = on_key, .on_error = on_error, .arg = arg};
+	int bad = ini_parse_stream(next_line, &r, on_pair, &r);
+
+	if (bad != 0) { /* libinih's own complaint: the first line that is neither section, pair nor comment */
+		r.line = bad > 0 ? (unsigned)bad : 0;
+		tell(&r, "this is neither a [section], a 'name = value' nor a comment");
+	}
+	return r.errors;
+}
+
+int jit_ini_read(const char *path, bool secret, jit_ini_key on_key, jit_ini_error on_error, void *arg)
+{
+	const struct jit_file_rule rule = {.secret = secret, .max_size = JIT_INI_MAX_SIZE};
+	JIT_FREE char *text = NULL;
+	char why[512];
+	size_t len;
+
+	if (jit_file_read(path, &rule, &text, &len, why, sizeof(why)) < 0) {
+		on_error(arg, why);
+		return 1;
+	}
+	return jit_ini_parse(path, text, on_key, on_error, arg);
+}

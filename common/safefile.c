@@ -1,0 +1,99 @@
+/* See safefile.h. */
+#include "safefile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+static int check_stat(const char *path, const struct stat *st, const struct jit_file_rule *rule, char *why,
+		      size_t why_size)
+{
+	if (!S_ISREG(st->st_mode)) {
+		snprintf(why, why_size, "%s is not a regular file", path);
+		return -EINVAL;
+	}
+	if (st->st_uid != 0 && st->st_uid != geteuid()) {
+		snprintf(why, why_size, "%s belongs to uid %u; it must belong to root: chown root %s", path,
+			 (unsigned)st->st_uid, path);
+		return -EPERM;
+	}
+	if (st->st_mode & 022) {
+		snprintf(why, why_size, "%s can be written by others than its owner: chmod go-w %s", path, path);
+		return -EPERM;
+	}
+	if (rule->secret && (st->st_mode & 07)) {
+		snprintf(why, why_size, "%s holds a secret and can be read by everybody: chmod o= %s", path, path);
+		return -EPERM;
+	}
+	if (st->st_size < 0 || (size_t)st->st_size > rule->max_size) {
+		snprintf(why, why_size, "%s has %lld bytes, more than the %zu that are read", path,
+			 (long long)st->st_size, rule->max_size);
+		return -EFBIG;
+	}
+	return 0;
+}
+
+/* Reads until the end, growing nothing: a file that grew past `max` meanwhile is refused. */
+static int read_all(int fd, char *buf, size_t max, size_t *ret_len)
+{
+	size_t len = 0;
+
+	for (;;) {
+		ssize_t n = read(fd, buf + len, max + 1 - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+		if (len > max)
+			return -EFBIG;
+	}
+	*ret_len = len;
+	return 0;
+}
+
+int jit_file_read(const char *path, const struct jit_file_rule *rule, char **ret, size_t *ret_len, char *why,
+		  size_t why_size)
+{
+	/* O_NONBLOCK: a FIFO in the file's place must not hang us. */
+	JIT_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	size_t len = 0;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		int r = -errno;
+		snprintf(why, why_size, "cannot read %s: %s", path,
+			 r == -ELOOP ? "it is a symbolic link; name the file itself" : strerror(-r));
+		return r;
+	}
+	int r = check_stat(path, &st, rule, why, why_size);
+	if (r < 0)
+		return r;
+	JIT_FREE char *buf = malloc(rule->max_size + 2);
+	if (!buf) {
+		snprintf(why, why_size, "cannot read %s: out of memory", path);
+		return -ENOMEM;
+	}
+	r = read_all(fd, buf, rule->max_size, &len);
+	if (r == 0 && memchr(buf, '\0', len))
+		r = -EINVAL;
+	if (r < 0) {
+		snprintf(why, why_size, "cannot read %s: %s", path,
+			 r == -EINVAL ? "it holds a NUL byte, so it is no text file" : strerror(-r));
+		if (rule->secret)
+			explicit_bzero(buf, rule->max_size + 2);
+		return r;
+	}
+	buf[len] = '\0';
+	*ret_len = len;
+	*ret = JIT_TAKE(buf);
+	return 0;
+}

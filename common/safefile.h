@@ -1,0 +1,29 @@
+/*
+ * Opening files that decide over privilege or hold secrets: refused unless
+ * owner, mode, type and size are as they must be. libc only.
+ */
+#ifndef JIT_SAFEFILE_H
+#define JIT_SAFEFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct jit_file_rule {
+	bool secret;	 /* others may not read it (mode & 07), nobody but its owner may write it */
+	size_t max_size; /* bytes */
+};
+
+/*
+ * Reads the whole file. It must be a regular file (O_NOFOLLOW: no symlink as
+ * the last component), owned by root or by the caller's effective uid, not
+ * writable by group or others, at most max_size bytes, without NUL bytes.
+ *
+ * 0 and a NUL-terminated buffer of *ret_len bytes that the caller frees (and
+ * wipes where secret). On failure -errno, with a sentence in `why` that names
+ * the path, what is wrong and what to do.
+ */
+int jit_file_read(const char *path, const struct jit_file_rule *rule, char **ret, size_t *ret_len, char *why,
+		  size_t why_size);
+
+#endif

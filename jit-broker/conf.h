@@ -1,0 +1,108 @@
+/*
+ * broker.conf, read into structures: what the file says, checked for sense, and
+ * nothing about any one request (that is policy.h). Every key stands in
+ * docs/configuration.md.
+ */
+#ifndef JB_CONF_H
+#define JB_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A list of words ("sudo sshd su", "@sre op1"); grows by repeated keys. */
+struct jb_words {
+	char **word;
+	size_t count;
+};
+
+enum jb_auto { JB_AUTO_NEVER, JB_AUTO_SIMULATED };
+enum jb_scope { JB_SCOPE_SESSION, JB_SCOPE_USER };
+enum jb_on_expiry { JB_EXPIRY_WARN, JB_EXPIRY_END };
+
+struct jb_role {
+	char *name;
+	unsigned line;		      /* of its first key, for explanations */
+	char *region;		      /* AWS region for the host's tools; NULL: none */
+	char *arn;		      /* NULL: privilege on the host alone, no AWS credentials */
+	char *session_policy;	      /* JSON: the role's own session policy; NULL: allow everything the role may */
+	char *external_id;	      /* NULL: none */
+	struct jb_words services;     /* PAM services the grant is good for */
+	struct jb_words requesters;   /* names and @groups */
+	struct jb_words hosts;	      /* fnmatch(3) patterns */
+	struct jb_words targets;      /* users that may be become; "*" any */
+	struct jb_words approvers;    /* names of persons and @groups */
+	uint32_t approvals;	      /* distinct persons that must approve */
+	uint32_t max_duration;	      /* seconds */
+	uint32_t credential_lifetime; /* seconds */
+	uint32_t pending;	      /* seconds a decision may take */
+	uint32_t use_within;	      /* seconds an approval waits to be used */
+	enum jb_scope scope;
+	enum jb_on_expiry on_expiry;
+	enum jb_auto auto_approve;
+	bool code_required; /* number matching */
+	bool reason_required;
+	bool unsealed_allowed; /* callers without a publicKey */
+	bool chaining_allowed;
+	char *ticket; /* POSIX extended regular expression; NULL: none asked */
+};
+
+struct jb_group {
+	char *name;
+	struct jb_words members;
+};
+
+/* A human being, however many names they have. */
+struct jb_person {
+	char *name;
+	struct jb_words unix_names; /* the section's name where the key is absent */
+	bool shared;		    /* deploy, root: cannot request without a loginUser who is a person */
+};
+
+struct jb_host_conf {
+	char *name;
+	struct jb_words may_request_for; /* fnmatch patterns */
+};
+
+struct jb_conf {
+	char *path;
+	char *listen_address; /* numeric IPv4 or IPv6 */
+	uint16_t listen_port;
+	bool tls;			/* false only with a loopback listen address */
+	char *tls_certificate;		/* PEM chain */
+	char *tls_key;			/* PEM, not readable by others */
+	char *store;			/* "sqlite:/path" */
+	char *issuer;			/* "sts:https://…" or "demo" */
+	char *issuer_region;		/* for SigV4; default us-east-1 */
+	char *issuer_credentials;	/* file of access key and secret (shared credentials form); NULL with demo */
+	bool issuer_plain_loopback;	/* allow http:// to loopback (tests, a local STS) */
+	char *issuer_ca;		/* PEM; NULL: the system's */
+	uint32_t retention;		/* seconds a finished request is kept */
+	uint32_t waiting_per_host;	/* most requests PENDING at once under one host key */
+	uint32_t waiting_per_requester; /* and of one requester on it */
+	struct jb_role *roles;
+	size_t role_count;
+	struct jb_group *groups;
+	size_t group_count;
+	struct jb_person *persons;
+	size_t person_count;
+	struct jb_host_conf *hosts;
+	size_t host_count;
+};
+
+/*
+ * Reads and checks the file; every error is told through on_error. NULL when
+ * there was one. The caller frees the result with jb_conf_free (NULL is fine).
+ */
+struct jb_conf *jb_conf_read(const char *path, void (*on_error)(void *arg, const char *message), void *arg);
+void jb_conf_free(struct jb_conf *conf);
+
+/* NULL when there is none of that name. Owned by conf. */
+const struct jb_role *jb_conf_role(const struct jb_conf *conf, const char *name);
+const struct jb_person *jb_conf_person(const struct jb_conf *conf, const char *name);
+/* The person who has this Unix name; NULL when nobody is declared with it. */
+const struct jb_person *jb_conf_person_by_unix(const struct jb_conf *conf, const char *unix_name);
+/* Does the list hold this name, directly or through an @group? */
+bool jb_conf_lists(const struct jb_conf *conf, const struct jb_words *list, const char *name);
+
+#endif

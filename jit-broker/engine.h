@@ -1,0 +1,111 @@
+/*
+ * The workflow: every transition of a request, decided by the policy and
+ * committed with its audit record in one write. Callers are the HTTP handlers
+ * and a timer; it knows neither sockets nor HTTP beyond the status that belongs
+ * to a fault.
+ */
+#ifndef JB_ENGINE_H
+#define JB_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf.h"
+#include "issuer.h"
+#include "request.h"
+#include "store.h"
+
+struct jb_engine;
+
+/* Why a call was refused. */
+struct jb_fault {
+	int http;	   /* 400, 403, 404, 409, 422, 429, 500, 503 */
+	char code[48];	   /* stable: "policy.requester", "approval.own_request" */
+	char message[512]; /* one sentence for a person */
+};
+
+/* What POST /request-access said. Strings are the caller's; NULL where absent. */
+struct jb_filing {
+	const char *requester, *role, *role_arn;
+	int64_t duration; /* seconds, > 0 */
+	bool simulate;
+	const char *public_key; /* JWK text */
+	const char *login_user, *service, *tty, *rhost, *target, *command, *cwd, *session, *reason, *ticket;
+	const char *for_host; /* the host it is for, where it is not the key's own (may_request_for) */
+	bool resume;
+	const char *idempotency_key;
+	const char *body_hash; /* hex SHA-256 of the raw body */
+};
+
+/* Told after each committed transition (not for filing itself): wakes whoever waits. */
+typedef void (*jb_changed)(void *arg, const struct jb_request *request);
+
+/* The clock is a parameter of every call (`now`, epoch seconds), so that tests can turn it. */
+struct jb_engine *jb_engine_new(const struct jb_conf *conf, struct jb_store *store, struct jb_issuer *issuer,
+				int64_t now);
+void jb_engine_free(struct jb_engine *engine);
+void jb_engine_on_change(struct jb_engine *engine, jb_changed changed, void *arg);
+
+/*
+ * All of these: 0 and, where there is one, a request that the caller frees; or
+ * -1 with *fault filled and nothing changed.
+ */
+
+/* Host side: `host` is the name that belongs to the API key. *ret_replayed: the same key and body had been filed
+ * before. */
+int jb_engine_file(struct jb_engine *engine, const char *host, const struct jb_filing *filing, int64_t now,
+		   struct jb_request **ret, bool *ret_replayed, struct jb_fault *fault);
+int jb_engine_get(struct jb_engine *engine, const char *host, const char *id, int64_t now, struct jb_request **ret,
+		  struct jb_fault *fault);
+int jb_engine_start(struct jb_engine *engine, const char *host, const char *id, int64_t now, struct jb_request **ret,
+		    struct jb_fault *fault);
+int jb_engine_cancel(struct jb_engine *engine, const char *host, const char *id, int64_t now, struct jb_request **ret,
+		     struct jb_fault *fault);
+int jb_engine_end(struct jb_engine *engine, const char *host, const char *id, int64_t now, struct jb_request **ret,
+		  struct jb_fault *fault);
+
+/*
+ * Fresh credentials for a live grant: policy again, clock started if it was not,
+ * STS, sealed to public_key and stored. `bearer` is the grant token or NULL.
+ * `done` comes exactly once, possibly from within this call; request and
+ * credentials are gone after it. credentials are clear and only there for a
+ * request without public key; else request->sealed carries them.
+ */
+struct jb_collected {
+	const struct jb_request *request;	  /* NULL when refused */
+	const struct jb_credentials *credentials; /* see above */
+	const struct jb_fault *fault;		  /* NULL when it went well */
+};
+typedef void (*jb_collected_fn)(void *arg, const struct jb_collected *collected);
+void jb_engine_collect(struct jb_engine *engine, const char *host, const char *id, const char *public_key,
+		       const char *bearer, int64_t now, jb_collected_fn done, void *arg);
+
+/* The host was heard of (any authenticated call): its requests without `resume` stay alive 30 s from here. */
+void jb_engine_heard(struct jb_engine *engine, const char *host, int64_t now);
+
+/*
+ * GET /changes. `after` < 0: the host's open requests. Else what changed after
+ * that cursor, oldest first, at most 100. *ret is an array of *ret_count
+ * requests (free each, then the array); *ret_next the cursor to ask with next.
+ */
+int jb_engine_changes(struct jb_engine *engine, const char *host, int64_t after, struct jb_request ***ret,
+		      size_t *ret_count, int64_t *ret_next, struct jb_fault *fault);
+
+/* Approver side: `person` is the name of a [person] section, proved by a token. */
+int jb_engine_list(struct jb_engine *engine, const char *person, const char *status, int64_t now,
+		   struct jb_request ***ret, size_t *ret_count, struct jb_fault *fault);
+int jb_engine_approve(struct jb_engine *engine, const char *person, const char *id, const char *code,
+		      const char *comment, int64_t now, struct jb_request **ret, struct jb_fault *fault);
+int jb_engine_deny(struct jb_engine *engine, const char *person, const char *id, const char *comment, int64_t now,
+		   struct jb_request **ret, struct jb_fault *fault);
+int jb_engine_revoke(struct jb_engine *engine, const char *person, const char *id, const char *comment, int64_t now,
+		     struct jb_request **ret, struct jb_fault *fault);
+
+/*
+ * Expires what is due (decision deadline, use_within, grant end, silent hosts,
+ * retention) and returns the epoch second of the next thing due; INT64_MAX: nothing.
+ */
+int64_t jb_engine_tick(struct jb_engine *engine, int64_t now);
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * What the broker remembers: requests, the audit chain, keys and tokens. The
+ * interface is small on purpose, so that a store with single-item conditional
+ * writes alone (DynamoDB) can stand behind it as well as SQLite.
+ *
+ * A transition is one atomic write of the new record, conditional on the version
+ * that was read, together with its audit record.
+ */
+#ifndef JB_STORE_H
+#define JB_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "request.h"
+
+struct jb_store;
+
+/* Opens "sqlite:/path" (made 0600 when it is not there). NULL with a sentence in why. */
+struct jb_store *jb_store_open(const char *spec, char *why, size_t why_size);
+void jb_store_close(struct jb_store *store);
+
+/* One line of the chain: who did what to which request. Strings may be NULL. */
+struct jb_audit {
+	int64_t at;	    /* epoch seconds */
+	const char *action; /* "request.filed", "request.approved", "credentials.issued" */
+	const char *actor;  /* person, "host:web-1", "policy", "timer" */
+	const char *request_id;
+	const char *detail; /* JSON object as text, no secrets */
+};
+
+/* -EEXIST: that id, or that host's idempotency key, is taken. */
+int jb_store_insert(struct jb_store *store, const struct jb_request *request, const struct jb_audit *audit);
+/*
+ * Writes the record where the stored version is still request->version; on
+ * success version is one higher, and with `announce` request->changed is a new
+ * cursor. -ESTALE: somebody was faster (read again); -ENOENT; -EIO.
+ */
+int jb_store_update(struct jb_store *store, struct jb_request *request, bool announce, const struct jb_audit *audit);
+/* An audit record that belongs to no transition (a grant token made anew, a key added). */
+int jb_store_audit(struct jb_store *store, const struct jb_audit *audit);
+
+/* By uuid or short id. 0, -ENOENT, -EIO; the caller frees. */
+int jb_store_get(struct jb_store *store, const char *id, struct jb_request **ret);
+int jb_store_get_idempotent(struct jb_store *store, const char *host, const char *key, struct jb_request **ret);
+
+struct jb_query {
+	const char *host;      /* NULL: all */
+	const char *requester; /* NULL: all */
+	bool open_only;	       /* PENDING, APPROVED, ACTIVE */
+	int status;	       /* an enum jb_status, or -1: all */
+	int64_t changed_after; /* < 0: whatever; else changed > this, ordered by it */
+	int64_t due_until;     /* 0: whatever; else the next instant at which its state changes by itself is <= this */
+	size_t limit;
+};
+/* Ordered by changed where changed_after >= 0, else newest first. Frees: each, then the array. */
+int jb_store_find(struct jb_store *store, const struct jb_query *query, struct jb_request ***ret, size_t *ret_count);
+/* How many match (limit ignored). */
+int jb_store_count(struct jb_store *store, const struct jb_query *query, size_t *ret);
+/* The highest cursor given out so far. */
+int jb_store_cursor(struct jb_store *store, int64_t *ret);
+/* The earliest instant at which any record is due; INT64_MAX: none. */
+int jb_store_next_due(struct jb_store *store, int64_t *ret);
+/* Forgets finished requests whose expires_at has passed (the audit chain stays). */
+int jb_store_prune(struct jb_store *store, int64_t now);
+
+/*
+ * Secrets that people and hosts present, stored as SHA-256 and compared in
+ * constant time: kind "host" (API keys, owner = host) or "person" (approver
+ * tokens, owner = person). The text is `jitk_<id>_<secret>`: the id finds the row.
+ */
+int jb_store_secret_add(struct jb_store *store, const char *kind, const char *owner, int64_t now, char *text,
+			size_t size);
+/* 0 and the owner's name in buf; -ENOENT: no such secret, or revoked. */
+int jb_store_secret_check(struct jb_store *store, const char *kind, const char *text, char *owner, size_t size);
+int jb_store_secret_revoke(struct jb_store *store, const char *kind, const char *id, int64_t now);
+int jb_store_secret_list(struct jb_store *store, const char *kind,
+			 void (*each)(void *arg, const char *id, const char *owner, int64_t created, int64_t revoked),
+			 void *arg);
+
+/* The chain from record after+1 on, at most limit, as JSON texts. */
+int jb_store_audit_read(struct jb_store *store, int64_t after, size_t limit,
+			void (*each)(void *arg, int64_t seq, const char *json), void *arg);
+/* Recomputes the whole chain. 0: whole; -EBADMSG: *ret_seq is the first record that does not fit. */
+int jb_store_audit_verify(struct jb_store *store, int64_t *ret_seq);
+
+#endif
