@@ -10,6 +10,61 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Every key of the file: an index for the lines on which they stand. */
+enum jb_key {
+	/* [broker] */
+	JB_KEY_LISTEN,
+	JB_KEY_TLS,
+	JB_KEY_TLS_CERTIFICATE,
+	JB_KEY_TLS_KEY,
+	JB_KEY_STORE,
+	JB_KEY_ISSUER,
+	JB_KEY_ISSUER_REGION,
+	JB_KEY_ISSUER_CREDENTIALS,
+	JB_KEY_ISSUER_CA,
+	JB_KEY_ISSUER_PLAIN_LOOPBACK,
+	JB_KEY_RETENTION,
+	JB_KEY_WAITING_PER_HOST,
+	JB_KEY_WAITING_PER_REQUESTER,
+	/* [role NAME] */
+	JB_KEY_REGION,
+	JB_KEY_ARN,
+	JB_KEY_SESSION_POLICY,
+	JB_KEY_EXTERNAL_ID,
+	JB_KEY_SERVICES,
+	JB_KEY_REQUESTERS,
+	JB_KEY_HOSTS,
+	JB_KEY_TARGETS,
+	JB_KEY_APPROVERS,
+	JB_KEY_APPROVALS,
+	JB_KEY_MAX_DURATION,
+	JB_KEY_CREDENTIAL_LIFETIME,
+	JB_KEY_PENDING,
+	JB_KEY_USE_WITHIN,
+	JB_KEY_SCOPE,
+	JB_KEY_ON_EXPIRY,
+	JB_KEY_AUTO_APPROVE,
+	JB_KEY_CODE,
+	JB_KEY_REASON,
+	JB_KEY_UNSEALED,
+	JB_KEY_CHAINING,
+	JB_KEY_TICKET,
+	/* [group NAME] */
+	JB_KEY_MEMBERS,
+	/* [person NAME] */
+	JB_KEY_UNIX,
+	JB_KEY_SHARED,
+	/* [host NAME] */
+	JB_KEY_MAY_REQUEST_FOR,
+	JB_KEY_COUNT,
+};
+
+/* Where a section stands and each of its keys; 0 for a key that is not written. First member of every section. */
+struct jb_lines {
+	unsigned section;
+	unsigned key[JB_KEY_COUNT];
+};
+
 /* A list of words ("sudo sshd su", "@sre op1"); grows by repeated keys. */
 struct jb_words {
 	char **word;
@@ -21,8 +76,8 @@ enum jb_scope { JB_SCOPE_SESSION, JB_SCOPE_USER };
 enum jb_on_expiry { JB_EXPIRY_WARN, JB_EXPIRY_END };
 
 struct jb_role {
+	struct jb_lines lines;
 	char *name;
-	unsigned line;		      /* of its first key, for explanations */
 	char *region;		      /* AWS region for the host's tools; NULL: none */
 	char *arn;		      /* NULL: privilege on the host alone, no AWS credentials */
 	char *session_policy;	      /* JSON: the role's own session policy; NULL: allow everything the role may */
@@ -30,7 +85,7 @@ struct jb_role {
 	struct jb_words services;     /* PAM services the grant is good for */
 	struct jb_words requesters;   /* names and @groups */
 	struct jb_words hosts;	      /* fnmatch(3) patterns */
-	struct jb_words targets;      /* users that may be become; "*" any */
+	struct jb_words targets;      /* users that may be become; "*" any, "self" the requester */
 	struct jb_words approvers;    /* names of persons and @groups */
 	uint32_t approvals;	      /* distinct persons that must approve */
 	uint32_t max_duration;	      /* seconds */
@@ -48,23 +103,27 @@ struct jb_role {
 };
 
 struct jb_group {
+	struct jb_lines lines;
 	char *name;
 	struct jb_words members;
 };
 
 /* A human being, however many names they have. */
 struct jb_person {
+	struct jb_lines lines;
 	char *name;
 	struct jb_words unix_names; /* the section's name where the key is absent */
 	bool shared;		    /* deploy, root: cannot request without a loginUser who is a person */
 };
 
 struct jb_host_conf {
+	struct jb_lines lines;
 	char *name;
 	struct jb_words may_request_for; /* fnmatch patterns */
 };
 
 struct jb_conf {
+	struct jb_lines lines; /* of [broker] */
 	char *path;
 	char *listen_address; /* numeric IPv4 or IPv6 */
 	uint16_t listen_port;
@@ -100,9 +159,15 @@ void jb_conf_free(struct jb_conf *conf);
 /* NULL when there is none of that name. Owned by conf. */
 const struct jb_role *jb_conf_role(const struct jb_conf *conf, const char *name);
 const struct jb_person *jb_conf_person(const struct jb_conf *conf, const char *name);
+/* The [host NAME] section; NULL when there is none. */
+const struct jb_host_conf *jb_conf_host(const struct jb_conf *conf, const char *name);
+/* The line of that key, or of its section where it is not written. */
+unsigned jb_conf_line(const struct jb_lines *lines, enum jb_key key);
 /* The person who has this Unix name; NULL when nobody is declared with it. */
 const struct jb_person *jb_conf_person_by_unix(const struct jb_conf *conf, const char *unix_name);
 /* Does the list hold this name, directly or through an @group? */
 bool jb_conf_lists(const struct jb_conf *conf, const struct jb_words *list, const char *name);
+/* Is this word one of the list, as it is written? */
+bool jb_words_have(const struct jb_words *list, const char *word);
 
 #endif

@@ -20,7 +20,7 @@ struct jb_engine;
 
 /* Why a call was refused. */
 struct jb_fault {
-	int http;	   /* 400, 403, 404, 409, 422, 429, 500, 503 */
+	int http;	   /* 400, 403, 404, 409, 422, 429, 502, 503 */
 	char code[48];	   /* stable: "policy.requester", "approval.own_request" */
 	char message[512]; /* one sentence for a person */
 };
@@ -44,6 +44,7 @@ typedef void (*jb_changed)(void *arg, const struct jb_request *request);
 /* The clock is a parameter of every call (`now`, epoch seconds), so that tests can turn it. */
 struct jb_engine *jb_engine_new(const struct jb_conf *conf, struct jb_store *store, struct jb_issuer *issuer,
 				int64_t now);
+/* Collections under way are dropped without a word: free the issuer first, it may still call back. */
 void jb_engine_free(struct jb_engine *engine);
 void jb_engine_on_change(struct jb_engine *engine, jb_changed changed, void *arg);
 
@@ -93,6 +94,11 @@ int jb_engine_changes(struct jb_engine *engine, const char *host, int64_t after,
 		      size_t *ret_count, int64_t *ret_next, struct jb_fault *fault);
 
 /* Approver side: `person` is the name of a [person] section, proved by a token. */
+/* One request, for an approver of its role and for its own requester; 404 for everybody else. */
+int jb_engine_view(struct jb_engine *engine, const char *person, const char *id, int64_t now, struct jb_request **ret,
+		   struct jb_fault *fault);
+/* status: a name ("PENDING"), NULL is PENDING. PENDING ones are those that this person may decide; others those of
+ * roles that this person approves. At most 100, newest first. */
 int jb_engine_list(struct jb_engine *engine, const char *person, const char *status, int64_t now,
 		   struct jb_request ***ret, size_t *ret_count, struct jb_fault *fault);
 int jb_engine_approve(struct jb_engine *engine, const char *person, const char *id, const char *code,

@@ -6,6 +6,7 @@
 #define JB_ISSUER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "conf.h"
@@ -29,17 +30,35 @@ struct jb_issue {
 
 typedef void (*jb_issued)(void *arg, const struct jb_issue *issue);
 
+/* First member of each issuer's own structure (sts, demo, a test's). */
+struct jb_issuer {
+	int (*issue)(struct jb_issuer *issuer, const struct jb_request *request, const struct jb_role *role,
+		     int64_t now, jb_issued done, void *arg);
+	void (*free)(struct jb_issuer *issuer); /* pending calls are dropped */
+};
+
 /* NULL with a sentence in why. `conf` must outlive it. */
 struct jb_issuer *jb_issuer_new(struct event_base *base, const struct jb_conf *conf, char *why, size_t why_size);
-void jb_issuer_free(struct jb_issuer *issuer); /* pending calls are dropped */
+
+/* Before the engine that uses it is freed. NULL is fine. */
+static inline void jb_issuer_free(struct jb_issuer *issuer)
+{
+	if (issuer)
+		issuer->free(issuer);
+}
 
 /*
  * AssumeRole for this request, under a session policy that ends access at
- * min(now + credential_lifetime, granted_until). `done` comes exactly once,
- * never from within this call. 0 or -ENOMEM (then `done` is not called).
+ * min(now + credential_lifetime, granted_until); granted_until is always set in
+ * what comes here. Request and role are the caller's and may be gone when `done`
+ * comes: exactly once, never from within this call. 0 or -ENOMEM (then `done`
+ * is not called).
  */
-int jb_issuer_issue(struct jb_issuer *issuer, const struct jb_request *request, const struct jb_role *role, int64_t now,
-		    jb_issued done, void *arg);
+static inline int jb_issuer_issue(struct jb_issuer *issuer, const struct jb_request *request,
+				  const struct jb_role *role, int64_t now, jb_issued done, void *arg)
+{
+	return issuer->issue(issuer, request, role, now, done, arg);
+}
 
 /* Can this name be an AWS SourceIdentity: [\w+=,.@-]{2,64}? Asked at filing. */
 bool jb_issuer_accepts_requester(const char *requester);

@@ -38,7 +38,8 @@ struct jb_request {
 	uint64_t changed;  /* cursor of GET /changes; 0 until something happened that the host did not do by filing */
 	enum jb_status status;
 	/* who asks, from where: facts from kernel and PAM, forwarded by the host whose key was used */
-	char *host;
+	char *host;	/* where the grant is good */
+	char *filed_by; /* the host whose key filed it, where that is another (may_request_for); else NULL */
 	char *requester;
 	char *person;	  /* the requester's person where one is declared, else NULL */
 	char *login_user; /* who logged in, from the audit loginuid */
@@ -69,7 +70,7 @@ struct jb_request {
 	char *on_expiry; /* "warn", "end" */
 	int64_t approvals_needed;
 	char *approved_by; /* persons so far, words */
-	char *decided_by;  /* person, "policy" or "timer" */
+	char *decided_by;  /* persons (words, more than one with a quorum), "policy", "timer" or "host:web-1" */
 	char *comment;
 	char *failure; /* why it is FAILED, in a sentence */
 	int64_t requested_at;
@@ -82,7 +83,7 @@ struct jb_request {
 	int64_t expires_at;	/* retention: the store may forget it then; always after granted_until */
 	char *grant_token_hash; /* hex SHA-256; NULL until the first collection */
 	char *sealed;		/* the last compact JWE */
-	int64_t sealed_until;	/* Expiration of what is in it */
+	int64_t sealed_until;	/* when the last credential issued under this grant ends; kept after the grant's end */
 };
 
 struct jb_request *jb_request_new(void);	  /* zeroed; NULL: out of memory */
