@@ -26,6 +26,7 @@ enum jb_status {
 };
 
 const char *jb_status_name(enum jb_status status); /* "PENDING" */
+bool jb_status_parse(const char *name, enum jb_status *ret);
 bool jb_status_final(enum jb_status status);
 /* The table of broker-api.md: may a request go from one state to the other? */
 bool jb_status_may(enum jb_status from, enum jb_status to);
