@@ -42,6 +42,7 @@ BROKER := $(call objects,$(wildcard jit-broker/*.c))
 PROGRAMS := $(B)/pam_jit.so $(B)/jit-helper $(B)/jit $(B)/jit-broker
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 PAM_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/pam/test_*.c))
+INTEROP_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/interop/*_tool.c))
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -111,11 +112,22 @@ $(B)/tests/pam/test_%: $(O)/tests/pam/test_%.o $(O)/libcommon.a
 	@echo '  LINK  $@'
 	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,cmocka) -lpam
 
-tests-build: all $(UNIT_TESTS) $(PAM_TESTS)
+$(B)/tests/interop/%_tool: $(O)/tests/interop/%_tool.o $(O)/libcommon.a
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,openssl)
+
+tests-build: all $(UNIT_TESTS) $(PAM_TESTS) $(INTEROP_TOOLS)
+
+check: ## build, and run the short tier of tests (tests/run --help)
+	@tests/run
+
+demo: all ## show the main job: sudo asks, a second person approves
+	@demo/demo
 
 clean: ## remove what was built
 	rm -rf build
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
-.PHONY: help all clean tests-build
+.PHONY: help all clean tests-build check demo
