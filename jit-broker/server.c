@@ -1,0 +1,487 @@
+/* See server.h. */
+#include "server.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <netinet/tcp.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "cleanup.h"
+#include "http.h"
+#include "listen.h"
+#include "tls.h"
+
+#define MAX_CONNECTIONS 4096
+#define REQUEST_MS	30000
+#define IDLE_MS		600000
+#define STRANGER_MS	10000 /* idle time of a peer that has proved nothing */
+#define PENDING_MS	60000 /* longer than any answer of ours takes */
+#define WRITE_MS	30000
+#define LINGER_MS	2000 /* for a peer to read our last answer before a reset could swallow it */
+#define ACCEPT_PAUSE_MS 200
+
+enum call_state {
+	IDLE,	 /* between requests */
+	HEAD,	 /* a request's first bytes are there */
+	BODY,	 /* its head has been read */
+	PENDING, /* with the handler */
+	WRITING, /* the answer is on its way */
+	LINGER,	 /* answered for good: what still comes is thrown away */
+};
+
+/* A connection with the one request on it: a peer has its answer before its next request is looked at. */
+struct jb_call {
+	struct jb_server *server;
+	struct jb_call *prev, *next;
+	struct bufferevent *bev;
+	struct event *deadline;
+	enum call_state state;
+	bool trusted;
+	char *head_text;
+	size_t head_len;
+	struct jb_http_head head;
+	char *body;
+	void (*gone)(void *arg);
+	void *gone_arg;
+};
+
+struct jb_server {
+	struct event_base *base;
+	struct evconnlistener *listener;
+	struct event *resume_accept;
+	SSL_CTX *tls;
+	struct jb_call *calls;
+	unsigned count, max;
+	unsigned request_ms, idle_ms;
+	uint16_t port;
+	jb_handle handle;
+	void *arg;
+};
+
+static void arm(struct jb_call *call, unsigned ms)
+{
+	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+
+	event_add(call->deadline, &tv);
+}
+
+/* The head holds an API key, the body may hold a command line: neither stays in memory. */
+static void forget_request(struct jb_call *call)
+{
+	if (call->head_text)
+		explicit_bzero(call->head_text, call->head_len);
+	if (call->body)
+		explicit_bzero(call->body, call->head.content_length);
+	free(call->head_text);
+	free(call->body);
+	call->head_text = NULL;
+	call->body = NULL;
+	call->head = (struct jb_http_head){0};
+}
+
+static void call_free(struct jb_call *call)
+{
+	if (call->prev)
+		call->prev->next = call->next;
+	else
+		call->server->calls = call->next;
+	if (call->next)
+		call->next->prev = call->prev;
+	call->server->count--;
+	if (call->gone)
+		call->gone(call->gone_arg);
+	forget_request(call);
+	if (call->bev)
+		bufferevent_free(call->bev);
+	if (call->deadline)
+		event_free(call->deadline);
+	free(call);
+}
+
+/* Takes the next `len` bytes out of the input as text and wipes them there. NULL: out of memory. */
+static char *take(struct evbuffer *input, size_t len)
+{
+	struct evbuffer_iovec piece;
+	char *text = malloc(len + 1);
+	size_t left = len;
+
+	if (!text)
+		return NULL;
+	evbuffer_copyout(input, text, len);
+	text[len] = '\0';
+	while (left) {
+		int n = evbuffer_peek(input, (ev_ssize_t)left, NULL, &piece, 1);
+		size_t part = n > 0 && piece.iov_len < left ? piece.iov_len : left;
+		if (n > 0)
+			explicit_bzero(piece.iov_base, part);
+		evbuffer_drain(input, part);
+		left -= part;
+	}
+	return text;
+}
+
+static void refuse(struct jb_call *call, int status, const char *why)
+{
+	char body[256];
+	int len = snprintf(body, sizeof(body), "{\"message\":\"%s\",\"error\":\"http.request\"}", why);
+
+	call->head.keep_alive = false;
+	call->state = PENDING;
+	jb_call_reply(call, status, "Content-Type: application/json\r\n", body, (size_t)len);
+}
+
+/* True when there is a whole head and it is good. */
+static bool read_head(struct jb_call *call, struct evbuffer *input)
+{
+	struct evbuffer_ptr end = evbuffer_search(input, "\r\n\r\n", 4, NULL);
+	const char *why;
+
+	if (end.pos > JB_HTTP_HEAD_MAX - 4 || (end.pos < 0 && evbuffer_get_length(input) >= JB_HTTP_HEAD_MAX)) {
+		refuse(call, 431, "The head of the request is over 16 KiB.");
+		return false;
+	}
+	if (end.pos < 0)
+		return false;
+	call->head_len = (size_t)end.pos + 4;
+	call->head_text = take(input, call->head_len);
+	if (!call->head_text) {
+		refuse(call, 503, "The broker is out of memory.");
+		return false;
+	}
+	int status = jb_http_parse(call->head_text, call->head_len, &call->head, &why);
+	if (status)
+		refuse(call, status, why);
+	return status == 0;
+}
+
+static void read_request(struct jb_call *call)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	struct evbuffer *input = bufferevent_get_input(call->bev);
+
+	if (call->state == IDLE && evbuffer_get_length(input)) {
+		call->state = HEAD;
+		arm(call, call->server->request_ms);
+	}
+	if (call->state == HEAD && read_head(call, input)) {
+		call->state = BODY;
+		if (call->head.expects_continue && evbuffer_get_length(input) < call->head.content_length)
+			bufferevent_write(call->bev, go_on, sizeof(go_on) - 1);
+	}
+	if (call->state != BODY || evbuffer_get_length(input) < call->head.content_length)
+		return;
+	call->body = take(input, call->head.content_length);
+	if (!call->body) {
+		refuse(call, 503, "The broker is out of memory.");
+		return;
+	}
+	call->state = PENDING;
+	arm(call, PENDING_MS);
+	call->server->handle(call->server->arg, call);
+}
+
+/* Says good-bye and waits for the peer's: a close with unread bytes would reset away our last answer. */
+static void linger(struct jb_call *call)
+{
+	SSL *ssl = call->server->tls ? bufferevent_openssl_get_ssl(call->bev) : NULL;
+
+	call->state = LINGER;
+	arm(call, LINGER_MS);
+	if (ssl && SSL_is_init_finished(ssl))
+		SSL_shutdown(ssl);
+	shutdown(bufferevent_getfd(call->bev), SHUT_WR);
+}
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+	struct jb_call *call = arg;
+
+	if (call->state == LINGER)
+		evbuffer_drain(bufferevent_get_input(bev), evbuffer_get_length(bufferevent_get_input(bev)));
+	else
+		read_request(call); /* while a call is pending or answered, what comes stays in the buffer */
+}
+
+/* All that was to be written has been. */
+static void on_write(struct bufferevent *bev, void *arg)
+{
+	struct jb_call *call = arg;
+
+	(void)bev;
+	if (call->state != WRITING)
+		return;
+	if (!call->head.keep_alive) {
+		linger(call);
+		on_read(bev, call);
+		return;
+	}
+	forget_request(call);
+	call->state = IDLE;
+	arm(call, call->trusted ? call->server->idle_ms : STRANGER_MS);
+	read_request(call);
+}
+
+/* Reading goes on while an answer is pending, so that a peer's end is seen at once, be it FIN, reset or TLS alert. */
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+	(void)bev;
+	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
+		call_free(arg);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct jb_call *call = arg;
+
+	(void)fd;
+	(void)what;
+	if (call->state == HEAD || call->state == BODY)
+		refuse(call, 408, "The request did not come in time.");
+	else
+		call_free(call);
+}
+
+static void set_socket(int fd)
+{
+	const int on = 1, idle_s = 60, interval_s = 20, probes = 3;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	/* A host that lost its power sends no FIN. */
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+}
+
+/* Takes fd over. NULL, and fd closed: no memory. */
+static struct bufferevent *new_bufferevent(struct jb_server *server, int fd)
+{
+	SSL *ssl = server->tls ? SSL_new(server->tls) : NULL;
+	struct bufferevent *bev = NULL;
+
+	if (ssl)
+		bev = bufferevent_openssl_socket_new(server->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING,
+						     BEV_OPT_CLOSE_ON_FREE);
+	else if (!server->tls)
+		bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!bev) {
+		SSL_free(ssl);
+		close(fd);
+	}
+	return bev;
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer, int peer_len,
+		      void *arg)
+{
+	struct jb_server *server = arg;
+	struct jb_call *call;
+
+	(void)listener;
+	(void)peer;
+	(void)peer_len;
+	if (server->count >= server->max || !(call = calloc(1, sizeof(*call)))) {
+		close(fd);
+		return;
+	}
+	set_socket(fd);
+	call->server = server;
+	call->next = server->calls;
+	if (call->next)
+		call->next->prev = call;
+	server->calls = call;
+	server->count++;
+	call->bev = new_bufferevent(server, fd);
+	call->deadline = evtimer_new(server->base, on_deadline, call);
+	if (!call->bev || !call->deadline) {
+		call_free(call);
+		return;
+	}
+	bufferevent_setcb(call->bev, on_read, on_write, on_event, call);
+	bufferevent_setwatermark(call->bev, EV_READ, 0, JB_HTTP_HEAD_MAX + JB_HTTP_BODY_MAX);
+	bufferevent_enable(call->bev, EV_READ | EV_WRITE);
+	arm(call, server->request_ms < STRANGER_MS ? server->request_ms : STRANGER_MS);
+}
+
+/* Out of descriptors or memory: a listener that stays ready would spin. */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+	struct jb_server *server = arg;
+	struct timeval tv = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
+
+	evconnlistener_disable(listener);
+	event_add(server->resume_accept, &tv);
+}
+
+static void on_resume_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct jb_server *server = arg;
+
+	(void)fd;
+	(void)what;
+	evconnlistener_enable(server->listener);
+}
+
+const char *jb_call_method(const struct jb_call *call)
+{
+	return call->head.method;
+}
+
+const char *jb_call_path(const struct jb_call *call)
+{
+	return call->head.path;
+}
+
+const char *jb_call_header(const struct jb_call *call, const char *name)
+{
+	return jb_http_header(&call->head, name);
+}
+
+int jb_call_query(const struct jb_call *call, const char *name, char *buf, size_t size)
+{
+	return jb_http_query(&call->head, name, buf, size);
+}
+
+const char *jb_call_body(const struct jb_call *call, size_t *ret_len)
+{
+	*ret_len = call->head.content_length;
+	return call->body;
+}
+
+void jb_call_trust(struct jb_call *call)
+{
+	call->trusted = true;
+}
+
+void jb_call_on_gone(struct jb_call *call, void (*gone)(void *arg), void *arg)
+{
+	call->gone = gone;
+	call->gone_arg = arg;
+}
+
+static void wipe_sent(const void *data, size_t len, void *arg)
+{
+	(void)data;
+	explicit_bzero(arg, len);
+	free(arg);
+}
+
+static int format_head(struct jb_call *call, int status, const char *headers, size_t body_len, char *buf, size_t size)
+{
+	time_t now = time(NULL);
+	char date[64];
+	struct tm tm;
+
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+	return snprintf(buf, size,
+			"HTTP/1.1 %d %s\r\nDate: %s\r\nCache-Control: no-store\r\n%sContent-Length: %zu\r\n"
+			"Connection: %s\r\n\r\n",
+			status, jb_http_phrase(status), date, headers, body_len,
+			call->head.keep_alive ? "keep-alive" : "close");
+}
+
+void jb_call_reply(struct jb_call *call, int status, const char *headers, const char *body, size_t len)
+{
+	char head[1024];
+	int head_len = format_head(call, status, headers, len, head, sizeof(head));
+	size_t size = (size_t)head_len + len;
+	char *text = head_len > 0 && (size_t)head_len < sizeof(head) ? malloc(size) : NULL;
+
+	call->gone = NULL;
+	call->state = WRITING;
+	arm(call, WRITE_MS);
+	if (!text) {
+		linger(call);
+		return;
+	}
+	/* Head and body as one piece: one TLS record, one write, one packet where it fits. */
+	memcpy(text, head, (size_t)head_len);
+	memcpy(text + head_len, body, len);
+	if (evbuffer_add_reference(bufferevent_get_output(call->bev), text, size, wipe_sent, text) < 0) {
+		wipe_sent(text, size, text);
+		linger(call);
+	}
+}
+
+static int start_listening(struct jb_server *server, const struct jb_server_options *options, char *why,
+			   size_t why_size)
+{
+	JIT_CLOSE int fd = options->listen_fd >= 0 ? options->listen_fd
+						   : jb_listen(options->address, options->port, why, why_size);
+
+	if (fd < 0)
+		return -1;
+	if (!options->tls && !jb_listen_is_loopback(fd)) {
+		snprintf(why, why_size, "without TLS the broker listens on a loopback address alone");
+		return -1;
+	}
+	server->port = jb_listen_port(fd);
+	server->resume_accept = evtimer_new(server->base, on_resume_accept, server);
+	if (server->resume_accept && evutil_make_socket_nonblocking(fd) == 0)
+		server->listener = evconnlistener_new(server->base, on_accept, server,
+						      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, -1, fd);
+	if (!server->listener) {
+		snprintf(why, why_size, "cannot listen on the socket: %s", strerror(errno));
+		return -1;
+	}
+	jit_take_fd(&fd);
+	evconnlistener_set_error_cb(server->listener, on_accept_error);
+	return 0;
+}
+
+struct jb_server *jb_server_new(struct event_base *base, const struct jb_server_options *options, jb_handle handle,
+				void *arg, char *why, size_t why_size)
+{
+	struct jb_server *server = calloc(1, sizeof(*server));
+
+	if (!server) {
+		snprintf(why, why_size, "out of memory");
+		return NULL;
+	}
+	server->base = base;
+	server->handle = handle;
+	server->arg = arg;
+	server->max = jb_listen_affordable(options->max_connections ? options->max_connections : MAX_CONNECTIONS);
+	server->request_ms = options->request_ms ? options->request_ms : REQUEST_MS;
+	server->idle_ms = options->idle_ms ? options->idle_ms : IDLE_MS;
+	if (options->tls)
+		server->tls = jb_tls_new(options->tls_certificate, options->tls_key, why, why_size);
+	if ((options->tls && !server->tls) || start_listening(server, options, why, why_size) < 0) {
+		jb_server_free(server);
+		return NULL;
+	}
+	return server;
+}
+
+void jb_server_free(struct jb_server *server)
+{
+	if (!server)
+		return;
+	if (server->listener)
+		evconnlistener_free(server->listener);
+	if (server->resume_accept)
+		event_free(server->resume_accept);
+	while (server->calls)
+		call_free(server->calls);
+	SSL_CTX_free(server->tls);
+	free(server);
+}
+
+uint16_t jb_server_port(const struct jb_server *server)
+{
+	return server->port;
+}
+
+unsigned jb_server_connections(const struct jb_server *server)
+{
+	return server->count;
+}

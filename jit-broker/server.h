@@ -1,0 +1,62 @@
+/*
+ * The HTTPS server: connections, TLS, and every limit and deadline that a peer
+ * runs into before anybody knows who it is. It knows neither paths nor keys; a
+ * whole request goes to one handler, which answers now or later.
+ */
+#ifndef JB_SERVER_H
+#define JB_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_base;
+struct jb_server;
+/* One request, from its last byte to the last byte of its answer. Owned by the server. */
+struct jb_call;
+
+typedef void (*jb_handle)(void *arg, struct jb_call *call);
+
+struct jb_server_options {
+	const char *address; /* numeric IPv4 or IPv6 */
+	uint16_t port;	     /* 0: any free one */
+	int listen_fd;	     /* a listening socket to take over (socket activation), or -1: bind address and port */
+	bool tls;
+	const char *tls_certificate; /* PEM chain */
+	const char *tls_key;	     /* PEM, without passphrase, not readable by others */
+	unsigned max_connections;    /* 0: 4096; cut down to what RLIMIT_NOFILE allows */
+	unsigned request_ms;	     /* 0: 30 s; TLS handshake and each whole request, however it trickles in */
+	unsigned idle_ms;	     /* 0: 600 s; between requests, for peers that were once trusted (others: 10 s) */
+};
+
+/* NULL with a sentence in why. */
+struct jb_server *jb_server_new(struct event_base *base, const struct jb_server_options *options, jb_handle handle,
+				void *arg, char *why, size_t why_size);
+/* Ends all connections; whoever waits is told through its gone callback. NULL is fine. */
+void jb_server_free(struct jb_server *server);
+uint16_t jb_server_port(const struct jb_server *server);
+unsigned jb_server_connections(const struct jb_server *server);
+
+/* What was asked; valid until the call is answered and the handler has returned. */
+const char *jb_call_method(const struct jb_call *call);
+const char *jb_call_path(const struct jb_call *call);
+const char *jb_call_header(const struct jb_call *call, const char *name);		 /* NULL when absent */
+int jb_call_query(const struct jb_call *call, const char *name, char *buf, size_t size); /* as jb_http_query */
+const char *jb_call_body(const struct jb_call *call, size_t *ret_len); /* NUL-terminated, never NULL */
+
+/* The peer proved who it is: its connection may lie idle for long. */
+void jb_call_trust(struct jb_call *call);
+
+/*
+ * For an answer that comes later: `gone` is told when the peer leaves (or 60 s
+ * pass) before it; the call is then no more. NULL takes the callback back.
+ */
+void jb_call_on_gone(struct jb_call *call, void (*gone)(void *arg), void *arg);
+
+/*
+ * Answers, exactly once a call. `headers`: whole lines ("Retry-After: 1\r\n") or
+ * "". Sent as one piece and wiped afterwards. The gone callback is forgotten.
+ */
+void jb_call_reply(struct jb_call *call, int status, const char *headers, const char *body, size_t len);
+
+#endif
