@@ -1,0 +1,273 @@
+/*
+ * See conf_check.h. What would only be found out at night (a role that nobody
+ * can approve, a group that is not there) is found here, with its line.
+ */
+#include "conf_check.h"
+
+#include <arpa/inet.h>
+#include <json-c/json.h>
+#include <regex.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIST_TEXT_MAX 500 /* bytes of a role's services or targets, as the approver reads them */
+
+struct check {
+	const struct jb_conf *conf;
+	void (*on_error)(void *arg, const char *message);
+	void *arg;
+	int errors;
+};
+
+__attribute__((format(printf, 3, 4))) static void tell(struct check *c, unsigned line, const char *format, ...)
+{
+	char sentence[512], message[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sentence, sizeof(sentence), format, args);
+	va_end(args);
+	snprintf(message, sizeof(message), "%s:%u: %s", c->conf->path, line, sentence);
+	c->on_error(c->arg, message);
+	c->errors++;
+}
+
+static bool is_loopback(const char *address)
+{
+	struct in_addr v4;
+
+	if (inet_pton(AF_INET, address, &v4) == 1)
+		return (ntohl(v4.s_addr) >> 24) == 127;
+	return strcmp(address, "::1") == 0;
+}
+
+static void check_listener(struct check *c)
+{
+	const struct jb_conf *conf = c->conf;
+
+	if (!conf->tls && !is_loopback(conf->listen_address))
+		tell(c, jb_conf_line(&conf->lines, JB_KEY_TLS),
+		     "tls = off is for a loopback address alone; %s is none: listen on 127.0.0.1 or switch TLS on",
+		     conf->listen_address);
+	if (conf->tls && (!conf->tls_certificate || !conf->tls_key))
+		tell(c, jb_conf_line(&conf->lines, JB_KEY_TLS),
+		     "TLS wants tls_certificate and tls_key, two PEM files (tls = off is for loopback alone)");
+}
+
+static bool begins(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static void check_issuer(struct check *c)
+{
+	const struct jb_conf *conf = c->conf;
+	unsigned line = jb_conf_line(&conf->lines, JB_KEY_ISSUER);
+
+	if (!conf->issuer)
+		return tell(c, line, "[broker] wants issuer = sts:https://..., or demo for a first look");
+	if (strcmp(conf->issuer, "demo") == 0)
+		return;
+	if (!begins(conf->issuer, "sts:https://") &&
+	    !(conf->issuer_plain_loopback && begins(conf->issuer, "sts:http://")))
+		tell(c, line,
+		     "issuer is sts:https://... or demo (sts:http:// to loopback wants issuer_plain_loopback = yes)");
+	if (!conf->issuer_credentials)
+		tell(c, line, "an STS issuer wants issuer_credentials, a file with the broker's access key and secret");
+}
+
+static void check_broker(struct check *c)
+{
+	const struct jb_conf *conf = c->conf;
+
+	if (!conf->lines.section)
+		tell(c, 1, "there is no [broker] section");
+	if (!conf->store || !begins(conf->store, "sqlite:/"))
+		tell(c, jb_conf_line(&conf->lines, JB_KEY_STORE), "[broker] wants store = sqlite:/PATH, absolute");
+	check_listener(c);
+	check_issuer(c);
+	if (conf->role_count == 0)
+		tell(c, conf->lines.section, "there is no [role NAME] section, so nobody could ask for anything");
+}
+
+static const struct jb_group *group_of(const struct jb_conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->group_count; i++)
+		if (strcmp(conf->groups[i].name, name) == 0)
+			return &conf->groups[i];
+	return NULL;
+}
+
+static void check_groups_exist(struct check *c, const struct jb_words *words, unsigned line, const char *key)
+{
+	for (size_t i = 0; i < words->count; i++)
+		if (words->word[i][0] == '@' && !group_of(c->conf, words->word[i] + 1))
+			tell(c, line, "%s names %s, and there is no [group %s]", key, words->word[i],
+			     words->word[i] + 1);
+}
+
+static void check_approver(struct check *c, const char *name, unsigned line)
+{
+	const struct jb_person *person = jb_conf_person(c->conf, name);
+
+	if (!person)
+		tell(c, line, "%s is to approve but is no declared person: write a section [person %s]", name, name);
+	else if (person->shared)
+		tell(c, line, "%s is to approve but is a shared account; only persons approve", name);
+}
+
+/* How many different persons could approve. */
+static size_t count_approvers(const struct jb_conf *conf, const struct jb_role *role)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < conf->person_count; i++)
+		count += !conf->persons[i].shared && jb_conf_lists(conf, &role->approvers, conf->persons[i].name);
+	return count;
+}
+
+static void check_approvers(struct check *c, const struct jb_role *role)
+{
+	unsigned line = jb_conf_line(&role->lines, JB_KEY_APPROVERS);
+
+	for (size_t i = 0; i < role->approvers.count; i++) {
+		const char *word = role->approvers.word[i];
+		const struct jb_group *group = word[0] == '@' ? group_of(c->conf, word + 1) : NULL;
+
+		if (word[0] != '@')
+			check_approver(c, word, line);
+		for (size_t m = 0; group && m < group->members.count; m++)
+			check_approver(c, group->members.word[m], jb_conf_line(&group->lines, JB_KEY_MEMBERS));
+	}
+	size_t count = count_approvers(c->conf, role);
+	if (role->approvers.count == 0) {
+		if (role->auto_approve == JB_AUTO_NEVER)
+			tell(c, line, "nobody can approve role %s: it wants approvers (or auto_approve)", role->name);
+	} else if (role->approvals > count) {
+		tell(c, jb_conf_line(&role->lines, JB_KEY_APPROVALS),
+		     "role %s wants %u approvals, and %zu different persons could give one", role->name,
+		     role->approvals, count);
+	}
+}
+
+static size_t text_length(const struct jb_words *words)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < words->count; i++)
+		len += strlen(words->word[i]) + 2;
+	return len;
+}
+
+static void check_lists(struct check *c, const struct jb_role *role)
+{
+	const struct {
+		const struct jb_words *words;
+		enum jb_key key;
+		const char *name, *what;
+	} lists[] = {
+		{&role->services, JB_KEY_SERVICES, "services", "the PAM services it is good for"},
+		{&role->requesters, JB_KEY_REQUESTERS, "requesters", "who may ask for it"},
+		{&role->hosts, JB_KEY_HOSTS, "hosts", "the hosts it is good on"},
+		{&role->targets, JB_KEY_TARGETS, "targets", "the users that may be become"},
+	};
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		if (lists[i].words->count == 0)
+			tell(c, role->lines.section, "role %s wants %s: %s", role->name, lists[i].name, lists[i].what);
+	check_groups_exist(c, &role->requesters, jb_conf_line(&role->lines, JB_KEY_REQUESTERS), "requesters");
+	check_groups_exist(c, &role->approvers, jb_conf_line(&role->lines, JB_KEY_APPROVERS), "approvers");
+	if (text_length(&role->services) > LIST_TEXT_MAX || text_length(&role->targets) > LIST_TEXT_MAX)
+		tell(c, role->lines.section,
+		     "role %s has more than %d bytes of services or targets, too many for an approver to read",
+		     role->name, LIST_TEXT_MAX);
+}
+
+static void check_ticket(struct check *c, const struct jb_role *role)
+{
+	char why[128];
+	regex_t regex;
+	int bad = regcomp(&regex, role->ticket, REG_EXTENDED | REG_NOSUB);
+
+	if (!bad)
+		return regfree(&regex);
+	regerror(bad, &regex, why, sizeof(why));
+	tell(c, jb_conf_line(&role->lines, JB_KEY_TICKET), "ticket is no regular expression: %s", why);
+}
+
+static void check_aws(struct check *c, const struct jb_role *role)
+{
+	if (role->arn &&
+	    (!begins(role->arn, "arn:aws") || !strstr(role->arn, ":iam::") || !strstr(role->arn, ":role/")))
+		tell(c, jb_conf_line(&role->lines, JB_KEY_ARN), "arn is a role's: arn:aws:iam::123456789012:role/NAME");
+	if (role->session_policy) {
+		json_object *policy = json_tokener_parse(role->session_policy);
+
+		if (!json_object_is_type(policy, json_type_object))
+			tell(c, jb_conf_line(&role->lines, JB_KEY_SESSION_POLICY), "session_policy is no JSON object");
+		json_object_put(policy);
+	}
+}
+
+static void check_persons(struct check *c)
+{
+	const struct jb_conf *conf = c->conf;
+
+	for (size_t i = 0; i < conf->person_count; i++) {
+		const struct jb_person *person = &conf->persons[i];
+
+		for (size_t u = 0; u < person->unix_names.count; u++) {
+			const struct jb_person *first = jb_conf_person_by_unix(conf, person->unix_names.word[u]);
+
+			if (first != person)
+				tell(c, jb_conf_line(&person->lines, JB_KEY_UNIX),
+				     "Unix name %s belongs to person %s already; one name is one person's",
+				     person->unix_names.word[u], first->name);
+		}
+	}
+}
+
+static void check_groups(struct check *c)
+{
+	for (size_t i = 0; i < c->conf->group_count; i++) {
+		const struct jb_group *group = &c->conf->groups[i];
+		unsigned line = jb_conf_line(&group->lines, JB_KEY_MEMBERS);
+
+		if (group->members.count == 0)
+			tell(c, line, "group %s wants members", group->name);
+		for (size_t m = 0; m < group->members.count; m++)
+			if (group->members.word[m][0] == '@')
+				tell(c, line, "group %s has %s as a member; groups hold names, not groups", group->name,
+				     group->members.word[m]);
+	}
+}
+
+static void check_hosts(struct check *c)
+{
+	for (size_t i = 0; i < c->conf->host_count; i++)
+		if (c->conf->hosts[i].may_request_for.count == 0)
+			tell(c, c->conf->hosts[i].lines.section,
+			     "host %s wants may_request_for; leave the section out otherwise", c->conf->hosts[i].name);
+}
+
+int jb_conf_check(const struct jb_conf *conf, void (*on_error)(void *arg, const char *message), void *arg)
+{
+	struct check c = {.conf = conf, .on_error = on_error, .arg = arg};
+
+	check_broker(&c);
+	check_persons(&c);
+	check_groups(&c);
+	check_hosts(&c);
+	for (size_t i = 0; i < conf->role_count; i++) {
+		const struct jb_role *role = &conf->roles[i];
+
+		check_lists(&c, role);
+		check_approvers(&c, role);
+		check_aws(&c, role);
+		if (role->ticket)
+			check_ticket(&c, role);
+	}
+	return c.errors;
+}

@@ -1,0 +1,10 @@
+/* Does a configuration make sense as a whole? Called by conf.c on every file that could be read. */
+#ifndef JB_CONF_CHECK_H
+#define JB_CONF_CHECK_H
+
+#include "conf.h"
+
+/* Tells every error as "PATH:LINE: sentence" and returns their number. */
+int jb_conf_check(const struct jb_conf *conf, void (*on_error)(void *arg, const char *message), void *arg);
+
+#endif
