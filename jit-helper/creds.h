@@ -1,0 +1,41 @@
+/*
+ * One set of AWS credentials in OpenSSL's secure heap (locked, not dumped).
+ * The broker's plaintext is read where it lies by a small strict reader of its
+ * own: a JSON library would leave copies of the secrets in the ordinary heap.
+ */
+#ifndef JH_CREDS_H
+#define JH_CREDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "frame.h"
+
+/* A part of the plaintext; not NUL-terminated. */
+struct jh_span {
+	const char *at;
+	size_t len;
+};
+
+struct jh_creds {
+	char *plain; /* secure heap; NULL: there are none */
+	size_t plain_len;
+	struct jh_span access_key, secret_key, session_token, grant_token;
+	int64_t expires_at; /* epoch seconds, by AWS' clock */
+	int64_t taken_ms;   /* boottime: when they came */
+	int64_t expires_ms; /* boottime: when they are of no more use; set by who knows the broker's clock */
+};
+
+/*
+ * Reads {"AccessKeyId","SecretAccessKey","SessionToken","Expiration","grantToken"},
+ * in this order, strings without escapes. On success *ret owns `plain`
+ * (OPENSSL_secure_malloc, len + 1 bytes); else the caller keeps it. 0 or -EINVAL.
+ */
+int jh_creds_read(char *plain, size_t len, struct jh_creds *ret);
+void jh_creds_clear(struct jh_creds *creds);
+
+/* What credential_process prints, as the frame's JSON field. The frame must lie in the secure heap and be wiped. */
+void jh_creds_put(const struct jh_creds *creds, struct jit_frame *frame);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * What the kernel says about a process: its pidfd, and from /proc its parent,
+ * session leader, terminal, start time, audit session and audit login uid.
+ * Facts are read by pid and count only if the pidfd is alive afterwards: then
+ * the number still meant that process.
+ */
+#ifndef JH_PROC_H
+#define JH_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define JH_NO_AUDIT UINT32_MAX /* no audit session, or no audit login uid */
+
+struct jh_proc {
+	pid_t pid;
+	pid_t parent;
+	pid_t leader; /* of the session (setsid) */
+	int tty;      /* device number of the controlling terminal, 0: none */
+	uint64_t start; /* clock ticks since boot */
+	uint32_t audit_session;
+	uint32_t login_uid;
+};
+
+/* /proc/PID/stat's text: pid, parent, leader, tty and start. 0 or -EINVAL. */
+int jh_proc_parse_stat(const char *text, struct jh_proc *ret);
+/* All of it, for a pid. 0; -ESRCH: gone; -errno. */
+int jh_proc_read(pid_t pid, struct jh_proc *ret);
+
+/* A descriptor of the process `pid`. -errno. */
+int jh_pidfd_open(pid_t pid);
+/* The process at the other end of a connected Unix socket: its pid, uid and a pidfd of its own. 0 or -errno. */
+int jh_pidfd_of_peer(int sock, pid_t *ret_pid, uid_t *ret_uid, int *ret_pidfd);
+bool jh_pidfd_alive(int pidfd);
+
+/* The topmost ancestor of `from` (or itself) that has the same audit session. 0 or -errno. */
+int jh_proc_topmost(const struct jh_proc *from, struct jh_proc *ret);
+/* True when `child` is that process or descends from it, judged by pids and start times. */
+bool jh_proc_descends(pid_t child, pid_t from, uint64_t from_start);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * The login session that a grant belongs to: (audit session, requester's uid),
+ * and where the kernel knows no audit session, the session leader's process
+ * with its terminal. Grants live in this process' memory, so the boot is
+ * always the same one.
+ */
+#ifndef JH_SESSION_H
+#define JH_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "proc.h"
+
+struct jh_session {
+	bool known; /* false: a login service before open_session; matches nothing */
+	uid_t uid;  /* the requester's */
+	uint32_t audit;
+	/* The process whose death ends the session: the topmost ancestor with that audit session, or the session leader. */
+	pid_t leader;
+	uint64_t leader_start;
+	int leader_tty;
+};
+
+/*
+ * The login session of a process, whose facts were read under a live pidfd. In
+ * *ret_pidfd (may be NULL) the leader's pidfd, the caller's to close. 0 or -errno.
+ */
+int jh_session_of(const struct jh_proc *proc, uid_t requester, struct jh_session *ret, int *ret_pidfd);
+
+bool jh_session_same(const struct jh_session *a, const struct jh_session *b);
+
+/* "3" or "pid 412", for logs and for the approver. */
+void jh_session_name(const struct jh_session *session, char *buf, size_t size);
+
+#endif

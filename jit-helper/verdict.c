@@ -1,0 +1,187 @@
+/* See verdict.h. */
+#include "verdict.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "text.h"
+
+#define OPERATOR "tell the operator of this host"
+
+__attribute__((format(printf, 3, 4))) static void say(struct jh_verdict *v, enum jit_outcome outcome,
+						      const char *format, ...)
+{
+	char raw[2 * JIT_LINE_SIZE];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(raw, sizeof(raw), format, ap);
+	va_end(ap);
+	v->outcome = outcome;
+	jit_text_clean_str(v->text, sizeof(v->text), raw);
+}
+
+void jh_trouble(const struct jit_fetch_result *result, const char *broker, char *buf, size_t size)
+{
+	char type[64];
+
+	switch (result->fault) {
+	case JIT_FETCH_OK:
+		jit_text_clean(type, sizeof(type), result->content_type, strcspn(result->content_type, ";"));
+		if (result->status >= 200 && result->status < 300)
+			snprintf(buf, size, "the answer of the broker at %s makes no sense (%s)", broker,
+				 type[0] && strcmp(type, "application/json") != 0 ? type : "not what the protocol says");
+		else
+			snprintf(buf, size, "the broker at %s failed with HTTP status %ld", broker, result->status);
+		break;
+	case JIT_FETCH_TOO_LARGE:
+		snprintf(buf, size, "the answer of the broker at %s is too large", broker);
+		break;
+	case JIT_FETCH_TIMEOUT:
+		snprintf(buf, size, "the broker at %s did not answer in time", broker);
+		break;
+	case JIT_FETCH_BROKEN:
+		snprintf(buf, size, "the broker at %s broke the connection off before a whole HTTP answer came",
+			 broker);
+		break;
+	default:
+		snprintf(buf, size, "cannot reach the broker at %s: %s", broker, result->why);
+	}
+}
+
+static void unavailable(const struct jit_fetch_result *result, const char *broker, struct jh_verdict *v)
+{
+	char trouble[JIT_LINE_SIZE];
+
+	jh_trouble(result, broker, trouble, sizeof(trouble));
+	say(v, JIT_UNAVAILABLE, "%s; " OPERATOR, trouble);
+}
+
+static bool is_gateway_failure(long status)
+{
+	return status == 502 || status == 503 || status == 504;
+}
+
+bool jh_passing(const struct jit_fetch_result *result)
+{
+	if (result->fault != JIT_FETCH_OK)
+		return result->fault != JIT_FETCH_LOCAL;
+	return result->status == 429 || result->status >= 500;
+}
+
+/* No HTTP answer at all. */
+static enum jh_filed judge_fault(const struct jit_fetch_result *result, const struct jh_filing_facts *facts,
+				 struct jh_verdict *v)
+{
+	unavailable(result, facts->broker, v);
+	switch (result->fault) {
+	case JIT_FETCH_BROKEN:
+		return JH_FILED_RETRY;
+	case JIT_FETCH_DNS:
+	case JIT_FETCH_CONNECT: /* after a lost connection it is the same broker, starting again */
+		return facts->first ? JH_FILED_REFUSED : JH_FILED_RETRY;
+	case JIT_FETCH_TLS:
+	case JIT_FETCH_LOCAL:
+		return facts->first ? JH_FILED_REFUSED : JH_FILED_UNKNOWN;
+	default:
+		return JH_FILED_UNKNOWN;
+	}
+}
+
+static enum jh_filed judge_policy(const char *code, const char *message, const struct jh_filing_facts *facts,
+				  struct jh_verdict *v)
+{
+	bool reason = strcmp(code, "policy.reason") == 0, ticket = strcmp(code, "policy.ticket") == 0;
+
+	if (reason && !facts->has_reason)
+		say(v, JIT_DENIED, "role %s needs a reason: set JIT_REASON, for example JIT_REASON='disk full'",
+		    facts->role);
+	else if (ticket && !facts->has_ticket)
+		say(v, JIT_DENIED, "role %s needs a ticket: set JIT_TICKET, for example JIT_TICKET=INC-4711",
+		    facts->role);
+	else
+		say(v, JIT_DENIED, "%s (no request was made)", message[0] ? message : "the broker's policy says no");
+	return reason ? JH_FILED_ASK_REASON : ticket ? JH_FILED_ASK_TICKET : JH_FILED_REFUSED;
+}
+
+static enum jh_filed judge_refusal(const struct jit_fetch_result *result, const struct jh_filing_facts *facts,
+				   struct jh_verdict *v)
+{
+	char code[JH_CODE_SIZE], message[JIT_LINE_SIZE];
+
+	jh_error_read(result->body, result->body_len, code, message);
+	if (result->status == 403 && strncmp(code, "policy.", 7) == 0)
+		return judge_policy(code, message, facts, v);
+	if (result->status == 401 || result->status == 403)
+		say(v, JIT_UNAVAILABLE, "the broker at %s does not know this host's API key; " OPERATOR,
+		    facts->broker);
+	else if (result->status == 429)
+		say(v, JIT_UNAVAILABLE, "the broker takes no more requests now: %s; try again in a moment",
+		    message[0] ? message : "too many are waiting");
+	else if (result->status >= 400 && result->status < 500 && message[0])
+		say(v, JIT_UNAVAILABLE, "the broker did not accept the request: %s; " OPERATOR, message);
+	else
+		unavailable(result, facts->broker, v);
+	if (is_gateway_failure(result->status))
+		return JH_FILED_RETRY;
+	return result->status >= 500 ? JH_FILED_UNKNOWN : JH_FILED_REFUSED;
+}
+
+enum jh_filed jh_judge_filing(const struct jit_fetch_result *result, const struct jh_filing_facts *facts,
+			      struct jh_answer *ret_answer, struct jh_verdict *ret_verdict)
+{
+	struct jh_answer answer;
+
+	if (result->fault != JIT_FETCH_OK)
+		return judge_fault(result, facts, ret_verdict);
+	if (result->status != 200)
+		return judge_refusal(result, facts, ret_verdict);
+	if (jh_answer_read(result->body, result->body_len, &answer) < 0) {
+		unavailable(result, facts->broker, ret_verdict);
+		return JH_FILED_UNKNOWN;
+	}
+	if (strcmp(answer.requester, facts->requester) != 0 || strcmp(answer.role, facts->role) != 0) {
+		jh_answer_clear(&answer);
+		say(ret_verdict, JIT_UNAVAILABLE, "the broker at %s answered for another request; " OPERATOR,
+		    facts->broker);
+		return JH_FILED_UNKNOWN;
+	}
+	*ret_answer = answer;
+	return JH_FILED_REQUEST;
+}
+
+void jh_judge_decision(const struct jh_answer *a, int64_t pending_s, struct jh_verdict *ret)
+{
+	const char *by = a->decided_by[0] ? a->decided_by : "the broker";
+	const char *sep = a->comment[0] ? ": " : "";
+	char span[32];
+
+	switch (a->status) {
+	case JH_APPROVED:
+	case JH_ACTIVE:
+		jit_format_duration((uint64_t)a->remaining_s, span, sizeof(span));
+		say(ret, JIT_ALLOW, "request %s: approved by %s for %s%s%s", a->short_id, by, span, sep, a->comment);
+		break;
+	case JH_DENIED:
+		say(ret, JIT_DENIED, "request %s: denied by %s%s%s", a->short_id, by, sep, a->comment);
+		break;
+	case JH_EXPIRED:
+		jit_format_duration((uint64_t)(pending_s > 0 ? pending_s : 0), span, sizeof(span));
+		say(ret, JIT_TIMED_OUT, "request %s: nobody decided within %s", a->short_id, span);
+		break;
+	case JH_REVOKED:
+		say(ret, JIT_CANCELLED, "request %s: revoked by %s%s%s", a->short_id, by, sep, a->comment);
+		break;
+	case JH_FAILED:
+		say(ret, JIT_UNAVAILABLE, "request %s: the broker got no AWS credentials for role %s%s%s", a->short_id,
+		    a->role, a->failure[0] ? ": " : "", a->failure);
+		break;
+	case JH_CANCELLED:
+	case JH_ENDED:
+		say(ret, JIT_CANCELLED, "request %s: withdrawn", a->short_id);
+		break;
+	default:
+		say(ret, JIT_UNAVAILABLE, "request %s: not decided", a->short_id);
+	}
+}

@@ -1,0 +1,53 @@
+/*
+ * From what the broker answered to what a person is told: the outcome and one
+ * clear sentence. Pure functions: everything that refuses is decided here, and
+ * only a request that the broker really sent can lead to an approval.
+ */
+#ifndef JH_VERDICT_H
+#define JH_VERDICT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "answer.h"
+#include "fetch.h"
+#include "proto.h"
+
+struct jh_verdict {
+	enum jit_outcome outcome;
+	char text[JIT_LINE_SIZE];
+};
+
+/* What a filing came to. */
+enum jh_filed {
+	JH_FILED_REFUSED,    /* see the verdict */
+	JH_FILED_REQUEST,    /* see the answer */
+	JH_FILED_ASK_REASON, /* ask the person, file again; the verdict is for where that is not possible */
+	JH_FILED_ASK_TICKET,
+	JH_FILED_RETRY,	  /* lost on the way: the same again, with the same key; the verdict is for the last try */
+	JH_FILED_UNKNOWN, /* refused, and nobody knows whether the broker has filed it: withdraw it */
+};
+
+struct jh_filing_facts {
+	const char *broker; /* its URL */
+	const char *requester;
+	const char *role;
+	bool has_reason, has_ticket; /* was one sent? */
+	bool first;		     /* the first try with this idempotency key */
+};
+
+/* On JH_FILED_REQUEST *ret_answer is the caller's to clear; else *ret_verdict is filled. */
+enum jh_filed jh_judge_filing(const struct jit_fetch_result *result, const struct jh_filing_facts *facts,
+			      struct jh_answer *ret_answer, struct jh_verdict *ret_verdict);
+
+/* A decided request: ALLOW for APPROVED and ACTIVE, with what to show. `pending_s`: how long one could decide. */
+void jh_judge_decision(const struct jh_answer *answer, int64_t pending_s, struct jh_verdict *ret);
+
+/* Why a call brought nothing, in a sentence without an end: "cannot reach the broker at https://…: connection refused".
+ */
+void jh_trouble(const struct jit_fetch_result *result, const char *broker, char *buf, size_t size);
+
+/* A passing failure of a call that may be made again: lost, timed out, 429 or 5xx. */
+bool jh_passing(const struct jit_fetch_result *result);
+
+#endif
