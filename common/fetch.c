@@ -3,6 +3,8 @@
 
 #include <curl/curl.h>
 #include <event2/event.h>
+#include <malloc.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +42,42 @@ struct jit_fetch_call {
 	void *arg;
 };
 
+/*
+ * libcurl's memory passes through here, so that the requests it has sent (API
+ * keys, bearer tokens) do not lie about in freed blocks.
+ */
+static void wiping_free(void *block)
+{
+	if (block)
+		explicit_bzero(block, malloc_usable_size(block));
+	free(block);
+}
+
+static void *wiping_realloc(void *block, size_t size)
+{
+	void *grown = malloc(size);
+	size_t old = block ? malloc_usable_size(block) : 0;
+
+	if (!grown)
+		return NULL;
+	if (block)
+		memcpy(grown, block, old < size ? old : size);
+	wiping_free(block);
+	return grown;
+}
+
+/* Header lines can carry keys: they lie in OpenSSL's secure heap where the program has made one. */
+static void headers_free(struct curl_slist *line)
+{
+	while (line) {
+		struct curl_slist *next = line->next;
+
+		OPENSSL_secure_clear_free(line->data, strlen(line->data) + 1);
+		free(line);
+		line = next;
+	}
+}
+
 static void call_free(struct jit_fetch_call *call)
 {
 	if (!call)
@@ -54,7 +92,7 @@ static void call_free(struct jit_fetch_call *call)
 		curl_multi_remove_handle(call->fetch->multi, call->easy);
 		curl_easy_cleanup(call->easy);
 	}
-	curl_slist_free_all(call->headers);
+	headers_free(call->headers);
 	/* Bodies can carry a token; the answer of STS carries credentials. */
 	if (call->body)
 		explicit_bzero(call->body, call->body_len);
@@ -291,14 +329,23 @@ static void set_transport(struct jit_fetch_call *call, const struct jit_fetch_re
 	set(call, curl_easy_setopt(easy, CURLOPT_PRIVATE, call));
 }
 
-static void add_header(struct jit_fetch_call *call, const char *line)
+static void add_header(struct jit_fetch_call *call, const char *text)
 {
-	struct curl_slist *grown = curl_slist_append(call->headers, line);
+	struct curl_slist *line = calloc(1, sizeof(*line)), **end = &call->headers;
+	size_t size = strlen(text) + 1;
+	char *data = OPENSSL_secure_malloc(size);
 
-	if (grown)
-		call->headers = grown;
-	else
+	if (!line || !data) {
+		free(line);
+		OPENSSL_secure_free(data);
 		set(call, CURLE_OUT_OF_MEMORY);
+		return;
+	}
+	memcpy(data, text, size);
+	line->data = data;
+	while (*end)
+		end = &(*end)->next;
+	*end = line;
 }
 
 static void set_message(struct jit_fetch_call *call, const struct jit_fetch_request *request)
@@ -378,7 +425,9 @@ struct jit_fetch *jit_fetch_new(struct event_base *base, const struct jit_fetch_
 {
 	struct jit_fetch *fetch;
 
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !(fetch = calloc(1, sizeof(*fetch))))
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc, strdup, calloc) !=
+		    CURLE_OK ||
+	    !(fetch = calloc(1, sizeof(*fetch))))
 		return NULL;
 	fetch->base = base;
 	fetch->plain_loopback = options->plain_loopback;

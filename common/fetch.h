@@ -49,8 +49,9 @@ typedef void (*jit_fetch_done)(void *arg, const struct jit_fetch_result *result)
 struct jit_fetch_request {
 	const char *method; /* "GET", "POST" */
 	const char *url;
-	const char *const *headers; /* "Name: value", NULL-terminated list, or NULL */
-	const char *body;	    /* copied; NULL: none */
+	const char *const
+		*headers; /* "Name: value", NULL-terminated list, or NULL; copied into OpenSSL's secure heap */
+	const char *body; /* copied; NULL: none */
 	size_t body_len;
 	long timeout_ms; /* of the whole call; must be positive */
 	size_t max_body; /* bytes of the answer; must be positive */
