@@ -1,0 +1,43 @@
+/*
+ * What broker.conf says to one request: may it be, and who may decide it. Pure
+ * functions of configuration and record. The same one is asked at filing, at
+ * approval and at every issue, so that a rule taken away stops a grant.
+ */
+#ifndef JB_POLICY_H
+#define JB_POLICY_H
+
+#include <stdbool.h>
+
+#include "conf.h"
+#include "request.h"
+
+struct jb_decision {
+	bool allowed;
+	char code[32];	   /* "policy.requester"; "" when allowed */
+	char message[400]; /* one sentence for a person; "" when allowed */
+	unsigned line;	   /* of the rule in broker.conf; 0 where there is none */
+};
+
+/*
+ * May this request be? It looks at host, filed_by, requester, login_user, role,
+ * role_arn, service, target, reason, ticket, duration, public_key, and at
+ * services and targets where they are set (nothing that the role no longer
+ * gives). An approved one must still have an approval that counts.
+ */
+struct jb_decision jb_policy_allows(const struct jb_conf *conf, const struct jb_request *request);
+
+/* May this person approve or deny it? Never one's own; only the role's approvers. */
+struct jb_decision jb_policy_may_decide(const struct jb_conf *conf, const struct jb_request *request,
+					const char *person);
+
+/* May this person see it, and revoke it? The role's approvers; where the role is gone, every approver of another. */
+struct jb_decision jb_policy_may_revoke(const struct jb_conf *conf, const struct jb_request *request,
+					const char *person);
+
+/* Is it this person's own: by requester or by login user, under any name? */
+bool jb_policy_is_own(const struct jb_conf *conf, const struct jb_request *request, const struct jb_person *person);
+
+/* How many persons of approved_by (words) may decide it today: what a quorum counts. */
+unsigned jb_policy_count_approvals(const struct jb_conf *conf, const struct jb_request *request);
+
+#endif
