@@ -1,0 +1,90 @@
+/* See aws_keys.h. */
+#include "aws_keys.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "safefile.h"
+
+#define FILE_MAX_BYTES 65536
+
+/* Without the blanks around it; changes the text. */
+static char *trim(char *s)
+{
+	s += strspn(s, " \t\r");
+	size_t len = strlen(s);
+	while (len && strchr(" \t\r", s[len - 1]))
+		s[--len] = '\0';
+	return s;
+}
+
+/* A key or token is visible ASCII; a colon would split libcurl's ACCESS:SECRET, and none has one. */
+static bool is_plain(const char *s)
+{
+	for (; *s; s++)
+		if (*s <= 0x20 || *s > 0x7e || *s == ':')
+			return false;
+	return true;
+}
+
+/* False: the value is too long or no such thing. Other keys (region) are passed over. */
+static bool take(struct jb_aws_keys *keys, const char *name, const char *value)
+{
+	const struct {
+		const char *name;
+		char *buf;
+		size_t size;
+	} known[] = {
+		{"aws_access_key_id", keys->access_key_id, sizeof(keys->access_key_id)},
+		{"aws_secret_access_key", keys->secret_access_key, sizeof(keys->secret_access_key)},
+		{"aws_session_token", keys->session_token, sizeof(keys->session_token)},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(name, known[i].name) != 0)
+			continue;
+		if (strlen(value) >= known[i].size || !is_plain(value))
+			return false;
+		snprintf(known[i].buf, known[i].size, "%s", value);
+	}
+	return true;
+}
+
+static bool parse(char *text, struct jb_aws_keys *keys)
+{
+	bool in_default = false, ok = true;
+	char *line;
+
+	while (ok && (line = strsep(&text, "\n"))) {
+		line = trim(line);
+		char *equals = strchr(line, '=');
+		if (*line == '[') {
+			in_default = strcmp(line, "[default]") == 0;
+		} else if (in_default && *line != '#' && *line != ';' && equals) {
+			*equals = '\0';
+			ok = take(keys, trim(line), trim(equals + 1));
+		}
+	}
+	return ok && *keys->access_key_id && *keys->secret_access_key;
+}
+
+int jb_aws_keys_read(const char *path, struct jb_aws_keys *ret, char *why, size_t why_size)
+{
+	const struct jit_file_rule rule = {.secret = true, .max_size = FILE_MAX_BYTES};
+	char *text;
+	size_t len;
+
+	if (jit_file_read(path, &rule, &text, &len, why, why_size) < 0)
+		return -1;
+	*ret = (struct jb_aws_keys){0};
+	bool ok = parse(text, ret);
+	explicit_bzero(text, len);
+	free(text);
+	if (ok)
+		return 0;
+	explicit_bzero(ret, sizeof(*ret));
+	snprintf(why, why_size, "%s must hold aws_access_key_id and aws_secret_access_key under [default]", path);
+	return -1;
+}

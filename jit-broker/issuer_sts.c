@@ -1,0 +1,234 @@
+/*
+ * AssumeRole at STS: the form of sts.h, signed by libcurl, its answer turned into
+ * credentials or a reason. Keys are read at each issue and wiped after it.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aws_keys.h"
+#include "cleanup.h"
+#include "clock.h"
+#include "fetch.h"
+#include "issuer_kinds.h"
+#include "sts.h"
+
+#define TIMEOUT_MS 10000 /* of one AssumeRole */
+#define ANSWER_MAX 65536 /* bytes */
+
+struct jb_issuer_sts {
+	struct jb_issuer issuer;
+	struct event_base *base;
+	const struct jb_conf *conf;
+	struct jit_fetch *fetch;
+	char *url;
+	struct sts_call *calls;
+};
+
+struct sts_call {
+	struct jb_issuer_sts *sts;
+	struct sts_call *prev, *next;
+	struct jit_fetch_call *fetch;
+	struct event *soon; /* for a failure before anything was sent */
+	char why[512];
+	bool passing;
+	int64_t end;
+	jb_issued done;
+	void *arg;
+};
+
+static void call_free(struct sts_call *call)
+{
+	if (call->prev)
+		call->prev->next = call->next;
+	else if (call->sts->calls == call)
+		call->sts->calls = call->next;
+	if (call->next)
+		call->next->prev = call->prev;
+	jit_fetch_cancel(call->fetch);
+	if (call->soon)
+		event_free(call->soon);
+	free(call);
+}
+
+/* The caller hears of it and the call is no more. */
+static void finish(struct sts_call *call, const struct jb_credentials *credentials)
+{
+	jb_issued done = call->done;
+	void *arg = call->arg;
+	bool passing = call->passing;
+	char why[sizeof(call->why)];
+
+	snprintf(why, sizeof(why), "%s", call->why);
+	call_free(call);
+	done(arg, &(struct jb_issue){.credentials = credentials, .passing = passing, .why = why});
+}
+
+static void on_soon(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	finish(arg, NULL);
+}
+
+/* Reads STS's answer; true when there are credentials. */
+static bool read_answer(struct sts_call *call, const struct jit_fetch_result *result, struct jb_sts_answer *answer)
+{
+	call->passing = true;
+	if (result->fault != JIT_FETCH_OK) {
+		snprintf(call->why, sizeof(call->why), "STS cannot be asked: %s.", result->why);
+		return false;
+	}
+	jb_sts_parse(result->body, result->body_len, answer);
+	if (answer->kind == JB_STS_ERROR) {
+		jb_sts_explain(answer->code, answer->message, result->status, call->why, sizeof(call->why),
+			       &call->passing);
+		return false;
+	}
+	if (answer->kind == JB_STS_CREDENTIALS && result->status == 200)
+		return true;
+	snprintf(call->why, sizeof(call->why), "STS answered with status %ld and no AssumeRole document.",
+		 result->status);
+	return false;
+}
+
+static void on_answer(void *arg, const struct jit_fetch_result *result)
+{
+	struct sts_call *call = arg;
+	struct jb_sts_answer answer = {0};
+
+	call->fetch = NULL; /* freed by the fetcher after this */
+	bool ok = read_answer(call, result, &answer);
+	/* What counts is when the session policy ends access, however long STS's own credential goes on. */
+	if (ok && call->end < answer.credentials.expiration)
+		answer.credentials.expiration = call->end;
+	finish(call, ok ? &answer.credentials : NULL);
+	OPENSSL_cleanse(&answer, sizeof(answer));
+}
+
+static void start_fetch(struct sts_call *call, const struct jb_aws_keys *keys, const char *form)
+{
+	struct jb_issuer_sts *sts = call->sts;
+	char provider[128], key[sizeof(keys->access_key_id) + sizeof(keys->secret_access_key)];
+	char token[sizeof("X-Amz-Security-Token: ") + sizeof(keys->session_token)];
+	const char *const headers[] = {"Content-Type: application/x-www-form-urlencoded",
+				       *keys->session_token ? token : NULL, NULL};
+	const struct jit_fetch_request request = {
+		.method = "POST",
+		.url = sts->url,
+		.headers = headers,
+		.body = form,
+		.body_len = strlen(form),
+		.timeout_ms = TIMEOUT_MS,
+		.max_body = ANSWER_MAX,
+		.sigv4 = provider,
+		.sigv4_key = key,
+	};
+
+	snprintf(provider, sizeof(provider), "aws:amz:%s:sts", sts->conf->issuer_region);
+	snprintf(key, sizeof(key), "%s:%s", keys->access_key_id, keys->secret_access_key);
+	snprintf(token, sizeof(token), "X-Amz-Security-Token: %s", keys->session_token);
+	call->fetch = jit_fetch_start(sts->fetch, &request, on_answer, call);
+	if (!call->fetch) {
+		call->passing = true;
+		snprintf(call->why, sizeof(call->why), "The broker is out of memory.");
+	}
+	OPENSSL_cleanse(key, sizeof(key));
+	OPENSSL_cleanse(token, sizeof(token));
+}
+
+static void start(struct sts_call *call, const struct jb_request *request, const struct jb_role *role)
+{
+	struct jb_aws_keys keys = {0};
+	JIT_FREE char *form = NULL;
+	char why[384];
+	int r = jb_sts_form(request, role, call->end, &form);
+
+	if (r < 0) {
+		call->passing = r == -ENOMEM;
+		snprintf(call->why, sizeof(call->why), "%s",
+			 r == -ENOMEM  ? "The broker is out of memory."
+			 : r == -E2BIG ? "The role's session_policy is too long for AWS (2048 characters)."
+				       : "The role's session_policy has no Statement.");
+	} else if (jb_aws_keys_read(call->sts->conf->issuer_credentials, &keys, why, sizeof(why)) < 0) {
+		call->passing = true;
+		snprintf(call->why, sizeof(call->why), "The broker has no AWS credentials of its own: %s.", why);
+	} else {
+		start_fetch(call, &keys, form);
+	}
+	OPENSSL_cleanse(&keys, sizeof(keys));
+}
+
+static int sts_issue(struct jb_issuer *issuer, const struct jb_request *request, const struct jb_role *role,
+		     int64_t now, jb_issued done, void *arg)
+{
+	struct jb_issuer_sts *sts = (struct jb_issuer_sts *)issuer;
+	struct sts_call *call = calloc(1, sizeof(*call));
+	struct timeval at_once = {0};
+
+	if (!call || !(call->soon = evtimer_new(sts->base, on_soon, call))) {
+		free(call);
+		return -ENOMEM;
+	}
+	call->sts = sts;
+	call->end = jb_sts_end(request, role, now);
+	call->done = done;
+	call->arg = arg;
+	call->next = sts->calls;
+	if (call->next)
+		call->next->prev = call;
+	sts->calls = call;
+	start(call, request, role);
+	if (!call->fetch)
+		event_add(call->soon, &at_once);
+	return 0;
+}
+
+static void sts_free(struct jb_issuer *issuer)
+{
+	struct jb_issuer_sts *sts = (struct jb_issuer_sts *)issuer;
+
+	while (sts->calls)
+		call_free(sts->calls);
+	jit_fetch_free(sts->fetch);
+	free(sts->url);
+	free(sts);
+}
+
+/* "https://host[:port]" with "/" at its end: SigV4 by libcurl is right for POST to "/" alone. */
+static char *endpoint_url(const char *endpoint)
+{
+	const char *host = strstr(endpoint, "://");
+	const char *path = host ? strchr(host + 3, '/') : NULL;
+	char *url = NULL;
+
+	if (!host || strpbrk(host + 3, "?#@") || (path && path[1]))
+		return NULL;
+	return asprintf(&url, "%s%s", endpoint, path ? "" : "/") < 0 ? NULL : url;
+}
+
+struct jb_issuer *jb_issuer_sts_new(struct event_base *base, const struct jb_conf *conf, const char *endpoint,
+				    char *why, size_t why_size)
+{
+	const struct jit_fetch_options options = {
+		.ca_file = conf->issuer_ca,
+		.plain_loopback = conf->issuer_plain_loopback,
+		.user_agent = "jit-broker/" JIT_VERSION,
+	};
+	struct jb_issuer_sts *sts = calloc(1, sizeof(*sts));
+
+	if (!sts || !(sts->url = endpoint_url(endpoint)) || !(sts->fetch = jit_fetch_new(base, &options))) {
+		snprintf(why, why_size, "issuer = sts:%s: %s", endpoint,
+			 sts && !sts->url ? "give scheme, host and port, and nothing after them" : "out of memory");
+		if (sts)
+			sts_free(&sts->issuer);
+		return NULL;
+	}
+	sts->issuer = (struct jb_issuer){.issue = sts_issue, .free = sts_free};
+	sts->base = base;
+	sts->conf = conf;
+	return &sts->issuer;
+}

@@ -1,0 +1,186 @@
+/* See sts.h: the half that is sent. */
+#include <curl/curl.h>
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "sts.h"
+
+#define SESSION_NAME_MAX 64
+#define TAG_VALUE_MAX	 256
+#define DURATION_MIN	 900  /* seconds; STS takes no less */
+#define DURATION_MAX	 3600 /* seconds; of a role assumed by a role */
+
+int64_t jb_sts_end(const struct jb_request *request, const struct jb_role *role, int64_t now)
+{
+	int64_t end = now + role->credential_lifetime;
+
+	return request->granted_until && request->granted_until < end ? request->granted_until : end;
+}
+
+static void add(struct json_object *to, const char *name, const char *value)
+{
+	json_object_object_add(to, name, json_object_new_string(value));
+}
+
+static struct json_object *statement(const char *effect, const char *action)
+{
+	struct json_object *s = json_object_new_object();
+
+	add(s, "Effect", effect);
+	add(s, "Action", action);
+	add(s, "Resource", "*");
+	return s;
+}
+
+static struct json_object *nothing_from(int64_t end)
+{
+	struct json_object *s = statement("Deny", "*");
+	struct json_object *condition = json_object_new_object(), *date = json_object_new_object();
+	char instant[JIT_ISO_SIZE];
+
+	jit_iso_format(end, instant);
+	add(date, "aws:CurrentTime", instant);
+	json_object_object_add(condition, "DateGreaterThanEquals", date);
+	json_object_object_add(s, "Condition", condition);
+	return s;
+}
+
+/* The statements of the role's own policy: one, or an array of them. */
+static int add_own(struct json_object *statements, const char *policy)
+{
+	struct json_object *json = json_tokener_parse(policy), *own;
+	int r = -EINVAL;
+
+	if (!json_object_object_get_ex(json, "Statement", &own))
+		goto out;
+	if (json_object_is_type(own, json_type_object)) {
+		json_object_array_add(statements, json_object_get(own));
+		r = 0;
+	} else if (json_object_is_type(own, json_type_array) && json_object_array_length(own) > 0) {
+		for (size_t i = 0; i < json_object_array_length(own); i++)
+			json_object_array_add(statements, json_object_get(json_object_array_get_idx(own, i)));
+		r = 0;
+	}
+out:
+	json_object_put(json);
+	return r;
+}
+
+int jb_sts_policy(const struct jb_role *role, int64_t end, char **ret)
+{
+	struct json_object *policy = json_object_new_object(), *statements = json_object_new_array();
+	const char *text;
+	int r = 0;
+
+	add(policy, "Version", "2012-10-17");
+	json_object_object_add(policy, "Statement", statements);
+	if (role->session_policy)
+		r = add_own(statements, role->session_policy);
+	else
+		json_object_array_add(statements, statement("Allow", "*"));
+	json_object_array_add(statements, nothing_from(end));
+	if (!role->chaining_allowed)
+		json_object_array_add(statements, statement("Deny", "sts:AssumeRole"));
+	text = json_object_to_json_string_ext(policy, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	if (r == 0 && text && strlen(text) > JB_STS_POLICY_MAX)
+		r = -E2BIG;
+	if (r == 0 && !(*ret = text ? strdup(text) : NULL))
+		r = -ENOMEM;
+	json_object_put(policy);
+	return r;
+}
+
+static void put(FILE *form, const char *name, const char *value)
+{
+	char *escaped = curl_easy_escape(NULL, value, 0);
+
+	/* curl_easy_escape leaves RFC 3986's unreserved characters alone, which is what SigV4 signs; Ceph decodes no
+	 * '+'. */
+	fprintf(form, "%s%s=%s", ftell(form) ? "&" : "", name, escaped ? escaped : "");
+	curl_free(escaped);
+}
+
+/* Copies with every character outside letters, digits and `also` as '_': one for a whole UTF-8 character. */
+static void map(char *buf, size_t size, const char *s, const char *also)
+{
+	size_t out = 0;
+
+	for (; *s && out + 1 < size; s++) {
+		bool plain = (*s >= '0' && *s <= '9') || (*s >= 'A' && *s <= 'Z') || (*s >= 'a' && *s <= 'z');
+		if ((*s & 0xc0) == 0x80)
+			continue;
+		buf[out++] = plain || strchr(also, *s) ? *s : '_';
+	}
+	buf[out] = '\0';
+}
+
+/* CloudTrail shows it: who, and under which request. The requester is cut, the id never. */
+static void put_session_name(FILE *form, const struct jb_request *request)
+{
+	char requester[SESSION_NAME_MAX + 1 - sizeof(request->short_id)], name[SESSION_NAME_MAX + 1];
+
+	map(requester, sizeof(requester), request->requester, "_+=,.@-");
+	snprintf(name, sizeof(name), "%s-%s", requester, request->short_id);
+	put(form, "RoleSessionName", name);
+}
+
+static void put_tags(FILE *form, const struct jb_request *request)
+{
+	const struct {
+		const char *key, *value;
+	} tags[] = {
+		{"jit:requestId", request->id},
+		{"jit:host", request->host},
+		{"jit:approver", request->approved_by ? request->approved_by : request->decided_by},
+		{"jit:ticket", request->ticket},
+	};
+	char name[40], value[TAG_VALUE_MAX + 1];
+	unsigned n = 0;
+
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++) {
+		if (!tags[i].value || !*tags[i].value)
+			continue;
+		n++;
+		map(value, sizeof(value), tags[i].value, " _.:/=+-@");
+		snprintf(name, sizeof(name), "Tags.member.%u.Key", n);
+		put(form, name, tags[i].key);
+		snprintf(name, sizeof(name), "Tags.member.%u.Value", n);
+		put(form, name, value);
+	}
+}
+
+int jb_sts_form(const struct jb_request *request, const struct jb_role *role, int64_t end, char **ret)
+{
+	uint32_t seconds = role->credential_lifetime;
+	JIT_FREE char *policy = NULL, *text = NULL;
+	char duration[16];
+	size_t size;
+
+	int r = jb_sts_policy(role, end, &policy);
+	if (r < 0)
+		return r;
+	if (seconds < DURATION_MIN)
+		seconds = DURATION_MIN;
+	snprintf(duration, sizeof(duration), "%u", seconds > DURATION_MAX ? DURATION_MAX : seconds);
+	FILE *form = open_memstream(&text, &size);
+	if (!form)
+		return -ENOMEM;
+	put(form, "Action", "AssumeRole");
+	put(form, "Version", "2011-06-15");
+	put(form, "RoleArn", role->arn);
+	put_session_name(form, request);
+	put(form, "SourceIdentity", request->requester);
+	put(form, "DurationSeconds", duration);
+	if (role->external_id)
+		put(form, "ExternalId", role->external_id);
+	put_tags(form, request);
+	put(form, "Policy", policy);
+	if (fclose(form) != 0)
+		return -ENOMEM;
+	*ret = JIT_TAKE(text);
+	return 0;
+}
