@@ -48,7 +48,7 @@ INTEROP_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/interop/*_tool.c))
 .SECONDARY:
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z -]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 all: $(PROGRAMS) ## build pam_jit.so, jit-helper, jit and jit-broker (default)
 
@@ -147,13 +147,19 @@ lint: compile_commands.json ## clang-format, cppcheck and clang-tidy, all findin
 	clang-tidy --quiet $(wildcard common/*.c pam_jit/*.c jit-helper/*.c jit-broker/*.c)
 
 # What editors and clang-tidy read: one entry a source file.
+compile_commands.json: export FLAGS = $(filter-out -Werror,$(ALL_CFLAGS))
 compile_commands.json: Makefile
-	@{ echo '['; sep=''; for f in $(filter %.c,$(C_SOURCES)); do \
-		printf '%s{"directory":"%s","file":"%s","command":"%s"}' "$$sep" '$(CURDIR)' "$$f" \
-			'$(subst ",\",clang $(filter-out -Werror,$(ALL_CFLAGS)) -c) '"$$f"; sep=','; done; echo ']'; } > $@
+	@python3 -c 'import json, os, sys; json.dump([{"directory": os.getcwd(), "file": f, "command": "clang %s -c %s" % \
+		(os.environ["FLAGS"], f)} for f in sys.argv[1:]], open("$@", "w"), indent=0)' $(filter %.c,$(C_SOURCES))
 
 # The rest of the interface: named here so that nobody takes silence for success.
-check-full bench fuzz deb rpm lambda: ## not there yet: says so and fails
+check-full: ## the long tier of tests (not there yet)
+bench: ## ratios against other ways to gate sudo, side by side (not there yet)
+fuzz: ## libFuzzer, long runs (not there yet)
+deb: ## Debian packages (not there yet)
+rpm: ## RPM packages (not there yet)
+lambda: ## bootstrap for AWS Lambda (not there yet)
+check-full bench fuzz deb rpm lambda:
 	@echo "make $@: not there yet (CHANGELOG.md says what is)" >&2; exit 2
 
 clean: ## remove what was built

@@ -378,7 +378,7 @@ static int copy_body(struct jit_fetch_call *call, const struct jit_fetch_request
 	call->body = malloc(request->body_len + 1);
 	if (!call->body)
 		return -1;
-	if (request->body_len)
+	if (request->body)
 		memcpy(call->body, request->body, request->body_len);
 	call->body[request->body_len] = '\0';
 	call->body_len = request->body_len;
@@ -451,8 +451,10 @@ void jit_fetch_free(struct jit_fetch *fetch)
 {
 	if (!fetch)
 		return;
-	while (fetch->calls)
-		call_free(fetch->calls);
+	for (struct jit_fetch_call *call = fetch->calls, *next; call; call = next) {
+		next = call->next;
+		call_free(call);
+	}
 	if (fetch->multi)
 		curl_multi_cleanup(fetch->multi);
 	if (fetch->timer)

@@ -1,0 +1,131 @@
+/* common/frame: a frame survives the way through a socket, and nothing malformed gets past the check. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "frame.h"
+#include "proto.h"
+#include "unit.h"
+
+static void a_frame_arrives_as_it_was_sent(void **state)
+{
+	struct jit_frame out, in;
+	char text[16];
+	uint32_t u32 = 0;
+	uint64_t u64 = 0;
+	const uint8_t *value;
+	size_t len;
+	int fd[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
+	jit_frame_start(&out, JIT_F_ELEVATE);
+	jit_frame_put_str(&out, JIT_T_SERVICE, "sudo");
+	jit_frame_put_u32(&out, JIT_T_UID, 0xfffffffe);
+	jit_frame_put_u64(&out, 200, UINT64_MAX - 1);
+	jit_frame_put_str(&out, JIT_T_ENV, "A=1");
+	jit_frame_put_str(&out, JIT_T_ENV, "B=2");
+	jit_frame_put_str(&out, JIT_T_TTY, NULL);
+	assert_int_equal(jit_frame_send(fd[0], &out), 0);
+	assert_int_equal(jit_frame_recv(fd[1], &in), 1);
+	assert_int_equal(jit_frame_type(&in), JIT_F_ELEVATE);
+	assert_int_equal(jit_frame_get_str(&in, JIT_T_SERVICE, text, sizeof(text)), 0);
+	assert_string_equal(text, "sudo");
+	assert_int_equal(jit_frame_get_u32(&in, JIT_T_UID, &u32), 0);
+	assert_int_equal(u32, 0xfffffffe);
+	assert_int_equal(jit_frame_get_u64(&in, 200, &u64), 0);
+	assert_true(u64 == UINT64_MAX - 1);
+	assert_int_equal(jit_frame_get_str(&in, JIT_T_TTY, text, sizeof(text)), -ENOENT);
+	assert_true(jit_frame_get(&in, JIT_T_ENV, 1, &value, &len));
+	assert_memory_equal(value, "B=2", 3);
+	assert_false(jit_frame_get(&in, JIT_T_ENV, 2, &value, &len));
+	assert_int_equal(jit_frame_recv(fd[1], &in), -EAGAIN);
+	close(fd[0]);
+	assert_int_equal(jit_frame_recv(fd[1], &in), 0);
+	assert_int_equal(jit_frame_send(fd[1], &out), -EPIPE); /* and no SIGPIPE */
+	close(fd[1]);
+}
+
+static void a_reader_refuses_what_could_mean_two_things(void **state)
+{
+	struct jit_frame f;
+	char text[5];
+	uint32_t u32 = 9;
+
+	(void)state;
+	jit_frame_start(&f, JIT_F_OPEN);
+	jit_frame_put_str(&f, JIT_T_TARGET, "root");
+	jit_frame_put_str(&f, JIT_T_TARGET, "op1");
+	jit_frame_put(&f, JIT_T_ROLE, "a\0b", 3);
+	jit_frame_put_str(&f, JIT_T_TTY, "12345");
+	jit_frame_put(&f, JIT_T_UID, "\0\0\1", 3);
+	assert_int_equal(jit_frame_get_str(&f, JIT_T_TARGET, text, sizeof(text)), -EPROTO);
+	assert_string_equal(text, "");
+	assert_int_equal(jit_frame_get_str(&f, JIT_T_ROLE, text, sizeof(text)), -EPROTO);
+	assert_int_equal(jit_frame_get_str(&f, JIT_T_TTY, text, sizeof(text)), -EPROTO); /* one byte too long */
+	assert_int_equal(jit_frame_get_u32(&f, JIT_T_UID, &u32), -EPROTO);
+	assert_int_equal(u32, 9);
+}
+
+static void a_malformed_frame_is_refused(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} bad[] = {
+		{"PJ\1", 3},
+		{"XJ\1\1", 4},
+		{"PX\1\1", 4},
+		{"PJ\2\1", 4},
+		{"PJ\0\1", 4},
+		{"PJ\1\1\5", 5},
+		{"PJ\1\1\5\0", 6},
+		{"PJ\1\1\5\0\1", 7},
+		{"PJ\1\1\5\xff\xff", 7},
+		{"PJ\1\1\5\0\1x\5", 9},
+	};
+	struct jit_frame f;
+	int fd[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		assert_int_equal(send(fd[0], bad[i].bytes, bad[i].len, 0), bad[i].len);
+		assert_int_equal(jit_frame_recv(fd[1], &f), -EPROTO);
+	}
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void a_frame_has_a_limit_on_both_sides(void **state)
+{
+	static uint8_t big[JIT_FRAME_MAX + 1] = {'P', 'J', 1, 1};
+	struct jit_frame f;
+	int fd[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
+	jit_frame_start(&f, JIT_F_SAY);
+	jit_frame_put(&f, JIT_T_TEXT, big, JIT_FRAME_MAX - 4 - 3);
+	assert_int_equal(jit_frame_send(fd[0], &f), 0);
+	assert_int_equal(jit_frame_recv(fd[1], &f), 1);
+	jit_frame_put(&f, JIT_T_TEXT, big, 0);
+	assert_int_equal(jit_frame_send(fd[0], &f), -EMSGSIZE);
+	assert_int_equal(send(fd[0], big, sizeof(big), 0), sizeof(big));
+	assert_int_equal(jit_frame_recv(fd[1], &f), -EMSGSIZE);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_frame_arrives_as_it_was_sent),
+		cmocka_unit_test(a_reader_refuses_what_could_mean_two_things),
+		cmocka_unit_test(a_malformed_frame_is_refused),
+		cmocka_unit_test(a_frame_has_a_limit_on_both_sides),
+	};
+
+	return cmocka_run_group_tests_name("common frame", tests, NULL, NULL);
+}
