@@ -1,0 +1,249 @@
+/* See exchange.h. */
+#include "exchange.h"
+
+#include "clock.h"
+#include "link.h"
+#include "text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ENV_SIZE 4096 /* bytes of one variable, NUL included */
+
+struct exchange {
+	int fd;
+	enum pj_phase phase;
+	enum pj_app app;
+	int64_t deadline;
+	struct pj_quiet *quiet;
+	struct pj_talk *talk;
+	struct pj_answer *answer;
+	unsigned frames; /* that came so far */
+};
+
+/* Ends the exchange with an outcome of the module's own. Always false: the loop does not go on. */
+static bool settle(struct exchange *x, uint32_t outcome, const char *text)
+{
+	x->answer->outcome = outcome;
+	jit_text_clean_str(x->answer->text, sizeof(x->answer->text), text);
+	return false;
+}
+
+static bool broken(struct exchange *x)
+{
+	return settle(x, JIT_INVALID, "");
+}
+
+static bool is_env_name(const char *s, size_t len)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_", more[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+
+	if (len == 0 || !strchr(letters, s[0]) || (len >= 3 && memcmp(s, "LD_", 3) == 0))
+		return false;
+	return strspn(s, more) == len;
+}
+
+bool pj_answer_env(const struct pj_answer *answer, unsigned nth, char *buf, size_t size)
+{
+	const uint8_t *value;
+	size_t len;
+
+	if (!jit_frame_get(&answer->frame, JIT_T_ENV, nth, &value, &len) || len >= size)
+		return false;
+	memcpy(buf, value, len);
+	buf[len] = '\0';
+	return true;
+}
+
+static bool env_is_good(const struct jit_frame *f)
+{
+	const uint8_t *value;
+	size_t len;
+
+	for (unsigned n = 0; jit_frame_get(f, JIT_T_ENV, n, &value, &len); n++) {
+		char env[ENV_SIZE], clean[ENV_SIZE];
+
+		if (n >= PJ_ENV_MAX || len >= sizeof(env) || memchr(value, '\0', len))
+			return false;
+		memcpy(env, value, len);
+		env[len] = '\0';
+		size_t name_len = strcspn(env, "=");
+		jit_text_clean_str(clean, sizeof(clean), env);
+		if (env[name_len] != '=' || !is_env_name(env, name_len) || strcmp(clean, env) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* What an allowed OPEN must bring along. */
+static bool read_elevation(const struct jit_frame *f, struct pj_answer *answer)
+{
+	const uint8_t *again;
+	size_t len, again_len;
+
+	if (!jit_frame_get(f, JIT_T_TOKEN, 0, &answer->token, &len) || len != JIT_TOKEN_LEN ||
+	    jit_frame_get(f, JIT_T_TOKEN, 1, &again, &again_len))
+		return false;
+	if (jit_frame_get_u32(f, JIT_T_REMAINING, &answer->remaining) < 0 || answer->remaining == 0 ||
+	    answer->remaining > PJ_GRANT_MAX)
+		return false;
+	return env_is_good(f);
+}
+
+static bool is_grant(const char *s)
+{
+	return strspn(s, "0123456789abcdefABCDEF-") == JIT_ID_SIZE - 1 && s[JIT_ID_SIZE - 1] == '\0';
+}
+
+static bool on_verdict(struct exchange *x)
+{
+	struct pj_answer *answer = x->answer;
+	const struct jit_frame *f = &answer->frame;
+	char text[JIT_LINE_SIZE];
+	uint32_t outcome;
+
+	if (jit_frame_get_u32(f, JIT_T_OUTCOME, &outcome) < 0 || outcome > JIT_INVALID)
+		return broken(x);
+	int r = jit_frame_get_str(f, JIT_T_TEXT, text, sizeof(text));
+	int g = jit_frame_get_str(f, JIT_T_GRANT, answer->grant, sizeof(answer->grant));
+	if (r == -EPROTO || g == -EPROTO || (g == 0 && !is_grant(answer->grant)))
+		return broken(x);
+	if (outcome == JIT_ALLOW && x->phase == PJ_OPEN && !read_elevation(f, answer))
+		return broken(x);
+	return settle(x, outcome, text);
+}
+
+static bool on_say(struct exchange *x)
+{
+	char text[JIT_LINE_SIZE];
+	uint32_t severity;
+	const struct jit_frame *f = &x->answer->frame;
+
+	if (jit_frame_get_str(f, JIT_T_TEXT, text, sizeof(text)) < 0 ||
+	    jit_frame_get_u32(f, JIT_T_SEVERITY, &severity) < 0)
+		return broken(x);
+	pj_talk_say(x->talk, severity != 0, text);
+	return true;
+}
+
+static bool on_wait(struct exchange *x)
+{
+	char text[JIT_LINE_SIZE];
+	uint32_t remaining;
+	const struct jit_frame *f = &x->answer->frame;
+
+	if (jit_frame_get_str(f, JIT_T_TEXT, text, sizeof(text)) < 0 ||
+	    jit_frame_get_u32(f, JIT_T_REMAINING, &remaining) < 0)
+		return broken(x);
+	pj_talk_wait(x->talk, text, jit_boottime_ms() + (int64_t)remaining * 1000);
+	return true;
+}
+
+/* A helper that has closed already may have left its verdict, which is still to be read: that is no failure here. */
+static bool tell(struct exchange *x, const struct jit_frame *f)
+{
+	int r = jit_frame_send(x->fd, f);
+
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+		return settle(x, JIT_UNAVAILABLE, "jit-helper does not take what is sent to it; try again");
+	return true;
+}
+
+static bool reply(struct exchange *x, const char *text)
+{
+	struct jit_frame f;
+
+	jit_frame_start(&f, JIT_F_REPLY);
+	jit_frame_put_str(&f, JIT_T_TEXT, text);
+	bool go_on = tell(x, &f);
+	jit_frame_wipe(&f);
+	return go_on;
+}
+
+static bool on_ask(struct exchange *x)
+{
+	static const char no_answer[] = "no answer was given; where nothing can be asked, as with sudo -n, "
+					"set JIT_REASON to the reason first";
+	static const char no_answer_login[] = "no answer was given; log in where a question can be asked, "
+					      "such as with keyboard-interactive";
+	char text[JIT_LINE_SIZE], answer[JIT_LINE_SIZE];
+	uint32_t echo;
+	const struct jit_frame *f = &x->answer->frame;
+
+	if (jit_frame_get_str(f, JIT_T_TEXT, text, sizeof(text)) < 0 || jit_frame_get_u32(f, JIT_T_ECHO, &echo) < 0)
+		return broken(x);
+	pj_quiet_pause(x->quiet);
+	int r = pj_talk_ask(x->talk, text, echo == 1, answer, sizeof(answer));
+	pj_quiet_resume(x->quiet);
+	if (r < 0)
+		return settle(x, JIT_UNAVAILABLE, x->app == PJ_SUDO || x->app == PJ_SU ? no_answer : no_answer_login);
+	bool go_on = reply(x, answer);
+	explicit_bzero(answer, sizeof(answer));
+	return go_on;
+}
+
+static bool on_frame(struct exchange *x)
+{
+	uint8_t type = jit_frame_type(&x->answer->frame);
+
+	if (type != JIT_F_VERDICT && ++x->frames > PJ_FRAMES_MAX)
+		return broken(x);
+	switch (type) {
+	case JIT_F_SAY:
+		return on_say(x);
+	case JIT_F_ASK:
+		return on_ask(x);
+	case JIT_F_WAIT:
+		return on_wait(x);
+	case JIT_F_VERDICT:
+		return on_verdict(x);
+	default:
+		return broken(x);
+	}
+}
+
+/* Takes one frame. True: the exchange goes on. */
+static bool receive(struct exchange *x)
+{
+	int r = jit_frame_recv(x->fd, &x->answer->frame);
+
+	if (r == -EAGAIN || r == -EINTR)
+		return true;
+	/* Told once where the helper closed without reading our last frame; what it sent before still stands to be
+	 * read. */
+	if (r == -ECONNRESET)
+		r = jit_frame_recv(x->fd, &x->answer->frame);
+	if (r == 0 || r == -ECONNRESET)
+		return settle(x, JIT_UNAVAILABLE, "jit-helper went away before it had answered; try again");
+	return r < 0 ? broken(x) : on_frame(x);
+}
+
+static bool out_of_time(struct exchange *x)
+{
+	return settle(x, JIT_UNAVAILABLE,
+		      "jit-helper has not answered in time; try again, or tell this host's operator");
+}
+
+void pj_exchange(int fd, const struct jit_frame *question, enum pj_phase phase, enum pj_app app, int64_t deadline,
+		 struct pj_quiet *quiet, struct pj_talk *talk, struct pj_answer *ret_answer)
+{
+	struct exchange x = {fd, phase, app, deadline, quiet, talk, ret_answer, 0};
+
+	settle(&x, JIT_INVALID, "");
+	ret_answer->grant[0] = '\0';
+	bool go_on = tell(&x, question);
+	while (go_on) {
+		int64_t tick = pj_talk_tick(talk);
+		int r = pj_link_wait(fd, quiet, tick < deadline ? tick : deadline);
+
+		if (r == -EINTR)
+			go_on = settle(&x, JIT_CANCELLED, "");
+		else if (r == -ETIMEDOUT || jit_boottime_ms() >= deadline)
+			go_on = jit_boottime_ms() < deadline || out_of_time(&x);
+		else if (r < 0)
+			go_on = settle(&x, JIT_UNAVAILABLE, "");
+		else
+			go_on = receive(&x);
+	}
+}

@@ -1,0 +1,338 @@
+/* See gate.h. */
+#include "gate.h"
+
+#include "args.h"
+#include "cleanup.h"
+#include "clock.h"
+#include "elevation.h"
+#include "exchange.h"
+#include "frame.h"
+#include "link.h"
+#include "proto.h"
+#include "quiet.h"
+#include "ring.h"
+#include "talk.h"
+#include "text.h"
+#include "user.h"
+#include "verdict.h"
+#include "who.h"
+
+#include <errno.h>
+#include <security/pam_ext.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+
+#define CONNECT_MS  5000 /* longest wait for a helper whose queue is full */
+#define GRACE_MS    2000 /* the helper decides before the module gives up */
+#define OPEN_WAIT_S 15	 /* nobody is asked in open_session: the helper knows the grant or does not */
+
+/* One call of one phase. */
+struct visit {
+	pam_handle_t *pamh;
+	enum pj_phase phase;
+	struct pj_args args;
+	struct pj_who who;
+	struct pj_talk talk;
+	struct pj_quiet quiet;
+	struct pj_answer answer;
+	int fd; /* to the helper; -1 */
+};
+
+__attribute__((format(printf, 3, 4))) static void fail(struct visit *v, uint32_t outcome, const char *format, ...)
+{
+	char text[JIT_LINE_SIZE];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	v->answer.outcome = outcome;
+	jit_text_clean_str(v->answer.text, sizeof(v->answer.text), text);
+}
+
+/* "op1 for root": whom the log speaks of. */
+static void name_parties(const struct visit *v, char *buf, size_t size)
+{
+	const char *requester = v->who.requester[0] ? v->who.requester : "somebody unknown";
+
+	if (v->who.target[0] && strcmp(v->who.target, v->who.requester) != 0)
+		snprintf(buf, size, "%s for %s", requester, v->who.target);
+	else
+		snprintf(buf, size, "%s", requester);
+}
+
+/* The one line to the log and, for a refusal, to the person; the phase's code. */
+static int conclude(struct visit *v)
+{
+	const struct pj_answer *a = &v->answer;
+	bool refused = a->outcome != JIT_ALLOW && a->outcome != JIT_IGNORE;
+	const char *text = a->text[0] ? a->text : pj_verdict_sentence(a->outcome);
+	char parties[2 * JIT_NAME_SIZE + 8], line[JIT_LINE_SIZE + 8];
+
+	name_parties(v, parties, sizeof(parties));
+	pam_syslog(v->pamh, refused ? LOG_NOTICE : LOG_INFO, "%s %s: %s%s%s", parties, pj_verdict_word(a->outcome),
+		   text, a->grant[0] ? ", grant " : "", a->grant);
+	if (refused || (a->outcome == JIT_ALLOW && a->text[0])) {
+		snprintf(line, sizeof(line), "jit: %s", text);
+		pj_talk_say(&v->talk, refused, line);
+	}
+	return pj_verdict_code(a->outcome, v->phase, v->args.app);
+}
+
+/* The line is broken or nobody knows who asks: refused, but in observe mode, which never refuses anybody. */
+static int reject(struct visit *v, const char *why)
+{
+	fail(v, PJ_BROKEN, "%s", why);
+	if (!v->args.observe)
+		return conclude(v);
+	pam_syslog(v->pamh, LOG_WARNING, "observing: would refuse: %s", v->answer.text);
+	return PAM_IGNORE;
+}
+
+/* Whom the line spares, with a line in the log that says so. */
+static bool is_spared(const struct visit *v)
+{
+	const struct pj_who *who = &v->who;
+	char by[JIT_NAME_SIZE + 8];
+
+	if (pj_who_is_root(v->args.app)) {
+		pam_syslog(v->pamh, LOG_INFO, "%s passes: real uid 0 started %s", who->requester,
+			   pj_app_name(v->args.app));
+	} else if (v->phase == PJ_ACCOUNT && pj_who_runs_nothing(v->args.app, who)) {
+		if (v->args.debug)
+			pam_syslog(v->pamh, LOG_DEBUG, "%s passes: sudo runs nothing (%s)", who->requester,
+				   who->command);
+	} else if (pj_who_is_exempt(&v->args, who, by, sizeof(by))) {
+		pam_syslog(v->pamh, LOG_NOTICE, "%s passes: exempt as %s", who->requester, by);
+	} else if (v->args.observe) {
+		pam_syslog(v->pamh, LOG_NOTICE, "observing: would ask for %s: service %s, tty %s, rhost %s, command %s",
+			   who->requester, who->service, who->tty, who->rhost, who->command);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+/* Everything that is decided without the helper. True when settled, with the phase's code. */
+static bool is_settled(struct visit *v, int argc, const char **argv, int *ret_code)
+{
+	const void *service = NULL;
+	char why[JIT_LINE_SIZE];
+
+	pam_get_item(v->pamh, PAM_SERVICE, &service);
+	v->args.app = pj_app_of_service(service); /* for a line that cannot be read */
+	int r = pj_args_parse(argc, argv, service, &v->args, why, sizeof(why));
+	pj_talk_start(&v->talk, v->pamh, v->args.app);
+	if (r == 0)
+		r = pj_who_find(v->pamh, v->phase, v->args.app, &v->who, why, sizeof(why));
+	if (r < 0) {
+		*ret_code = reject(v, why);
+		return true;
+	}
+	*ret_code = PAM_IGNORE;
+	return is_spared(v);
+}
+
+static void put_text(struct jit_frame *f, enum jit_tag tag, const char *text)
+{
+	jit_frame_put_str(f, (uint8_t)tag, *text ? text : NULL);
+}
+
+static void put_who(struct jit_frame *f, const struct visit *v)
+{
+	put_text(f, JIT_T_SERVICE, v->who.service);
+	put_text(f, JIT_T_APP, pj_app_name(v->args.app));
+	put_text(f, JIT_T_REQUESTER, v->who.requester);
+	jit_frame_put_u32(f, JIT_T_UID, v->who.uid);
+	put_text(f, JIT_T_TARGET, v->who.target);
+	put_text(f, JIT_T_TTY, v->who.tty);
+	put_text(f, JIT_T_RHOST, v->who.rhost);
+	put_text(f, JIT_T_ROLE, v->args.role ? v->args.role : "");
+}
+
+static uint32_t wait_seconds(const struct visit *v)
+{
+	return v->phase == PJ_OPEN && v->args.timeout > OPEN_WAIT_S ? OPEN_WAIT_S : v->args.timeout;
+}
+
+static void build_question(struct visit *v, struct jit_frame *f)
+{
+	jit_frame_start(f, v->phase == PJ_ACCOUNT ? JIT_F_ELEVATE : JIT_F_OPEN);
+	put_who(f, v);
+	if (v->phase == PJ_ACCOUNT) {
+		put_text(f, JIT_T_COMMAND, v->who.command);
+		put_text(f, JIT_T_CWD, v->who.cwd);
+		put_text(f, JIT_T_REASON, v->who.reason);
+		put_text(f, JIT_T_TICKET, v->who.ticket);
+		jit_frame_put_u32(f, JIT_T_CAN_ASK, pj_talk_can_ask(v->pamh) ? 1 : 0);
+	} else {
+		const char *grant = pam_getenv(v->pamh, JIT_GRANT_ENV);
+
+		put_text(f, JIT_T_GRANT, grant && strlen(grant) < JIT_ID_SIZE ? grant : "");
+	}
+	jit_frame_put_u32(f, JIT_T_WAIT, wait_seconds(v));
+}
+
+/* Where the socket's folder is not root's, anybody could listen: only root and the helper's user are believed. */
+static bool peer_is_trusted(struct visit *v)
+{
+	struct pj_user helper;
+	uid_t peer;
+	int r = pj_link_peer(v->fd, &peer);
+
+	if (r < 0) {
+		fail(v, JIT_UNAVAILABLE, "it cannot be told who listens at %s: %s", v->args.socket, strerror(-r));
+		return false;
+	}
+	if (peer == 0 || (pj_user_by_name(v->args.helper_user, &helper) == 0 && helper.uid == peer))
+		return true;
+	fail(v, PJ_BROKEN, "%s belongs to uid %u, who is neither root nor %s; tell this host's operator",
+	     v->args.socket, peer, v->args.helper_user);
+	return false;
+}
+
+static bool connect_helper(struct visit *v)
+{
+	int r = pj_link_connect(v->args.socket, &v->quiet, jit_boottime_ms() + CONNECT_MS, &v->fd);
+
+	if (r == -EINTR)
+		fail(v, JIT_CANCELLED, "%s", pj_verdict_sentence(JIT_CANCELLED));
+	else if (r == -ENOENT || r == -ECONNREFUSED)
+		fail(v, JIT_UNAVAILABLE, "jit-helper is not running (nobody listens at %s); tell this host's operator",
+		     v->args.socket);
+	else if (r == -ETIMEDOUT)
+		fail(v, JIT_UNAVAILABLE, "jit-helper is too busy to answer; try again");
+	else if (r < 0)
+		fail(v, JIT_UNAVAILABLE, "jit-helper cannot be reached at %s: %s", v->args.socket, strerror(-r));
+	return r == 0 && peer_is_trusted(v);
+}
+
+/* Asks the helper; v->answer then stands, and v->fd is open where that is of use. */
+static void consult(struct visit *v)
+{
+	struct jit_frame question;
+
+	if (!connect_helper(v))
+		return;
+	int64_t deadline = jit_boottime_ms() + (int64_t)wait_seconds(v) * 1000 + GRACE_MS;
+	build_question(v, &question);
+	pj_exchange(v->fd, &question, v->phase, v->args.app, deadline, &v->quiet, &v->talk, &v->answer);
+	if (v->args.debug)
+		pam_syslog(v->pamh, LOG_DEBUG, "%s from jit-helper", pj_verdict_word(v->answer.outcome));
+}
+
+static bool send_taken(struct visit *v)
+{
+	struct jit_frame taken;
+
+	jit_frame_start(&taken, JIT_F_TAKEN);
+	if (jit_frame_send(v->fd, &taken) == 0)
+		return true;
+	fail(v, JIT_UNAVAILABLE, "jit-helper went away with its answer half given; try again");
+	return false;
+}
+
+static bool put_env(struct visit *v, const char *env)
+{
+	if (pam_putenv(v->pamh, env) == PAM_SUCCESS)
+		return true;
+	fail(v, PJ_BROKEN, "the session's environment cannot be set; try again");
+	return false;
+}
+
+static void accept_account(struct visit *v)
+{
+	char env[sizeof(JIT_GRANT_ENV) + 1 + JIT_ID_SIZE];
+
+	snprintf(env, sizeof(env), "%s=%s", JIT_GRANT_ENV, v->answer.grant);
+	if (v->answer.grant[0] && !put_env(v, env))
+		return;
+	if (!send_taken(v) && v->answer.grant[0])
+		pam_putenv(v->pamh, JIT_GRANT_ENV);
+}
+
+/* Puts the token where the session's processes, and they alone, find it; keeps the connection as the elevation. */
+static bool begin_elevation(struct visit *v)
+{
+	int32_t key;
+
+	int r = pj_ring_enter(v->args.app, v->who.uid);
+	if (r == 0)
+		r = pj_ring_add(v->answer.token, v->answer.remaining, &key);
+	if (r < 0) {
+		fail(v, PJ_BROKEN,
+		     "no session keyring can be had here (%s), so that nothing was granted; "
+		     "tell this host's operator",
+		     strerror(-r));
+		return false;
+	}
+	r = pj_elevation_keep(v->pamh, v->fd, key);
+	if (r < 0) {
+		pj_ring_drop(key);
+		fail(v, PJ_BROKEN, "the elevation cannot be kept: %s; try again", strerror(-r));
+	}
+	return r == 0;
+}
+
+static void accept_open(struct visit *v)
+{
+	char env[JIT_FRAME_MAX];
+
+	if (!begin_elevation(v))
+		return;
+	bool good = send_taken(v);
+	v->fd = -1; /* the elevation's from here on */
+	for (unsigned n = 0; good && pj_answer_env(&v->answer, n, env, sizeof(env)); n++)
+		good = put_env(v, env);
+	if (!good)
+		pj_elevation_end(v->pamh);
+}
+
+static int visit(struct visit *v, int argc, const char **argv)
+{
+	int code;
+
+	if (is_settled(v, argc, argv, &code))
+		return code;
+	int r = pj_quiet_begin(&v->quiet);
+	if (r < 0) {
+		fail(v, JIT_UNAVAILABLE, "the wait for a decision cannot begin: %s; try again", strerror(-r));
+		return conclude(v);
+	}
+	consult(v);
+	if (v->answer.outcome == JIT_ALLOW && v->phase == PJ_ACCOUNT)
+		accept_account(v);
+	else if (v->answer.outcome == JIT_ALLOW)
+		accept_open(v);
+	/* First the helper learns that it is over, then the person, and last the signal strikes that may have ended it.
+	 */
+	if (v->fd >= 0)
+		close(v->fd);
+	pj_talk_end(&v->talk);
+	code = conclude(v);
+	explicit_bzero(&v->answer, sizeof(v->answer));
+	pj_quiet_end(&v->quiet);
+	return code;
+}
+
+int pj_gate_account(pam_handle_t *pamh, int argc, const char **argv)
+{
+	struct visit v = {.pamh = pamh, .phase = PJ_ACCOUNT, .args.app = PJ_OTHER, .fd = -1};
+
+	fail(&v, JIT_INVALID, "%s", "");
+	return visit(&v, argc, argv);
+}
+
+int pj_gate_open(pam_handle_t *pamh, int argc, const char **argv)
+{
+	struct visit v = {.pamh = pamh, .phase = PJ_OPEN, .args.app = PJ_OTHER, .fd = -1};
+
+	fail(&v, JIT_INVALID, "%s", "");
+	return visit(&v, argc, argv);
+}
+
+int pj_gate_close(pam_handle_t *pamh)
+{
+	return pj_elevation_end(pamh) ? PAM_SUCCESS : PAM_IGNORE;
+}

@@ -1,0 +1,26 @@
+/*
+ * The connection to jit-helper: made without blocking, to a listener that is
+ * root or the helper's user, and waited on beside the signals.
+ */
+#ifndef PJ_LINK_H
+#define PJ_LINK_H
+
+#include "quiet.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Connects by `deadline` (jit_boottime_ms). The caller closes *ret_fd.
+ * 0; -EINTR: a watched signal is pending; -ETIMEDOUT: the helper accepts
+ * nothing; -errno of connect(2): -ENOENT, -ECONNREFUSED: no helper.
+ */
+int pj_link_connect(const char *path, const struct pj_quiet *quiet, int64_t deadline, int *ret_fd);
+
+/* The uid of who listens (SO_PEERCRED: as it was at listen(2)). 0 or -errno. */
+int pj_link_peer(int fd, uid_t *ret_uid);
+
+/* Waits until there is something to read. 0; -EINTR: a watched signal; -ETIMEDOUT: `until` has come; -errno. */
+int pj_link_wait(int fd, const struct pj_quiet *quiet, int64_t until);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * The session keyring: where the elevated session's processes find the token
+ * that proves what they are. Raw system calls (keyctl(2)), no libkeyutils.
+ */
+#ifndef PJ_RING_H
+#define PJ_RING_H
+
+#include "args.h"
+#include "proto.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Sees to it that the session keyring is this session's own, never the
+ * invoker's or a daemon's: sudo, su and the like join a new one; in sshd and
+ * login the one that pam_keyinit made for `uid` is used, and a new one joined
+ * where there is none. 0 or -errno: then nothing may be added to the ring.
+ */
+int pj_ring_enter(enum pj_app app, uid_t uid);
+
+/*
+ * Adds the token for `remaining` seconds (positive), readable by who possesses
+ * the ring and by nobody else, owned by the effective uid. 0 or -errno: then
+ * nothing of it is left.
+ */
+int pj_ring_add(const uint8_t token[static JIT_TOKEN_LEN], uint32_t remaining, int32_t *ret_key);
+
+/* Takes the key away at once. One that is gone already is as good. */
+void pj_ring_drop(int32_t key);
+
+#endif

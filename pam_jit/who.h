@@ -1,0 +1,54 @@
+/*
+ * Who asks, to become whom, and the circumstances: from the kernel and from PAM,
+ * never from a name that the person chose.
+ */
+#ifndef PJ_WHO_H
+#define PJ_WHO_H
+
+#include "args.h"
+#include "proto.h"
+#include "verdict.h"
+
+#include <security/pam_modules.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Texts are clean UTF-8; "" where there is nothing to tell. */
+struct pj_who {
+	char service[JIT_NAME_SIZE];
+	char requester[JIT_NAME_SIZE];
+	uid_t uid; /* the requester's */
+	gid_t gid; /* the requester's primary group */
+	char target[JIT_NAME_SIZE];
+	char tty[JIT_NAME_SIZE];
+	char rhost[JIT_NAME_SIZE];
+	/* What an approver is told besides; account alone. */
+	char command[JIT_COMMAND_SIZE];
+	char cwd[JIT_COMMAND_SIZE];
+	char reason[JIT_LINE_SIZE];
+	char ticket[JIT_LINE_SIZE];
+};
+
+/*
+ * sudo: PAM_RUSER, which must be the real uid's. su: the real uid, which
+ * PAM_RUSER must not contradict. Other programs run by a person (setuid or not):
+ * the same as su. sshd and login, and what runs with real uid 0: PAM_USER.
+ * 0, or -EINVAL with a sentence in `why`.
+ */
+int pj_who_find(pam_handle_t *pamh, enum pj_phase phase, enum pj_app app, struct pj_who *ret, char *why,
+		size_t why_size);
+
+/* sudo or su started by real uid 0, who needs nobody's leave. Never true in the other applications. */
+bool pj_who_is_root(enum pj_app app);
+
+/* sudo -l and sudo -v run nothing: nobody is to be asked in account. */
+bool pj_who_runs_nothing(enum pj_app app, const struct pj_who *who);
+
+/*
+ * True where exempt_user or exempt_group names the requester; `by` then says
+ * which ("user op1"). A group that does not exist exempts nobody.
+ */
+bool pj_who_is_exempt(const struct pj_args *args, const struct pj_who *who, char *by, size_t by_size);
+
+#endif
