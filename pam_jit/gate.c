@@ -311,7 +311,7 @@ static int visit(struct visit *v, int argc, const char **argv)
 		close(v->fd);
 	pj_talk_end(&v->talk);
 	code = conclude(v);
-	explicit_bzero(&v->answer, sizeof(v->answer));
+	jit_frame_wipe(&v->answer.frame);
 	pj_quiet_end(&v->quiet);
 	return code;
 }
