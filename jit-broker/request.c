@@ -69,6 +69,7 @@ static const struct field {
 	FIELD_OF(approvals_needed, "approvalsNeeded", I64),
 	FIELD_OF(approved_by, "approvedBy", TEXT),
 	FIELD_OF(decided_by, "decidedBy", TEXT),
+	FIELD_OF(ended_by, "endedBy", TEXT),
 	FIELD_OF(comment, "comment", TEXT),
 	FIELD_OF(failure, "failure", TEXT),
 	FIELD_OF(requested_at, "requestedAt", I64),

@@ -72,7 +72,8 @@ struct jb_request {
 	int64_t approvals_needed;
 	char *approved_by; /* persons so far, words */
 	char *decided_by;  /* persons (words, more than one with a quorum), "policy", "timer" or "host:web-1" */
-	char *comment;
+	char *ended_by;	   /* who withdrew, gave back or revoked it: like decided_by */
+	char *comment;	   /* of the last decision: approval, denial, revocation */
 	char *failure; /* why it is FAILED, in a sentence */
 	int64_t requested_at;
 	int64_t pending_until;

@@ -116,6 +116,7 @@ static void put_common(struct doc *doc, const struct jb_request *r, int64_t now)
 	if (r->approved_by)
 		put_words(doc, "approvedBy", r->approved_by);
 	put_text(doc, "decidedBy", r->decided_by);
+	put_text(doc, "endedBy", r->ended_by);
 	put_text(doc, "comment", r->comment);
 	put_text(doc, "failure", r->failure);
 	put_time(doc, "requestedAt", r->requested_at);

@@ -19,7 +19,9 @@ struct jb_store;
 
 /* Opens "sqlite:/path" (made 0600 when it is not there). NULL with a sentence in why. */
 struct jb_store *jb_store_open(const char *spec, char *why, size_t why_size);
-void jb_store_close(struct jb_store *store);
+void jb_store_close(struct jb_store *store); /* NULL is fine */
+/* Why the last call failed with -EIO, in the store's own words ("database or disk is full"). Valid until the next. */
+const char *jb_store_error(struct jb_store *store);
 
 /* One line of the chain: who did what to which request. Strings may be NULL. */
 struct jb_audit {
@@ -46,13 +48,13 @@ int jb_store_get(struct jb_store *store, const char *id, struct jb_request **ret
 int jb_store_get_idempotent(struct jb_store *store, const char *host, const char *key, struct jb_request **ret);
 
 struct jb_query {
-	const char *host;      /* NULL: all */
+	const char *host;      /* good there, or filed from there; NULL: all */
 	const char *requester; /* NULL: all */
 	bool open_only;	       /* PENDING, APPROVED, ACTIVE */
 	int status;	       /* an enum jb_status, or -1: all */
 	int64_t changed_after; /* < 0: whatever; else changed > this, ordered by it */
 	int64_t due_until;     /* 0: whatever; else the next instant at which its state changes by itself is <= this */
-	size_t limit;
+	size_t limit;	       /* 0: no limit */
 };
 /* Ordered by changed where changed_after >= 0, else newest first. Frees: each, then the array. */
 int jb_store_find(struct jb_store *store, const struct jb_query *query, struct jb_request ***ret, size_t *ret_count);
@@ -60,7 +62,7 @@ int jb_store_find(struct jb_store *store, const struct jb_query *query, struct j
 int jb_store_count(struct jb_store *store, const struct jb_query *query, size_t *ret);
 /* The highest cursor given out so far. */
 int jb_store_cursor(struct jb_store *store, int64_t *ret);
-/* The earliest instant at which any record is due; INT64_MAX: none. */
+/* The earliest instant at which any record is due (a finished one: its expires_at); INT64_MAX: none. */
 int jb_store_next_due(struct jb_store *store, int64_t *ret);
 /* Forgets finished requests whose expires_at has passed (the audit chain stays). */
 int jb_store_prune(struct jb_store *store, int64_t now);

@@ -1,0 +1,89 @@
+/* See audit.h. */
+#include "audit.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "clock.h"
+
+static void json_putp(json_object **object)
+{
+	json_object_put(*object);
+}
+#define JSON __attribute__((cleanup(json_putp))) json_object
+
+static bool put(json_object *record, const char *name, json_object *value)
+{
+	if (value && json_object_object_add(record, name, value) == 0)
+		return true;
+	json_object_put(value);
+	return false;
+}
+
+static bool put_text(json_object *record, const char *name, const char *text)
+{
+	return !text || put(record, name, json_object_new_string(text));
+}
+
+int jb_audit_format(int64_t seq, const char *prev, const struct jb_audit *audit, char **ret_text,
+		    char hash[static JB_HASH_SIZE])
+{
+	JSON *record = json_object_new_object();
+	JSON *detail = audit->detail ? json_tokener_parse(audit->detail) : NULL;
+	char at[JIT_ISO_SIZE];
+
+	if (audit->detail && !json_object_is_type(detail, json_type_object))
+		return -EINVAL;
+	jit_iso_format(audit->at, at);
+	if (!record || !put(record, "seq", json_object_new_int64(seq)) || !put_text(record, "at", at) ||
+	    !put_text(record, "action", audit->action) || !put_text(record, "actor", audit->actor) ||
+	    !put_text(record, "requestId", audit->request_id) ||
+	    (detail && !put(record, "detail", json_object_get(detail))) || !put_text(record, "prev", prev))
+		return -ENOMEM;
+	const char *text =
+		json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	char *copy = text ? strdup(text) : NULL;
+	if (!copy)
+		return -ENOMEM;
+	if (jb_sha256_hex(copy, strlen(copy), hash) < 0) {
+		free(copy);
+		return -EIO;
+	}
+	*ret_text = copy;
+	return 0;
+}
+
+static const char *text_of(json_object *record, const char *name)
+{
+	json_object *value;
+
+	return json_object_object_get_ex(record, name, &value) && json_object_is_type(value, json_type_string)
+		       ? json_object_get_string(value)
+		       : "";
+}
+
+bool jb_audit_fits(const char *text, const char *hash, int64_t seq, const char *prev)
+{
+	JSON *record = json_tokener_parse(text);
+	char computed[JB_HASH_SIZE];
+	json_object *number;
+
+	return json_object_is_type(record, json_type_object) && json_object_object_get_ex(record, "seq", &number) &&
+	       json_object_get_int64(number) == seq && strcmp(text_of(record, "prev"), prev) == 0 &&
+	       jb_sha256_hex(text, strlen(text), computed) == 0 && strcmp(computed, hash) == 0;
+}
+
+char *jb_audit_show(const char *text, const char *hash)
+{
+	size_t len = strlen(text);
+	char *shown;
+
+	/* The text ends with its object's brace; the hash goes before it. */
+	if (len == 0 || asprintf(&shown, "%.*s,\"hash\":\"%s\"}", (int)(len - 1), text, hash) < 0)
+		return NULL;
+	return shown;
+}

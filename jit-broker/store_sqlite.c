@@ -1,0 +1,245 @@
+/*
+ * The SQLite store: opening the file, its schema, transactions. WAL with
+ * synchronous=FULL: what was answered survives a power cut. Several processes
+ * may share the file (`jit-broker key add` while the broker serves).
+ */
+#include "store_sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+#define SCHEMA_VERSION	1
+#define BUSY_TIMEOUT_MS 2000 /* longer than any of our transactions, shorter than a host's patience */
+
+/*
+ * doc is the whole record; the other columns repeat what is searched for. due:
+ * when the record changes by itself, or, finished, when it may be forgotten.
+ */
+static const char schema[] =
+	"CREATE TABLE request("
+	" id TEXT PRIMARY KEY, short_id TEXT NOT NULL UNIQUE, host TEXT NOT NULL, filer TEXT NOT NULL,"
+	" requester TEXT NOT NULL, status INTEGER NOT NULL, open INTEGER NOT NULL, version INTEGER NOT NULL,"
+	" changed INTEGER NOT NULL, due INTEGER NOT NULL, requested_at INTEGER NOT NULL, idempotency TEXT,"
+	" doc TEXT NOT NULL) STRICT;"
+	"CREATE UNIQUE INDEX request_idempotency ON request(filer, idempotency) WHERE idempotency IS NOT NULL;"
+	"CREATE INDEX request_host_changed ON request(host, changed);"
+	"CREATE INDEX request_filer_changed ON request(filer, changed);"
+	"CREATE INDEX request_host_open ON request(host, open);"
+	"CREATE INDEX request_filer_open ON request(filer, open);"
+	"CREATE INDEX request_status ON request(status, requested_at);"
+	"CREATE INDEX request_due ON request(due);"
+	"CREATE TABLE cursor(one INTEGER PRIMARY KEY CHECK(one = 1), value INTEGER NOT NULL) STRICT;"
+	"INSERT INTO cursor VALUES(1, 0);"
+	/* AUTOINCREMENT remembers the highest seq ever given out: records cut off at the end are missed. */
+	"CREATE TABLE audit(seq INTEGER PRIMARY KEY AUTOINCREMENT, text TEXT NOT NULL, hash TEXT NOT NULL) STRICT;"
+	"CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;"
+	"CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;"
+	"CREATE TABLE secret("
+	" id TEXT PRIMARY KEY, kind TEXT NOT NULL, owner TEXT NOT NULL, hash TEXT NOT NULL,"
+	" created INTEGER NOT NULL, revoked INTEGER NOT NULL DEFAULT 0) STRICT;";
+
+static const char *const statements[JB_SQL_COUNT] = {
+	[JB_SQL_BEGIN] = "BEGIN IMMEDIATE",
+	[JB_SQL_COMMIT] = "COMMIT",
+	[JB_SQL_ROLLBACK] = "ROLLBACK",
+	[JB_SQL_INSERT] =
+		"INSERT INTO request(id, short_id, host, filer, requester, status, open, version, changed, due,"
+		" requested_at, idempotency, doc) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+	[JB_SQL_UPDATE] = "UPDATE request SET status=?2, open=?3, version=?4, changed=?5, due=?6, doc=?7"
+			  " WHERE id=?1 AND version=?4-1",
+	[JB_SQL_NEXT_CURSOR] = "UPDATE cursor SET value=value+1 RETURNING value",
+	[JB_SQL_CURSOR] = "SELECT value FROM cursor",
+	[JB_SQL_GET] = "SELECT doc FROM request WHERE id=?1",
+	[JB_SQL_GET_SHORT] = "SELECT doc FROM request WHERE short_id=?1",
+	[JB_SQL_GET_IDEMPOTENT] = "SELECT doc FROM request WHERE filer=?1 AND idempotency=?2",
+	[JB_SQL_NEXT_DUE] = "SELECT min(due) FROM request",
+	[JB_SQL_PRUNE] = "DELETE FROM request WHERE due<=?1 AND open=0",
+	[JB_SQL_AUDIT_LAST] = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1",
+	[JB_SQL_AUDIT_INSERT] = "INSERT INTO audit(seq, text, hash) VALUES(?1,?2,?3)",
+	[JB_SQL_AUDIT_READ] = "SELECT seq, text, hash FROM audit WHERE seq>?1 ORDER BY seq LIMIT ?2",
+	[JB_SQL_AUDIT_COUNTED] = "SELECT seq FROM sqlite_sequence WHERE name='audit'",
+	[JB_SQL_SECRET_INSERT] = "INSERT INTO secret(id, kind, owner, hash, created) VALUES(?1,?2,?3,?4,?5)",
+	[JB_SQL_SECRET_GET] = "SELECT owner, hash FROM secret WHERE id=?1 AND kind=?2 AND revoked=0",
+	[JB_SQL_SECRET_REVOKE] = "UPDATE secret SET revoked=?3 WHERE id=?1 AND kind=?2 AND revoked=0 RETURNING owner",
+	[JB_SQL_SECRET_LIST] = "SELECT id, owner, created, revoked FROM secret WHERE kind=?1 ORDER BY created, id",
+};
+
+sqlite3_stmt *jb_sqlite_sql(struct jb_store *store, enum jb_sql which)
+{
+	if (!store->sql[which] && sqlite3_prepare_v3(store->db, statements[which], -1, SQLITE_PREPARE_PERSISTENT,
+						     &store->sql[which], NULL) != SQLITE_OK)
+		return NULL;
+	return store->sql[which];
+}
+
+void jb_sqlite_resetp(sqlite3_stmt **statement)
+{
+	if (!*statement)
+		return;
+	sqlite3_reset(*statement);
+	sqlite3_clear_bindings(*statement);
+}
+
+int jb_sqlite_run(sqlite3_stmt *statement)
+{
+	int r = statement ? sqlite3_step(statement) : SQLITE_ERROR;
+
+	jb_sqlite_resetp(&statement);
+	return r;
+}
+
+void jb_sqlite_text(sqlite3_stmt *statement, int at, const char *text)
+{
+	if (text)
+		sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC);
+	else
+		sqlite3_bind_null(statement, at);
+}
+
+int jb_sqlite_begin(struct jb_store *store)
+{
+	return jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_BEGIN)) == SQLITE_DONE ? 0 : -EIO;
+}
+
+int jb_sqlite_end(struct jb_store *store, int r)
+{
+	if (r == 0 && jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_COMMIT)) == SQLITE_DONE)
+		return 0;
+	snprintf(store->error, sizeof(store->error), "%s", sqlite3_errmsg(store->db));
+	/* After some faults (a full disk) SQLite has rolled back by itself. */
+	if (!sqlite3_get_autocommit(store->db))
+		jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_ROLLBACK));
+	return r ? r : -EIO;
+}
+
+const char *jb_store_error(struct jb_store *store)
+{
+	int code = sqlite3_errcode(store->db);
+
+	if (code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE)
+		return sqlite3_errmsg(store->db);
+	return store->error[0] ? store->error : "a stored record cannot be read";
+}
+
+/* The file is made by us, so that it is never readable by others, not even for a moment. */
+static int make_file(const char *path, char *why, size_t why_size)
+{
+	JIT_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	struct stat st;
+
+	if (fd < 0 && errno != EEXIST) {
+		snprintf(why, why_size, "cannot make the store %s: %s", path, strerror(errno));
+		return -errno;
+	}
+	if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode)) {
+		snprintf(why, why_size, "the store %s is not a regular file", path);
+		return -EINVAL;
+	}
+	if (st.st_mode & 077) {
+		snprintf(why, why_size, "the store %s can be read or written by others: chmod 600 %s", path, path);
+		return -EPERM;
+	}
+	if (st.st_uid != geteuid() && geteuid() != 0) {
+		snprintf(why, why_size, "the store %s belongs to uid %u, and the broker runs as uid %u", path,
+			 (unsigned)st.st_uid, (unsigned)geteuid());
+		return -EPERM;
+	}
+	return 0;
+}
+
+static int get_version(sqlite3 *db)
+{
+	sqlite3_stmt *statement = NULL;
+	int version = -1;
+
+	if (sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL) == SQLITE_OK &&
+	    sqlite3_step(statement) == SQLITE_ROW)
+		version = sqlite3_column_int(statement, 0);
+	sqlite3_finalize(statement);
+	return version;
+}
+
+static int make_schema(struct jb_store *store)
+{
+	char version[48];
+	int r = jb_sqlite_begin(store);
+
+	if (r < 0)
+		return r;
+	if (get_version(store->db) == 0) { /* nobody else was faster */
+		snprintf(version, sizeof(version), "PRAGMA user_version=%d", SCHEMA_VERSION);
+		if (sqlite3_exec(store->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
+		    sqlite3_exec(store->db, version, NULL, NULL, NULL) != SQLITE_OK)
+			r = -EIO;
+	}
+	return jb_sqlite_end(store, r);
+}
+
+static int prepare_file(struct jb_store *store, const char *path, char *why, size_t why_size)
+{
+	sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
+	if (sqlite3_exec(store->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;",
+			 NULL, NULL, NULL) != SQLITE_OK) {
+		snprintf(why, why_size, "cannot use the store %s: %s", path, sqlite3_errmsg(store->db));
+		return -EIO;
+	}
+	int version = get_version(store->db);
+	if (version > SCHEMA_VERSION) {
+		snprintf(why, why_size,
+			 "the store %s was written by a newer jit-broker (schema %d, this one knows %d): install that "
+			 "one",
+			 path, version, SCHEMA_VERSION);
+		return -EPROTO;
+	}
+	if (version < 0 || (version == 0 && make_schema(store) < 0)) {
+		snprintf(why, why_size, "cannot use the store %s: %s", path, sqlite3_errmsg(store->db));
+		return -EIO;
+	}
+	return 0;
+}
+
+struct jb_store *jb_store_open(const char *spec, char *why, size_t why_size)
+{
+	static const char prefix[] = "sqlite:";
+	const char *path = spec + sizeof(prefix) - 1;
+
+	if (strncmp(spec, prefix, sizeof(prefix) - 1) != 0 || *path != '/') {
+		snprintf(why, why_size, "the store %s is not of the form sqlite:/PATH", spec);
+		return NULL;
+	}
+	if (make_file(path, why, why_size) < 0)
+		return NULL;
+	struct jb_store *store = calloc(1, sizeof(*store));
+	if (!store) {
+		snprintf(why, why_size, "out of memory");
+		return NULL;
+	}
+	if (sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL) != SQLITE_OK) {
+		snprintf(why, why_size, "cannot open the store %s: %s", path,
+			 store->db ? sqlite3_errmsg(store->db) : "out of memory");
+		jb_store_close(store);
+		return NULL;
+	}
+	if (prepare_file(store, path, why, why_size) < 0) {
+		jb_store_close(store);
+		return NULL;
+	}
+	return store;
+}
+
+void jb_store_close(struct jb_store *store)
+{
+	if (!store)
+		return;
+	for (size_t i = 0; i < JB_SQL_COUNT; i++)
+		sqlite3_finalize(store->sql[i]);
+	sqlite3_close(store->db);
+	free(store);
+}

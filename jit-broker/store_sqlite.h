@@ -1,0 +1,58 @@
+/* What the files of the SQLite store share: the handle, its statements, transactions. */
+#ifndef JB_STORE_SQLITE_H
+#define JB_STORE_SQLITE_H
+
+#include <sqlite3.h>
+
+#include "store.h"
+
+/* Statements that are prepared once and kept. */
+enum jb_sql {
+	JB_SQL_BEGIN,
+	JB_SQL_COMMIT,
+	JB_SQL_ROLLBACK,
+	JB_SQL_INSERT,
+	JB_SQL_UPDATE,
+	JB_SQL_NEXT_CURSOR,
+	JB_SQL_CURSOR,
+	JB_SQL_GET,
+	JB_SQL_GET_SHORT,
+	JB_SQL_GET_IDEMPOTENT,
+	JB_SQL_NEXT_DUE,
+	JB_SQL_PRUNE,
+	JB_SQL_AUDIT_LAST,
+	JB_SQL_AUDIT_INSERT,
+	JB_SQL_AUDIT_READ,
+	JB_SQL_AUDIT_COUNTED,
+	JB_SQL_SECRET_INSERT,
+	JB_SQL_SECRET_GET,
+	JB_SQL_SECRET_REVOKE,
+	JB_SQL_SECRET_LIST,
+	JB_SQL_COUNT,
+};
+
+struct jb_store {
+	sqlite3 *db;
+	sqlite3_stmt *sql[JB_SQL_COUNT];
+	char error[160]; /* why the last transaction was rolled back: the rollback wipes SQLite's own memory of it */
+};
+
+/* The statement, ready for binding; NULL when it cannot be prepared. */
+sqlite3_stmt *jb_sqlite_sql(struct jb_store *store, enum jb_sql which);
+/* Runs a statement that gives no rows, and resets it. SQLITE_DONE, or an error. */
+int jb_sqlite_run(sqlite3_stmt *statement);
+/* NULL is bound as NULL. The text must live until the statement has run. */
+void jb_sqlite_text(sqlite3_stmt *statement, int at, const char *text);
+
+/* A reset at the end of a scope gives locks back and forgets what was bound. */
+void jb_sqlite_resetp(sqlite3_stmt **statement);
+#define JB_RESET __attribute__((cleanup(jb_sqlite_resetp)))
+
+/* BEGIN IMMEDIATE: 0 or -EIO. Ended by jb_sqlite_end: commits when r is 0, else rolls back; returns r, or -EIO. */
+int jb_sqlite_begin(struct jb_store *store);
+int jb_sqlite_end(struct jb_store *store, int r);
+
+/* Appends to the chain; within a transaction. 0, -EINVAL, -ENOMEM, -EIO. */
+int jb_sqlite_audit(struct jb_store *store, const struct jb_audit *audit);
+
+#endif

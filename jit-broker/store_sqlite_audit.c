@@ -1,0 +1,117 @@
+/* The audit chain in the SQLite store. What a record is, audit.h says. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit.h"
+#include "cleanup.h"
+#include "store_sqlite.h"
+
+static int last_record(struct jb_store *store, int64_t *ret_seq, char hash[static JB_HASH_SIZE])
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_AUDIT_LAST);
+	int r = s ? sqlite3_step(s) : SQLITE_ERROR;
+
+	if (r == SQLITE_DONE) {
+		*ret_seq = 0;
+		snprintf(hash, JB_HASH_SIZE, "%s", JB_AUDIT_FIRST);
+		return 0;
+	}
+	const char *text = r == SQLITE_ROW ? (const char *)sqlite3_column_text(s, 1) : NULL;
+	if (!text)
+		return -EIO;
+	*ret_seq = sqlite3_column_int64(s, 0);
+	snprintf(hash, JB_HASH_SIZE, "%s", text);
+	return 0;
+}
+
+int jb_sqlite_audit(struct jb_store *store, const struct jb_audit *audit)
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_AUDIT_INSERT);
+	JIT_FREE char *text = NULL;
+	char prev[JB_HASH_SIZE], hash[JB_HASH_SIZE];
+	int64_t seq;
+
+	if (!s || last_record(store, &seq, prev) < 0)
+		return -EIO;
+	int r = jb_audit_format(seq + 1, prev, audit, &text, hash);
+	if (r < 0)
+		return r;
+	sqlite3_bind_int64(s, 1, seq + 1);
+	jb_sqlite_text(s, 2, text);
+	jb_sqlite_text(s, 3, hash);
+	return sqlite3_step(s) == SQLITE_DONE ? 0 : -EIO;
+}
+
+int jb_store_audit(struct jb_store *store, const struct jb_audit *audit)
+{
+	int r = jb_sqlite_begin(store);
+
+	return r < 0 ? r : jb_sqlite_end(store, jb_sqlite_audit(store, audit));
+}
+
+int jb_store_audit_read(struct jb_store *store, int64_t after, size_t limit,
+			void (*each)(void *arg, int64_t seq, const char *json), void *arg)
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_AUDIT_READ);
+	int r;
+
+	if (!s)
+		return -EIO;
+	sqlite3_bind_int64(s, 1, after);
+	sqlite3_bind_int64(s, 2, limit > INT32_MAX ? INT32_MAX : (int64_t)limit);
+	while ((r = sqlite3_step(s)) == SQLITE_ROW) {
+		const char *text = (const char *)sqlite3_column_text(s, 1);
+		const char *hash = (const char *)sqlite3_column_text(s, 2);
+		JIT_FREE char *shown = text && hash ? jb_audit_show(text, hash) : NULL;
+
+		if (!shown)
+			return -EIO;
+		each(arg, sqlite3_column_int64(s, 0), shown);
+	}
+	return r == SQLITE_DONE ? 0 : -EIO;
+}
+
+/* The highest seq ever given out: what stands above the last record was cut off. */
+static int counted(struct jb_store *store, int64_t *ret)
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_AUDIT_COUNTED);
+	int r = s ? sqlite3_step(s) : SQLITE_ERROR;
+
+	if (r != SQLITE_ROW && r != SQLITE_DONE)
+		return -EIO;
+	*ret = r == SQLITE_ROW ? sqlite3_column_int64(s, 0) : 0;
+	return 0;
+}
+
+int jb_store_audit_verify(struct jb_store *store, int64_t *ret_seq)
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_AUDIT_READ);
+	char prev[JB_HASH_SIZE] = JB_AUDIT_FIRST;
+	int64_t expected = 1, highest;
+	int r;
+
+	if (!s || counted(store, &highest) < 0)
+		return -EIO;
+	sqlite3_bind_int64(s, 1, INT64_MIN);
+	sqlite3_bind_int64(s, 2, -1); /* no limit */
+	for (; (r = sqlite3_step(s)) == SQLITE_ROW; expected++) {
+		const char *text = (const char *)sqlite3_column_text(s, 1);
+		const char *hash = (const char *)sqlite3_column_text(s, 2);
+
+		if (sqlite3_column_int64(s, 0) != expected || !text || !hash ||
+		    !jb_audit_fits(text, hash, expected, prev)) {
+			*ret_seq = expected;
+			return -EBADMSG;
+		}
+		snprintf(prev, sizeof(prev), "%s", hash);
+	}
+	if (r != SQLITE_DONE)
+		return -EIO;
+	if (expected <= highest) {
+		*ret_seq = expected;
+		return -EBADMSG;
+	}
+	return 0;
+}

@@ -1,0 +1,301 @@
+/* Requests in the SQLite store: each write conditional on what was read, each together with its audit record. */
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store_sqlite.h"
+
+static void json_putp(json_object **object)
+{
+	json_object_put(*object);
+}
+#define JSON __attribute__((cleanup(json_putp))) json_object
+
+/* When this record changes by itself; of a finished one, when it may be forgotten. */
+static int64_t due(const struct jb_request *request)
+{
+	switch (request->status) {
+	case JB_PENDING:
+		return request->pending_until;
+	case JB_APPROVED:
+		return request->use_until;
+	case JB_ACTIVE:
+		return request->granted_until;
+	default:
+		return request->expires_at;
+	}
+}
+
+/* The record's text; belongs to *ret_json. */
+static const char *document(const struct jb_request *request, json_object **ret_json)
+{
+	*ret_json = jb_request_to_json(request);
+	return *ret_json ? json_object_to_json_string_ext(*ret_json,
+							  JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+			 : NULL;
+}
+
+static int insert_row(struct jb_store *store, const struct jb_request *request)
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_INSERT);
+	JSON *json = NULL;
+	const char *doc = document(request, &json);
+
+	if (!doc)
+		return -ENOMEM;
+	if (!s)
+		return -EIO;
+	jb_sqlite_text(s, 1, request->id);
+	jb_sqlite_text(s, 2, request->short_id);
+	jb_sqlite_text(s, 3, request->host);
+	jb_sqlite_text(s, 4, request->filed_by ? request->filed_by : request->host);
+	jb_sqlite_text(s, 5, request->requester);
+	sqlite3_bind_int(s, 6, (int)request->status);
+	sqlite3_bind_int(s, 7, !jb_status_final(request->status));
+	sqlite3_bind_int64(s, 8, (int64_t)request->version);
+	sqlite3_bind_int64(s, 9, (int64_t)request->changed);
+	sqlite3_bind_int64(s, 10, due(request));
+	sqlite3_bind_int64(s, 11, request->requested_at);
+	jb_sqlite_text(s, 12, request->idempotency_key);
+	jb_sqlite_text(s, 13, doc);
+	int r = sqlite3_step(s);
+	if (r == SQLITE_CONSTRAINT)
+		return -EEXIST;
+	return r == SQLITE_DONE ? 0 : -EIO;
+}
+
+int jb_store_insert(struct jb_store *store, const struct jb_request *request, const struct jb_audit *audit)
+{
+	int r = jb_sqlite_begin(store);
+
+	if (r < 0)
+		return r;
+	r = insert_row(store, request);
+	if (r == 0)
+		r = jb_sqlite_audit(store, audit);
+	return jb_sqlite_end(store, r);
+}
+
+static int next_cursor(struct jb_store *store, uint64_t *ret)
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_NEXT_CURSOR);
+
+	if (!s || sqlite3_step(s) != SQLITE_ROW)
+		return -EIO;
+	*ret = (uint64_t)sqlite3_column_int64(s, 0);
+	return sqlite3_step(s) == SQLITE_DONE ? 0 : -EIO;
+}
+
+static int update_row(struct jb_store *store, const struct jb_request *request)
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_UPDATE);
+	JSON *json = NULL;
+	const char *doc = document(request, &json);
+
+	if (!doc)
+		return -ENOMEM;
+	if (!s)
+		return -EIO;
+	jb_sqlite_text(s, 1, request->id);
+	sqlite3_bind_int(s, 2, (int)request->status);
+	sqlite3_bind_int(s, 3, !jb_status_final(request->status));
+	sqlite3_bind_int64(s, 4, (int64_t)request->version);
+	sqlite3_bind_int64(s, 5, (int64_t)request->changed);
+	sqlite3_bind_int64(s, 6, due(request));
+	jb_sqlite_text(s, 7, doc);
+	if (sqlite3_step(s) != SQLITE_DONE)
+		return -EIO;
+	if (sqlite3_changes(store->db) == 1)
+		return 0;
+	JB_RESET sqlite3_stmt *get = jb_sqlite_sql(store, JB_SQL_GET);
+	if (!get)
+		return -EIO;
+	jb_sqlite_text(get, 1, request->id);
+	switch (sqlite3_step(get)) {
+	case SQLITE_ROW:
+		return -ESTALE;
+	case SQLITE_DONE:
+		return -ENOENT;
+	default:
+		return -EIO;
+	}
+}
+
+int jb_store_update(struct jb_store *store, struct jb_request *request, bool announce, const struct jb_audit *audit)
+{
+	const uint64_t version = request->version, changed = request->changed;
+	int r = jb_sqlite_begin(store);
+
+	if (r < 0)
+		return r;
+	request->version++;
+	if (announce)
+		r = next_cursor(store, &request->changed);
+	if (r == 0)
+		r = update_row(store, request);
+	if (r == 0)
+		r = jb_sqlite_audit(store, audit);
+	r = jb_sqlite_end(store, r);
+	if (r < 0) {
+		request->version = version;
+		request->changed = changed;
+	}
+	return r;
+}
+
+/* The record in column 0 of a row. -EIO: what stands there is none. */
+static int read_row(sqlite3_stmt *s, struct jb_request **ret)
+{
+	const char *doc = (const char *)sqlite3_column_text(s, 0);
+	JSON *json = doc ? json_tokener_parse(doc) : NULL;
+	struct jb_request *request = json ? jb_request_from_json(json) : NULL;
+
+	if (!request)
+		return -EIO;
+	*ret = request;
+	return 0;
+}
+
+static int read_one(sqlite3_stmt *s, struct jb_request **ret)
+{
+	switch (sqlite3_step(s)) {
+	case SQLITE_ROW:
+		return read_row(s, ret);
+	case SQLITE_DONE:
+		return -ENOENT;
+	default:
+		return -EIO;
+	}
+}
+
+int jb_store_get(struct jb_store *store, const char *id, struct jb_request **ret)
+{
+	char normal[37];
+	bool is_short;
+
+	if (!jb_request_parse_id(id, normal, &is_short))
+		return -ENOENT;
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, is_short ? JB_SQL_GET_SHORT : JB_SQL_GET);
+	if (!s)
+		return -EIO;
+	jb_sqlite_text(s, 1, normal);
+	return read_one(s, ret);
+}
+
+int jb_store_get_idempotent(struct jb_store *store, const char *host, const char *key, struct jb_request **ret)
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_GET_IDEMPOTENT);
+
+	if (!s)
+		return -EIO;
+	jb_sqlite_text(s, 1, host);
+	jb_sqlite_text(s, 2, key);
+	return read_one(s, ret);
+}
+
+/* Only the conditions that are asked for, so that SQLite sees which index serves. */
+static sqlite3_stmt *prepare_query(struct jb_store *store, const char *what, const struct jb_query *q, bool ordered)
+{
+	char sql[512];
+	sqlite3_stmt *s = NULL;
+
+	snprintf(sql, sizeof(sql), "SELECT %s FROM request WHERE 1%s%s%s%s%s%s%s%s", what,
+		 q->host ? " AND (host=?1 OR filer=?1)" : "", q->requester ? " AND requester=?2" : "",
+		 q->open_only ? " AND open=1" : "", q->status >= 0 ? " AND status=?3" : "",
+		 q->changed_after >= 0 ? " AND changed>?4" : "", q->due_until ? " AND due<=?5" : "",
+		 !ordered		 ? ""
+		 : q->changed_after >= 0 ? " ORDER BY changed"
+					 : " ORDER BY requested_at DESC, id",
+		 ordered && q->limit ? " LIMIT ?6" : "");
+	if (sqlite3_prepare_v2(store->db, sql, -1, &s, NULL) != SQLITE_OK)
+		return NULL;
+	if (q->host)
+		jb_sqlite_text(s, 1, q->host);
+	if (q->requester)
+		jb_sqlite_text(s, 2, q->requester);
+	sqlite3_bind_int(s, 3, q->status);
+	sqlite3_bind_int64(s, 4, q->changed_after);
+	sqlite3_bind_int64(s, 5, q->due_until);
+	sqlite3_bind_int64(s, 6, q->limit > INT32_MAX ? INT32_MAX : (int64_t)q->limit);
+	return s;
+}
+
+static void free_all(struct jb_request **requests, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		jb_request_free(requests[i]);
+	free(requests);
+}
+
+int jb_store_find(struct jb_store *store, const struct jb_query *query, struct jb_request ***ret, size_t *ret_count)
+{
+	sqlite3_stmt *s = prepare_query(store, "doc", query, true);
+	struct jb_request **found = calloc(1, sizeof(*found)); /* never NULL for an empty answer */
+	size_t count = 0;
+	int r = s && found ? SQLITE_ROW : SQLITE_ERROR;
+
+	while (r == SQLITE_ROW && (r = sqlite3_step(s)) == SQLITE_ROW) {
+		struct jb_request **grown = reallocarray(found, count + 1, sizeof(*found));
+
+		if (grown)
+			found = grown;
+		if (!grown || read_row(s, &found[count]) < 0)
+			r = SQLITE_ERROR;
+		else
+			count++;
+	}
+	sqlite3_finalize(s);
+	if (r != SQLITE_DONE) {
+		free_all(found, count);
+		return -EIO;
+	}
+	*ret = found;
+	*ret_count = count;
+	return 0;
+}
+
+int jb_store_count(struct jb_store *store, const struct jb_query *query, size_t *ret)
+{
+	sqlite3_stmt *s = prepare_query(store, "count(*)", query, false);
+	int r = -EIO;
+
+	if (s && sqlite3_step(s) == SQLITE_ROW) {
+		*ret = (size_t)sqlite3_column_int64(s, 0);
+		r = 0;
+	}
+	sqlite3_finalize(s);
+	return r;
+}
+
+/* A statement that answers with one number; NULL in its place is INT64_MAX. */
+static int read_number(struct jb_store *store, enum jb_sql which, int64_t *ret)
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, which);
+
+	if (!s || sqlite3_step(s) != SQLITE_ROW)
+		return -EIO;
+	*ret = sqlite3_column_type(s, 0) == SQLITE_NULL ? INT64_MAX : sqlite3_column_int64(s, 0);
+	return 0;
+}
+
+int jb_store_cursor(struct jb_store *store, int64_t *ret)
+{
+	return read_number(store, JB_SQL_CURSOR, ret);
+}
+
+int jb_store_next_due(struct jb_store *store, int64_t *ret)
+{
+	return read_number(store, JB_SQL_NEXT_DUE, ret);
+}
+
+int jb_store_prune(struct jb_store *store, int64_t now)
+{
+	sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_PRUNE);
+
+	if (!s)
+		return -EIO;
+	sqlite3_bind_int64(s, 1, now);
+	return jb_sqlite_run(s) == SQLITE_DONE ? 0 : -EIO;
+}

@@ -1,0 +1,126 @@
+/* API keys and approver tokens in the SQLite store: hashes alone, each change in the audit chain. */
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "secret.h"
+#include "store_sqlite.h"
+
+/* The chain's record of a change to a key; ids, kinds and owners are names without quotes. */
+static int audit_secret(struct jb_store *store, const char *action, const char *kind, const char *id, const char *owner,
+			int64_t now)
+{
+	char detail[256];
+	int n = snprintf(detail, sizeof(detail), "{\"kind\":\"%s\",\"id\":\"%s\",\"owner\":\"%s\"}", kind, id, owner);
+	const struct jb_audit audit = {.at = now, .action = action, .actor = "admin", .detail = detail};
+
+	return n > 0 && (size_t)n < sizeof(detail) ? jb_sqlite_audit(store, &audit) : -EINVAL;
+}
+
+static int insert_secret(struct jb_store *store, const char *kind, const char *owner, const char *id, const char *hash,
+			 int64_t now)
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SECRET_INSERT);
+
+	if (!s)
+		return -EIO;
+	jb_sqlite_text(s, 1, id);
+	jb_sqlite_text(s, 2, kind);
+	jb_sqlite_text(s, 3, owner);
+	jb_sqlite_text(s, 4, hash);
+	sqlite3_bind_int64(s, 5, now);
+	return sqlite3_step(s) == SQLITE_DONE ? 0 : -EIO;
+}
+
+int jb_store_secret_add(struct jb_store *store, const char *kind, const char *owner, int64_t now, char *text,
+			size_t size)
+{
+	char made[JB_SECRET_SIZE], id[JB_SECRET_ID_SIZE], hash[JB_HASH_SIZE];
+	int r = size < JB_SECRET_SIZE ? -ENOBUFS : jb_secret_new_key(made, id, hash);
+
+	if (r < 0)
+		return r;
+	r = jb_sqlite_begin(store);
+	if (r == 0) {
+		r = insert_secret(store, kind, owner, id, hash, now);
+		if (r == 0)
+			r = audit_secret(store, "secret.added", kind, id, owner, now);
+		r = jb_sqlite_end(store, r);
+	}
+	if (r == 0)
+		snprintf(text, size, "%s", made);
+	OPENSSL_cleanse(made, sizeof(made));
+	return r;
+}
+
+int jb_store_secret_check(struct jb_store *store, const char *kind, const char *text, char *owner, size_t size)
+{
+	char id[JB_SECRET_ID_SIZE];
+
+	if (!jb_secret_key_id(text, id))
+		return -ENOENT;
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SECRET_GET);
+	if (!s)
+		return -EIO;
+	jb_sqlite_text(s, 1, id);
+	jb_sqlite_text(s, 2, kind);
+	int r = sqlite3_step(s);
+	if (r != SQLITE_ROW)
+		return r == SQLITE_DONE ? -ENOENT : -EIO;
+	const char *name = (const char *)sqlite3_column_text(s, 0);
+	if (!name || strlen(name) >= size || !jb_secret_fits(text, (const char *)sqlite3_column_text(s, 1)))
+		return -ENOENT;
+	snprintf(owner, size, "%s", name);
+	return 0;
+}
+
+/* Marks the row and gives its owner's name. */
+static int mark_revoked(struct jb_store *store, const char *kind, const char *id, int64_t now, char *owner, size_t size)
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SECRET_REVOKE);
+
+	if (!s)
+		return -EIO;
+	jb_sqlite_text(s, 1, id);
+	jb_sqlite_text(s, 2, kind);
+	sqlite3_bind_int64(s, 3, now);
+	int r = sqlite3_step(s);
+	if (r != SQLITE_ROW)
+		return r == SQLITE_DONE ? -ENOENT : -EIO;
+	snprintf(owner, size, "%s", (const char *)sqlite3_column_text(s, 0));
+	return sqlite3_step(s) == SQLITE_DONE ? 0 : -EIO;
+}
+
+int jb_store_secret_revoke(struct jb_store *store, const char *kind, const char *id, int64_t now)
+{
+	char owner[128];
+	int r = jb_sqlite_begin(store);
+
+	if (r < 0)
+		return r;
+	r = mark_revoked(store, kind, id, now, owner, sizeof(owner));
+	if (r == 0)
+		r = audit_secret(store, "secret.revoked", kind, id, owner, now);
+	return jb_sqlite_end(store, r);
+}
+
+int jb_store_secret_list(struct jb_store *store, const char *kind,
+			 void (*each)(void *arg, const char *id, const char *owner, int64_t created, int64_t revoked),
+			 void *arg)
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SECRET_LIST);
+	int r;
+
+	if (!s)
+		return -EIO;
+	jb_sqlite_text(s, 1, kind);
+	while ((r = sqlite3_step(s)) == SQLITE_ROW) {
+		const char *id = (const char *)sqlite3_column_text(s, 0);
+		const char *owner = (const char *)sqlite3_column_text(s, 1);
+
+		if (id && owner)
+			each(arg, id, owner, sqlite3_column_int64(s, 2), sqlite3_column_int64(s, 3));
+	}
+	return r == SQLITE_DONE ? 0 : -EIO;
+}
