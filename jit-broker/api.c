@@ -1,0 +1,270 @@
+/* See api.h: routes, authentication, and what runs beside the calls. */
+#include "api.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "clock.h"
+#include "filing.h"
+#include "log.h"
+#include "reply.h"
+#include "text.h"
+
+#define TICK_MAX_MS 30000 /* the wall clock may be set meanwhile */
+
+typedef void (*handler)(struct jb_ask *ask);
+
+static void healthz(struct jb_ask *ask)
+{
+	static const char text[] = "{\"status\":\"ok\"}";
+
+	jb_call_reply(ask->call, 200, "Content-Type: application/json\r\n", text, sizeof(text) - 1);
+}
+
+static const struct route {
+	const char *method, *path; /* "*" is an id */
+	handler open;		   /* for anybody */
+	handler host;		   /* with x-api-key */
+	handler person;		   /* with Authorization: Bearer */
+} routes[] = {
+	{"POST", "/request-access", .host = jb_api_file},
+	/* The stage under which an API Gateway serves it: callers change the host's name and nothing else. */
+	{"POST", "/prod/request-access", .host = jb_api_file},
+	{"GET", "/changes", .host = jb_api_changes},
+	{"GET", "/requests", .host = jb_api_host_list, .person = jb_api_person_list},
+	{"GET", "/requests/*", .host = jb_api_host_get, .person = jb_api_person_get},
+	{"POST", "/requests/*/credentials", .host = jb_api_credentials},
+	{"POST", "/requests/*/start", .host = jb_api_start},
+	{"POST", "/requests/*/cancel", .host = jb_api_cancel},
+	{"POST", "/requests/*/end", .host = jb_api_end},
+	{"POST", "/requests/*/approve", .person = jb_api_approve},
+	{"POST", "/requests/*/deny", .person = jb_api_deny},
+	{"POST", "/requests/*/revoke", .person = jb_api_revoke},
+	{"GET", "/audit", .person = jb_api_audit},
+	{"GET", "/healthz", .open = healthz},
+};
+
+static bool matches(const char *pattern, const char *path, char *id, size_t id_size)
+{
+	const char *star = strchr(pattern, '*');
+	size_t before = star ? (size_t)(star - pattern) : 0;
+
+	*id = '\0';
+	if (!star)
+		return strcmp(pattern, path) == 0;
+	if (strncmp(pattern, path, before) != 0)
+		return false;
+	size_t len = strcspn(path + before, "/");
+	if (len == 0 || len >= id_size || strcmp(star + 1, path + before + len) != 0)
+		return false;
+	memcpy(id, path + before, len);
+	id[len] = '\0';
+	return true;
+}
+
+static const struct route *find_route(struct jb_ask *ask)
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		if (strcmp(routes[i].method, jb_call_method(ask->call)) == 0 &&
+		    matches(routes[i].path, jb_call_path(ask->call), ask->id, sizeof(ask->id)))
+			return &routes[i];
+	return NULL;
+}
+
+static void refuse_store(struct jb_call *call, int r)
+{
+	jit_log(LOG_ERR, "cannot read the store: %s", strerror(-r));
+	jb_reply_error(call, 503, "broker.store", "The broker cannot read its store; try again later.");
+}
+
+/* 0 and the host's name; -1 when the call has been refused. */
+static int know_host(struct jb_ask *ask, char *name, size_t size)
+{
+	const char *key = jb_call_header(ask->call, "x-api-key");
+	int r = key ? jb_store_secret_check(ask->api->store, "host", key, name, size) : -ENOENT;
+
+	if (r == 0)
+		return 0;
+	if (r == -ENOENT || r == -EINVAL)
+		jb_reply_message(ask->call, 403, "Forbidden");
+	else
+		refuse_store(ask->call, r);
+	return -1;
+}
+
+/* The same for a person, who must still be declared in the configuration. */
+static int know_person(struct jb_ask *ask, char *name, size_t size)
+{
+	const char *given = jb_call_header(ask->call, "Authorization");
+	const char *token = given && strncasecmp(given, "Bearer ", 7) == 0 ? given + 7 : NULL;
+	int r = token ? jb_store_secret_check(ask->api->store, "person", token, name, size) : -ENOENT;
+
+	if (r == 0 && jb_conf_person(ask->api->conf, name))
+		return 0;
+	if (r == 0 || r == -ENOENT || r == -EINVAL)
+		jb_reply_error(ask->call, 401, "auth.token", "Give a valid approver's token.");
+	else
+		refuse_store(ask->call, r);
+	return -1;
+}
+
+static int64_t wall_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Does what is due and comes back when the next thing is. */
+static void tick(struct jb_api *api)
+{
+	int64_t next = jb_engine_tick(api->engine, jit_wall_s());
+	int64_t ms = TICK_MAX_MS;
+
+	if (next < INT64_MAX / 1000 && next * 1000 - wall_ms() < ms)
+		ms = next * 1000 - wall_ms();
+	if (ms < 10)
+		ms = 10; /* something that stays due must not make us spin */
+	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	event_add(api->timer, &tv);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	tick(arg);
+}
+
+static void log_change(const struct jb_request *r)
+{
+	jit_log(LOG_NOTICE, "%s %s: %s as %s on %s%s%s%s%s", r->short_id, jb_status_name(r->status), r->requester,
+		r->role, r->host, r->decided_by ? ", decided by " : "", r->decided_by ? r->decided_by : "",
+		r->failure ? ": " : "", r->failure ? r->failure : "");
+}
+
+static void on_change(void *arg, const struct jb_request *request)
+{
+	struct jb_api *api = arg;
+
+	log_change(request);
+	jb_waiters_wake(api->waiters, request);
+}
+
+void jb_api_handle(void *arg, struct jb_call *call)
+{
+	struct jb_ask ask = {.api = arg, .call = call, .now = jit_wall_s()};
+	const struct route *route = find_route(&ask);
+	char name[JIT_NAME_SIZE];
+
+	if (!route) {
+		jb_reply_message(call, 403, "Missing Authentication Token");
+		return;
+	}
+	bool changes = strcmp(route->method, "POST") == 0;
+	ask.who = name;
+	if (route->open) {
+		route->open(&ask);
+		return;
+	}
+	if (route->host &&
+	    (!route->person || jb_call_header(call, "x-api-key") || !jb_call_header(call, "Authorization"))) {
+		if (know_host(&ask, name, sizeof(name)) < 0)
+			return;
+		jb_engine_heard(ask.api->engine, name, ask.now);
+		jb_call_trust(call);
+		route->host(&ask);
+	} else {
+		if (know_person(&ask, name, sizeof(name)) < 0)
+			return;
+		jb_call_trust(call);
+		route->person(&ask);
+	}
+	if (changes)
+		tick(ask.api);
+}
+
+struct json_object *jb_api_body(struct jb_ask *ask, bool optional)
+{
+	size_t len;
+	const char *text = jb_call_body(ask->call, &len);
+	struct json_object *json = len == 0 && optional ? json_object_new_object() : jb_json_object(text, len);
+
+	if (!json)
+		jb_reply_message(ask->call, 400, "Invalid JSON body");
+	return json;
+}
+
+int jb_api_number(struct jb_ask *ask, const char *name, int64_t max, int64_t *ret)
+{
+	char text[24];
+	uint64_t value = 0;
+	int r = jb_call_query(ask->call, name, text, sizeof(text));
+
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = jit_parse_u64(text, INT64_MAX, &value);
+	if (r < 0) {
+		struct jb_fault fault = {.http = 400, .code = "request.field"};
+		snprintf(fault.message, sizeof(fault.message), "The parameter '%s' must be a whole number.", name);
+		jb_reply_fault(ask->call, &fault);
+		return -1;
+	}
+	*ret = (int64_t)value < max ? (int64_t)value : max;
+	return 0;
+}
+
+struct json_object *jb_api_list(struct jb_request **requests, size_t count,
+				struct json_object *(*form)(const struct jb_request *request, int64_t now),
+				const char *name, int64_t now)
+{
+	struct json_object *json = json_object_new_object(), *list = json_object_new_array();
+
+	for (size_t i = 0; i < count; i++) {
+		json_object_array_add(list, form(requests[i], now));
+		jb_request_free(requests[i]);
+	}
+	free(requests);
+	json_object_object_add(json, name, list);
+	return json;
+}
+
+struct jb_api *jb_api_new(struct event_base *base, const struct jb_conf *conf, struct jb_store *store,
+			  struct jb_engine *engine)
+{
+	struct jb_api *api = calloc(1, sizeof(*api));
+
+	if (!api)
+		return NULL;
+	api->conf = conf;
+	api->store = store;
+	api->engine = engine;
+	api->waiters = jb_waiters_new(base, api);
+	api->timer = evtimer_new(base, on_timer, api);
+	if (!api->waiters || !api->timer) {
+		jb_api_free(api);
+		return NULL;
+	}
+	jb_engine_on_change(engine, on_change, api);
+	tick(api);
+	return api;
+}
+
+void jb_api_free(struct jb_api *api)
+{
+	if (!api)
+		return;
+	if (api->timer)
+		event_free(api->timer);
+	jb_waiters_free(api->waiters);
+	jb_api_drop_collecting(api);
+	free(api);
+}

@@ -1,0 +1,79 @@
+/*
+ * The broker's API (docs/broker-api.md): who calls, what is called, and one short
+ * handler for each call. Decisions are the engine's; nothing here grants anything.
+ */
+#ifndef JB_API_H
+#define JB_API_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf.h"
+#include "engine.h"
+#include "proto.h"
+#include "server.h"
+#include "store.h"
+#include "waiters.h"
+
+struct event;
+struct event_base;
+struct json_object;
+struct jb_collecting;
+
+struct jb_api {
+	const struct jb_conf *conf;
+	struct jb_store *store;
+	struct jb_engine *engine;
+	struct jb_waiters *waiters;
+	struct event *timer;		  /* what is due next in the engine */
+	struct jb_collecting *collecting; /* calls that wait for credentials */
+};
+
+/* Takes over the engine's on_change. NULL: out of memory. */
+struct jb_api *jb_api_new(struct event_base *base, const struct jb_conf *conf, struct jb_store *store,
+			  struct jb_engine *engine);
+/* After the server is gone, before the engine. NULL is fine. */
+void jb_api_free(struct jb_api *api);
+
+/* The server's handler; arg is the api. */
+void jb_api_handle(void *arg, struct jb_call *call);
+
+/* One call, its caller known. */
+struct jb_ask {
+	struct jb_api *api;
+	struct jb_call *call;
+	const char *who; /* the host, or the person */
+	char id[64];	 /* the {id} of the path; "" when it has none */
+	int64_t now;
+};
+
+/* Handlers: each replies, or sees to it that somebody will, and returns. */
+void jb_api_file(struct jb_ask *ask);
+void jb_api_changes(struct jb_ask *ask);
+void jb_api_host_list(struct jb_ask *ask);
+void jb_api_host_get(struct jb_ask *ask);
+void jb_api_credentials(struct jb_ask *ask);
+void jb_api_start(struct jb_ask *ask);
+void jb_api_cancel(struct jb_ask *ask);
+void jb_api_end(struct jb_ask *ask);
+void jb_api_person_list(struct jb_ask *ask);
+void jb_api_person_get(struct jb_ask *ask);
+void jb_api_approve(struct jb_ask *ask);
+void jb_api_deny(struct jb_ask *ask);
+void jb_api_revoke(struct jb_ask *ask);
+void jb_api_audit(struct jb_ask *ask);
+
+/* For the handlers. */
+
+/* The body as an object, an empty one where `optional` and there is none; NULL: has been answered with a 400. */
+struct json_object *jb_api_body(struct jb_ask *ask, bool optional);
+/* A whole number in the query, at most max; 0 and *ret untouched where absent; -1: has been answered with a 400. */
+int jb_api_number(struct jb_ask *ask, const char *name, int64_t max, int64_t *ret);
+/* {"requests":[…]}: frees the requests and the array. */
+struct json_object *jb_api_list(struct jb_request **requests, size_t count,
+				struct json_object *(*form)(const struct jb_request *request, int64_t now),
+				const char *name, int64_t now);
+/* Calls that waited for credentials and never got them: forgets them. */
+void jb_api_drop_collecting(struct jb_api *api);
+
+#endif

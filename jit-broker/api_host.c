@@ -1,0 +1,311 @@
+/* What a host may call, known by its API key: filing, waiting, collecting, ending. */
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api.h"
+#include "clock.h"
+#include "filing.h"
+#include "log.h"
+#include "reply.h"
+#include "secret.h"
+
+#define IDEMPOTENCY_KEY_MAX 64
+#define PUBLIC_KEY_MAX	    1024
+
+/* A call whose answer waits for the issuer. The peer may leave meanwhile: then `call` is NULL. */
+struct jb_collecting {
+	struct jb_api *api;
+	struct jb_collecting *prev, *next;
+	struct jb_call *call;
+};
+
+static void collecting_free(struct jb_collecting *c)
+{
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		c->api->collecting = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	free(c);
+}
+
+void jb_api_drop_collecting(struct jb_api *api)
+{
+	while (api->collecting)
+		collecting_free(api->collecting);
+}
+
+static void on_collector_gone(void *arg)
+{
+	((struct jb_collecting *)arg)->call = NULL;
+}
+
+static void on_collected(void *arg, const struct jb_collected *collected)
+{
+	struct jb_collecting *c = arg;
+	struct jb_call *call = c->call;
+	const struct jb_request *r = collected->request;
+
+	if (r && !collected->fault)
+		jit_log(LOG_NOTICE, "%s credentials issued: %s as %s on %s", r->short_id, r->requester, r->role,
+			r->host);
+	collecting_free(c);
+	if (!call)
+		return;
+	if (collected->fault || !r)
+		jb_reply_fault(call, collected->fault);
+	else if (collected->credentials)
+		jb_reply_credentials(call, jb_request_for_host(r, jit_wall_s()), collected->credentials);
+	else
+		jb_reply_json(call, 200, jb_request_for_host(r, jit_wall_s()));
+}
+
+static void collect(struct jb_api *api, struct jb_call *call, const char *host, const char *id, const char *public_key,
+		    const char *bearer)
+{
+	struct jb_collecting *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		jb_reply_json(call, 503, NULL);
+		return;
+	}
+	c->api = api;
+	c->call = call;
+	c->next = api->collecting;
+	if (c->next)
+		c->next->prev = c;
+	api->collecting = c;
+	jb_call_on_gone(call, on_collector_gone, c);
+	jb_engine_collect(api->engine, host, id, public_key, bearer, jit_wall_s(), on_collected, c);
+}
+
+/* What POST /request-access says, at once or after its wait. Takes the request over. */
+static void answer_filed(struct jb_api *api, struct jb_call *call, const char *host, struct jb_request *r)
+{
+	/* A caller without a key of its own has no second call: its credentials come with the approval. */
+	if (!r->public_key && (r->status == JB_APPROVED || r->status == JB_ACTIVE))
+		collect(api, call, host, r->id, NULL, NULL);
+	else
+		jb_reply_json(call, 200, jb_request_for_host(r, jit_wall_s()));
+	jb_request_free(r);
+}
+
+/* The request as it is now, or NULL when the call has been answered with why not. */
+static struct jb_request *look_up(struct jb_api *api, struct jb_call *call, const char *host, const char *id)
+{
+	struct jb_request *r = NULL;
+	struct jb_fault fault;
+
+	if (jb_engine_get(api->engine, host, id, jit_wall_s(), &r, &fault) == 0)
+		return r;
+	jb_reply_fault(call, &fault);
+	return NULL;
+}
+
+static void filed_wait_over(void *arg, const struct jb_wait *wait)
+{
+	struct jb_request *r = look_up(arg, wait->call, wait->host, wait->id);
+
+	if (r)
+		answer_filed(arg, wait->call, wait->host, r);
+}
+
+static void get_wait_over(void *arg, const struct jb_wait *wait)
+{
+	struct jb_request *r = look_up(arg, wait->call, wait->host, wait->id);
+
+	if (r)
+		jb_reply_json(wait->call, 200, jb_request_for_host(r, jit_wall_s()));
+	jb_request_free(r);
+}
+
+/* True when the call waits now, or has been refused for it. */
+static bool waits(struct jb_ask *ask, const char *id, int64_t after, int64_t seconds, jb_wait_answer answer)
+{
+	const struct jb_wait wait = {
+		.call = ask->call, .host = ask->who, .id = id, .after = after, .seconds = (unsigned)seconds};
+
+	if (seconds == 0)
+		return false;
+	int r = jb_waiters_add(ask->api->waiters, &wait, answer);
+	if (r == -EBUSY)
+		jb_reply_error(ask->call, 429, "limit.waiting", "This host waits with too many calls at once.");
+	else if (r < 0)
+		jb_reply_json(ask->call, 503, NULL);
+	return true;
+}
+
+static int read_idempotency_key(struct jb_ask *ask, const char **ret)
+{
+	const char *key = jb_call_header(ask->call, "Idempotency-Key");
+
+	*ret = key;
+	if (!key || (*key && strlen(key) <= IDEMPOTENCY_KEY_MAX &&
+		     key[strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "abcdefghijklmnopqrstuvwxyz"
+				     "0123456789._:-")] == '\0'))
+		return 0;
+	jb_reply_error(ask->call, 400, "request.field",
+		       "Idempotency-Key must be 1 to 64 letters, digits or '._:-' characters.");
+	return -1;
+}
+
+static void file_request(struct jb_ask *ask, struct jb_filing *filing, int64_t wait)
+{
+	struct jb_request *r = NULL;
+	struct jb_fault fault;
+	bool replayed = false;
+
+	if (jb_engine_file(ask->api->engine, ask->who, filing, ask->now, &r, &replayed, &fault) < 0) {
+		jit_log(LOG_INFO, "refused to file for %s on %s: %s", filing->requester, ask->who, fault.message);
+		jb_reply_fault(ask->call, &fault);
+		return;
+	}
+	if (!replayed)
+		jit_log(LOG_NOTICE, "%s filed, %s: %s as %s on %s", r->short_id, jb_status_name(r->status),
+			r->requester, r->role, r->host);
+	if (r->status == JB_PENDING && waits(ask, r->id, 0, wait, filed_wait_over))
+		jb_request_free(r);
+	else
+		answer_filed(ask->api, ask->call, ask->who, r);
+}
+
+void jb_api_file(struct jb_ask *ask)
+{
+	struct jb_filing filing = {0};
+	struct jb_fault fault;
+	char hash[JB_HASH_SIZE];
+	int64_t wait = 0;
+	size_t len;
+	const char *text = jb_call_body(ask->call, &len);
+	struct json_object *body = jb_api_body(ask, false);
+
+	if (!body)
+		return;
+	if (jb_filing_read(body, &filing, &fault) < 0) {
+		jb_reply_fault(ask->call, &fault);
+	} else if (jb_sha256_hex(text, len, hash) < 0) {
+		jb_reply_json(ask->call, 503, NULL);
+	} else if (read_idempotency_key(ask, &filing.idempotency_key) == 0 &&
+		   jb_api_number(ask, "wait", JB_WAIT_MAX, &wait) == 0) {
+		filing.body_hash = hash;
+		file_request(ask, &filing, wait);
+	}
+	json_object_put(body);
+}
+
+static void reply_changes(struct jb_call *call, struct jb_request **requests, size_t count, int64_t next)
+{
+	struct json_object *json = jb_api_list(requests, count, jb_request_for_host, "changes", jit_wall_s());
+
+	json_object_object_add(json, "next", json_object_new_int64(next));
+	jb_reply_json(call, 200, json);
+}
+
+static void changes_wait_over(void *arg, const struct jb_wait *wait)
+{
+	struct jb_api *api = arg;
+	struct jb_request **requests = NULL;
+	struct jb_fault fault;
+	size_t count = 0;
+	int64_t next = 0;
+
+	if (jb_engine_changes(api->engine, wait->host, wait->after, &requests, &count, &next, &fault) < 0)
+		jb_reply_fault(wait->call, &fault);
+	else
+		reply_changes(wait->call, requests, count, next);
+}
+
+void jb_api_changes(struct jb_ask *ask)
+{
+	struct jb_request **requests = NULL;
+	struct jb_fault fault;
+	int64_t after = -1, wait = 0, next = 0;
+	size_t count = 0;
+
+	if (jb_api_number(ask, "after", INT64_MAX, &after) < 0 || jb_api_number(ask, "wait", JB_WAIT_MAX, &wait) < 0)
+		return;
+	if (jb_engine_changes(ask->api->engine, ask->who, after, &requests, &count, &next, &fault) < 0) {
+		jb_reply_fault(ask->call, &fault);
+	} else if (count == 0 && after >= 0 && waits(ask, "", after, wait, changes_wait_over)) {
+		free(requests);
+	} else {
+		reply_changes(ask->call, requests, count, next);
+	}
+}
+
+void jb_api_host_list(struct jb_ask *ask)
+{
+	struct jb_request **requests = NULL;
+	struct jb_fault fault;
+	size_t count = 0;
+	int64_t next;
+
+	if (jb_engine_changes(ask->api->engine, ask->who, -1, &requests, &count, &next, &fault) < 0)
+		jb_reply_fault(ask->call, &fault);
+	else
+		jb_reply_json(ask->call, 200, jb_api_list(requests, count, jb_request_for_host, "requests", ask->now));
+}
+
+void jb_api_host_get(struct jb_ask *ask)
+{
+	int64_t wait = 0;
+
+	if (jb_api_number(ask, "wait", JB_WAIT_MAX, &wait) < 0)
+		return;
+	struct jb_request *r = look_up(ask->api, ask->call, ask->who, ask->id);
+	if (r && !(r->status == JB_PENDING && waits(ask, r->id, 0, wait, get_wait_over)))
+		jb_reply_json(ask->call, 200, jb_request_for_host(r, ask->now));
+	jb_request_free(r);
+}
+
+void jb_api_credentials(struct jb_ask *ask)
+{
+	const char *given = jb_call_header(ask->call, "Authorization"), *public_key;
+	const char *bearer = given && strncasecmp(given, "Bearer ", 7) == 0 ? given + 7 : NULL;
+	struct json_object *body = jb_api_body(ask, true);
+	struct jb_fault fault;
+
+	if (!body)
+		return;
+	if (jb_json_member(body, "publicKey", PUBLIC_KEY_MAX, &public_key, &fault) < 0)
+		jb_reply_fault(ask->call, &fault);
+	else
+		collect(ask->api, ask->call, ask->who, ask->id, public_key, bearer);
+	json_object_put(body);
+}
+
+typedef int (*engine_call)(struct jb_engine *engine, const char *host, const char *id, int64_t now,
+			   struct jb_request **ret, struct jb_fault *fault);
+
+static void simple(struct jb_ask *ask, engine_call call)
+{
+	struct jb_request *r = NULL;
+	struct jb_fault fault;
+
+	if (call(ask->api->engine, ask->who, ask->id, ask->now, &r, &fault) < 0)
+		jb_reply_fault(ask->call, &fault);
+	else
+		jb_reply_json(ask->call, 200, jb_request_for_host(r, ask->now));
+	jb_request_free(r);
+}
+
+void jb_api_start(struct jb_ask *ask)
+{
+	simple(ask, jb_engine_start);
+}
+
+void jb_api_cancel(struct jb_ask *ask)
+{
+	simple(ask, jb_engine_cancel);
+}
+
+void jb_api_end(struct jb_ask *ask)
+{
+	simple(ask, jb_engine_end);
+}

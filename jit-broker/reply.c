@@ -1,0 +1,94 @@
+/* See reply.h. */
+#include "reply.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+
+#define TYPE "Content-Type: application/json\r\n"
+
+static const char *to_text(struct json_object *json, size_t *ret_len)
+{
+	return json_object_to_json_string_length(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+						 ret_len);
+}
+
+static void reply_text(struct jb_call *call, int status, const char *text, size_t len)
+{
+	/* Whoever is told to come again is told when. */
+	const char *headers = status == 429 || status == 503 ? TYPE "Retry-After: 1\r\n"
+			      : status == 401		     ? TYPE "WWW-Authenticate: Bearer\r\n"
+							     : TYPE;
+
+	jb_call_reply(call, status, headers, text, len);
+}
+
+static void reply_no_memory(struct jb_call *call)
+{
+	static const char text[] = "{\"message\":\"The broker is out of memory.\",\"error\":\"broker.memory\"}";
+
+	reply_text(call, 503, text, sizeof(text) - 1);
+}
+
+void jb_reply_json(struct jb_call *call, int status, struct json_object *json)
+{
+	size_t len = 0;
+	const char *text = json ? to_text(json, &len) : NULL;
+
+	if (text)
+		reply_text(call, status, text, len);
+	else
+		reply_no_memory(call);
+	json_object_put(json);
+}
+
+/* By hand, not by json-c: its buffers are never wiped. */
+void jb_reply_credentials(struct jb_call *call, struct json_object *json, const struct jb_credentials *c)
+{
+	size_t len = 0, size;
+	const char *document = json ? to_text(json, &len) : NULL;
+	char expiration[JIT_ISO_SIZE], *text;
+	int n;
+
+	jit_iso_format(c->expiration, expiration);
+	expiration[strcspn(expiration, "Z")] = '\0';
+	size = len + sizeof(*c) + 256;
+	text = document ? malloc(size) : NULL;
+	if (!text) {
+		reply_no_memory(call);
+		json_object_put(json);
+		return;
+	}
+	/* The document always has members; its closing brace is replaced. */
+	n = snprintf(text, size,
+		     "%.*s,\"AccessKeyId\":\"%s\",\"SecretAccessKey\":\"%s\",\"SessionToken\":\"%s\","
+		     "\"Expiration\":\"%s+00:00\"}",
+		     (int)len - 1, document, c->access_key_id, c->secret_access_key, c->session_token, expiration);
+	reply_text(call, 200, text, (size_t)n);
+	explicit_bzero(text, size);
+	free(text);
+	json_object_put(json);
+}
+
+void jb_reply_error(struct jb_call *call, int status, const char *code, const char *message)
+{
+	struct json_object *json = json_object_new_object();
+
+	json_object_object_add(json, "message", json_object_new_string(message));
+	if (*code)
+		json_object_object_add(json, "error", json_object_new_string(code));
+	jb_reply_json(call, status, json);
+}
+
+void jb_reply_fault(struct jb_call *call, const struct jb_fault *fault)
+{
+	jb_reply_error(call, fault->http, fault->code, fault->message);
+}
+
+void jb_reply_message(struct jb_call *call, int status, const char *message)
+{
+	jb_reply_error(call, status, "", message);
+}

@@ -1,0 +1,41 @@
+/*
+ * Long polls: calls whose answer waits for something to change. Each has a
+ * deadline; a host has at most JB_WAITERS_PER_HOST of them; one whose peer leaves
+ * is forgotten at once.
+ */
+#ifndef JB_WAITERS_H
+#define JB_WAITERS_H
+
+#include <stdint.h>
+
+#include "request.h"
+#include "server.h"
+
+#define JB_WAITERS_PER_HOST 64
+#define JB_WAIT_MAX	    25 /* seconds */
+
+struct event_base;
+struct jb_waiters;
+
+struct jb_wait {
+	struct jb_call *call;
+	const char *host; /* whose key the call came with; copied */
+	const char *id;	  /* uuid of the one request waited for; "": anything of that host; copied */
+	int64_t after;	  /* for the answer: the cursor that was asked with */
+	unsigned seconds;
+};
+
+/* Called once, from the loop, when it has changed or the time is over: answers the call with what is now. */
+typedef void (*jb_wait_answer)(void *arg, const struct jb_wait *wait);
+
+struct jb_waiters *jb_waiters_new(struct event_base *base, void *arg);
+/* Before this the server must be gone, and with it every call that waits. NULL is fine. */
+void jb_waiters_free(struct jb_waiters *waiters);
+
+/* 0; -EBUSY: this host waits with too many calls already; -ENOMEM. Then the caller answers. */
+int jb_waiters_add(struct jb_waiters *waiters, const struct jb_wait *wait, jb_wait_answer answer);
+
+/* A request changed: whoever waits for it is answered in this turn of the loop, after the current callback. */
+void jb_waiters_wake(struct jb_waiters *waiters, const struct jb_request *request);
+
+#endif
