@@ -25,7 +25,7 @@ MARK = "PAM_JIT_LAB"
 OVERLAID = ["/etc", "/usr", "/home", "/root", "/var", "/opt"]
 DEVICES = ["null", "zero", "full", "random", "urandom", "tty", "fuse"]
 # What a shell may bring along that would change what is tested.
-KEPT_ENVIRONMENT = ("LANG", "TERM", "HOME", "MAKEFLAGS", "COLUMNS", "LINES")
+KEPT_ENVIRONMENT = ("LANG", "TERM", "HOME", "COLUMNS", "LINES")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PR_SET_PDEATHSIG = 1
 

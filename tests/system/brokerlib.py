@@ -1,0 +1,118 @@
+"""A broker for tests: its CA and certificate, its configuration, its keys and tokens, its life as a process."""
+
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+
+from namespace import TREE, die_with_parent
+
+START_LIMIT = 20
+
+
+def make_tls(folder, common_name="broker", names=("localhost", "broker.example"), addresses=("127.0.0.1",)):
+    """Makes a CA and a server certificate in the folder: ca.pem, tls.crt, tls.key."""
+    def path(name):
+        return os.path.join(folder, name)
+
+    def openssl(*args):
+        subprocess.run(["openssl", *args], check=True, capture_output=True, timeout=30)
+
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    openssl("req", "-x509", *curve, "-keyout", path("ca.key"), "-out", path("ca.pem"), "-days", "30", "-subj",
+            f"/CN={common_name} test CA", "-addext", "basicConstraints=critical,CA:TRUE", "-addext",
+            "keyUsage=critical,keyCertSign")
+    subject = ",".join([f"DNS:{name}" for name in names] + [f"IP:{address}" for address in addresses])
+    with open(path("tls.ext"), "w", encoding="ascii") as extensions:
+        extensions.write(f"subjectAltName={subject}\nextendedKeyUsage=serverAuth\n")
+    openssl("req", *curve, "-keyout", path("tls.key"), "-out", path("tls.csr"), "-subj", f"/CN={common_name}")
+    openssl("x509", "-req", "-in", path("tls.csr"), "-CA", path("ca.pem"), "-CAkey", path("ca.key"), "-out",
+            path("tls.crt"), "-days", "30", "-set_serial", str(int(time.time())), "-extfile", path("tls.ext"))
+    os.chmod(path("tls.key"), 0o600)
+
+
+def edit_ini(text, changes):
+    """Sets keys in an INI text: {(section, key): value}; value None removes the key. A missing section is added."""
+    lines = text.splitlines()
+    for (section, key), value in changes.items():
+        header = f"[{section}]"
+        if header not in lines:
+            lines += ["", header]
+        first = lines.index(header) + 1
+        last = next((i for i in range(first, len(lines)) if lines[i].startswith("[")), len(lines))
+        kept = [line for line in lines[first:last] if line.split("=")[0].strip() != key]
+        new = [] if value is None else [f"{key} = {value}"]
+        lines[first:last] = new + kept
+    return "\n".join(lines) + "\n"
+
+
+def wait_for_port(address, port, process, log):
+    """Waits until the port takes connections; AssertionError with the log's tail when the process ends or is late."""
+    deadline = time.monotonic() + START_LIMIT
+    while True:
+        try:
+            socket.create_connection((address, port), 1).close()
+            return
+        except OSError:
+            pass
+        if process.poll() is not None or time.monotonic() > deadline:
+            with open(log, encoding="utf-8", errors="replace") as file:
+                said = file.read()[-2000:]
+            raise AssertionError(f"{process.args[0]} does not serve (exit status {process.poll()}): {said}")
+        time.sleep(0.02)
+
+
+class Broker:
+    """A jit-broker. `program` is the executable, `conf` its broker.conf, `user` whom it runs as (None: as we are)."""
+
+    def __init__(self, program, conf, log, port=8443, user=None):
+        self.program, self.conf, self.log, self.port, self.user = program, conf, log, port, user
+        self.process = None
+
+    def _identity(self):
+        return {"user": self.user, "group": self.user, "extra_groups": []} if self.user else {}
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([self.program, "serve", "--config", self.conf], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, preexec_fn=die_with_parent, cwd="/",
+                                            **self._identity())
+        wait_for_port("127.0.0.1", self.port, self.process, self.log)
+
+    def stop(self, kill=False):
+        """Ends it; returns its exit status."""
+        if self.process is None:
+            return None
+        process, self.process = self.process, None
+        if process.poll() is None:
+            (process.kill if kill else process.terminate)()
+        try:
+            return process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"jit-broker did not end within 10 s of SIGTERM; log: {self.log}") from None
+
+    def admin(self, *args, check=True):
+        """A local command of jit-broker, such as ("key", "add", "web-1"), as the broker's user."""
+        done = subprocess.run([self.program, *args, "--config", self.conf], capture_output=True, text=True,
+                              timeout=20, cwd="/", **self._identity())
+        if check and done.returncode:
+            raise AssertionError(f"jit-broker {' '.join(args)}: exit status {done.returncode}: {done.stderr}")
+        return done
+
+
+def trusting(ca):
+    """An SSL context that trusts that CA alone."""
+    return ssl.create_default_context(cafile=ca)
+
+
+def built(name):
+    """A program of the build: PAM_JIT_SAN=1 takes the one with sanitizers."""
+    folder = "build/san" if os.environ.get("PAM_JIT_SAN") else "build"
+    path = os.path.join(TREE, folder, name)
+    if not shutil.which(path):
+        raise AssertionError(f"{path} is not built")
+    return path
