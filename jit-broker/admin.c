@@ -1,0 +1,222 @@
+/* See admin.h. Keys and tokens are shown once, on standard output alone; all else a person reads goes beside it. */
+#include "admin.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "conf.h"
+#include "secret.h"
+#include "store.h"
+#include "text.h"
+
+#define AUDIT_PAGE 1000 /* records read at once */
+
+static void conf_freep(struct jb_conf **conf)
+{
+	jb_conf_free(*conf);
+}
+static void store_closep(struct jb_store **store)
+{
+	jb_store_close(*store);
+}
+#define CONF  JIT_CLEANUP(conf_freep) struct jb_conf
+#define STORE JIT_CLEANUP(store_closep) struct jb_store
+
+static void print_error(void *arg, const char *message)
+{
+	(void)arg;
+	fprintf(stderr, "jit-broker: %s\n", message);
+}
+
+static int usage(const char *text)
+{
+	fprintf(stderr, "usage: jit-broker %s\n", text);
+	return 2;
+}
+
+/* Reads --config, the one option of these commands; the rest of argv begins at optind. NULL: another option. */
+static const char *config_option(int argc, char **argv)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
+	const char *path = JB_CONF_DEFAULT;
+	int option;
+
+	optind = 0; /* glibc: begin anew */
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option != 'c')
+			return NULL;
+		path = optarg;
+	}
+	return path;
+}
+
+static struct jb_store *open_store(const struct jb_conf *conf)
+{
+	char why[512];
+	struct jb_store *store = jb_store_open(conf->store, why, sizeof(why));
+
+	if (!store)
+		print_error(NULL, why);
+	return store;
+}
+
+static void print_secret(void *arg, const char *id, const char *owner, int64_t created, int64_t revoked)
+{
+	char made[JIT_ISO_SIZE], gone[JIT_ISO_SIZE] = "-";
+
+	(void)arg;
+	jit_iso_format(created, made);
+	if (revoked)
+		jit_iso_format(revoked, gone);
+	printf("%-18s %-32s %-22s %s\n", id, owner, made, gone);
+}
+
+static bool is_host_name(const char *name)
+{
+	size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	return len > 0 && len < 64 && !name[len] && name[0] != '-';
+}
+
+/* May a secret of this kind belong to that name? */
+static bool is_owner(const struct jb_conf *conf, const char *kind, const char *owner)
+{
+	const struct jb_person *person = jb_conf_person(conf, owner);
+
+	if (strcmp(kind, "host") == 0) {
+		if (is_host_name(owner))
+			return true;
+		fprintf(stderr, "jit-broker: a host's name has up to 63 letters, digits and . _ -\n");
+		return false;
+	}
+	if (person && !person->shared)
+		return true;
+	fprintf(stderr, "jit-broker: %s is no [person] of %s%s; approvers' tokens belong to persons\n", owner,
+		conf->path, person ? ", but a shared account" : "");
+	return false;
+}
+
+static int add_secret(const struct jb_conf *conf, struct jb_store *store, const char *kind, const char *owner)
+{
+	char text[JB_SECRET_SIZE];
+
+	if (!is_owner(conf, kind, owner))
+		return 1;
+	int r = jb_store_secret_add(store, kind, owner, jit_wall_s(), text, sizeof(text));
+	if (r < 0) {
+		fprintf(stderr, "jit-broker: the store could not take it: %s\n", jb_store_error(store));
+		return 1;
+	}
+	fprintf(stderr, "This is shown once and cannot be had again; keep it where only %s reads it.\n",
+		strcmp(kind, "host") == 0 ? "that host's jit-helper" : owner);
+	r = puts(text) < 0 || fflush(stdout) != 0;
+	OPENSSL_cleanse(text, sizeof(text));
+	return r;
+}
+
+static int revoke_secret(struct jb_store *store, const char *kind, const char *id)
+{
+	int r = jb_store_secret_revoke(store, kind, id, jit_wall_s());
+
+	if (r == 0)
+		return 0;
+	if (r == -ENOENT)
+		fprintf(stderr, "jit-broker: there is no valid one with the id %s; `list` shows them\n", id);
+	else
+		fprintf(stderr, "jit-broker: the store could not change it: %s\n", jb_store_error(store));
+	return 1;
+}
+
+static int list_secrets(struct jb_store *store, const char *kind)
+{
+	printf("%-18s %-32s %-22s %s\n", "ID", strcmp(kind, "host") == 0 ? "HOST" : "PERSON", "MADE", "REVOKED");
+	if (jb_store_secret_list(store, kind, print_secret, NULL) == 0)
+		return 0;
+	fprintf(stderr, "jit-broker: the store could not be read: %s\n", jb_store_error(store));
+	return 1;
+}
+
+static int manage_secrets(const char *kind, int argc, char **argv, const char *how)
+{
+	const char *path = config_option(argc, argv);
+	const char *what = path && optind < argc ? argv[optind] : "";
+	const int names = path ? argc - optind - 1 : 0;
+
+	if (!(strcmp(what, "list") == 0 && names == 0) &&
+	    !((strcmp(what, "add") == 0 || strcmp(what, "revoke") == 0) && names == 1))
+		return usage(how);
+	CONF *conf = jb_conf_read(path, print_error, NULL);
+	STORE *store = conf ? open_store(conf) : NULL;
+	if (!store)
+		return 1;
+	if (strcmp(what, "list") == 0)
+		return list_secrets(store, kind);
+	return strcmp(what, "add") == 0 ? add_secret(conf, store, kind, argv[optind + 1])
+					: revoke_secret(store, kind, argv[optind + 1]);
+}
+
+int jb_cmd_key(int argc, char **argv)
+{
+	return manage_secrets("host", argc, argv, "key [--config FILE] add HOST | list | revoke ID");
+}
+
+int jb_cmd_token(int argc, char **argv)
+{
+	return manage_secrets("person", argc, argv, "token [--config FILE] add PERSON | list | revoke ID");
+}
+
+static int verify(struct jb_store *store)
+{
+	int64_t seq;
+	int r = jb_store_audit_verify(store, &seq);
+
+	if (r == 0) {
+		puts("the audit chain is whole");
+		return 0;
+	}
+	if (r == -EBADMSG)
+		printf("the audit chain is broken: record %lld is missing or altered\n", (long long)seq);
+	else
+		fprintf(stderr, "jit-broker: the chain could not be read: %s\n", jb_store_error(store));
+	return 1;
+}
+
+static void print_record(void *arg, int64_t seq, const char *json)
+{
+	*(int64_t *)arg = seq;
+	puts(json);
+}
+
+static int show(struct jb_store *store)
+{
+	int64_t last = 0, before;
+
+	do {
+		before = last;
+		if (jb_store_audit_read(store, last, AUDIT_PAGE, print_record, &last) < 0) {
+			fprintf(stderr, "jit-broker: the chain could not be read: %s\n", jb_store_error(store));
+			return 1;
+		}
+	} while (last != before);
+	return 0;
+}
+
+int jb_cmd_audit(int argc, char **argv)
+{
+	const char *path = config_option(argc, argv);
+	const char *what = path && optind + 1 == argc ? argv[optind] : "";
+
+	if (strcmp(what, "verify") != 0 && strcmp(what, "show") != 0)
+		return usage("audit [--config FILE] verify | show");
+	CONF *conf = jb_conf_read(path, print_error, NULL);
+	STORE *store = conf ? open_store(conf) : NULL;
+	if (!store)
+		return 1;
+	return strcmp(what, "verify") == 0 ? verify(store) : show(store);
+}

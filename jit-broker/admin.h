@@ -1,0 +1,22 @@
+/*
+ * The commands of whoever runs the broker, on its own machine: keys of hosts,
+ * tokens of approvers, the configuration, the audit chain. argv[0] is the
+ * command's own name ("key"). Each takes --config FILE (default
+ * JB_CONF_DEFAULT) and returns an exit status: 0, 1 (no), 2 (usage).
+ */
+#ifndef JB_ADMIN_H
+#define JB_ADMIN_H
+
+#define JB_CONF_DEFAULT "/etc/jit-broker/broker.conf"
+
+/* key add HOST | list | revoke ID */
+int jb_cmd_key(int argc, char **argv);
+/* token add PERSON | list | revoke ID */
+int jb_cmd_token(int argc, char **argv);
+/* check [--who USER --host HOST --role ROLE [--service S] [--target U] [--login-user U] [--duration D] [--reason T]
+ * [--ticket T]]: every error of the configuration; or what the policy would say, and by which line. */
+int jb_cmd_check(int argc, char **argv);
+/* audit verify | show */
+int jb_cmd_audit(int argc, char **argv);
+
+#endif

@@ -1,0 +1,288 @@
+/*
+ * The engine's middle: reading a request, judging it, writing it back with its
+ * audit record. Every transition goes through jb_engine_commit. What the calls
+ * of engine.h mean stands in the files beside this one: engine_file.c (filing),
+ * engine_host.c, engine_collect.c, engine_decide.c, engine_timer.c.
+ */
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine_private.h"
+#include "policy.h"
+#include "text.h"
+
+#define TRIES 64 /* of a change that others keep overtaking */
+
+struct jb_engine *jb_engine_new(const struct jb_conf *conf, struct jb_store *store, struct jb_issuer *issuer,
+				int64_t now)
+{
+	struct jb_engine *engine = calloc(1, sizeof(*engine));
+
+	if (!engine)
+		return NULL;
+	engine->conf = conf;
+	engine->store = store;
+	engine->issuer = issuer;
+	if (jb_engine_hosts_load(engine, now) < 0) {
+		jb_engine_free(engine);
+		return NULL;
+	}
+	return engine;
+}
+
+void jb_engine_free(struct jb_engine *engine)
+{
+	if (!engine)
+		return;
+	jb_engine_collects_free(engine);
+	jb_engine_hosts_free(engine);
+	free(engine);
+}
+
+void jb_engine_on_change(struct jb_engine *engine, jb_changed changed, void *arg)
+{
+	engine->changed = changed;
+	engine->changed_arg = arg;
+}
+
+int jb_engine_fault(struct jb_fault *fault, int http, const char *code, const char *format, ...)
+{
+	char message[sizeof(fault->message)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	fault->http = http;
+	snprintf(fault->code, sizeof(fault->code), "%s", code);
+	jit_text_clean_str(fault->message, sizeof(fault->message), message);
+	return -1;
+}
+
+int jb_engine_store_fault(struct jb_engine *engine, struct jb_fault *fault)
+{
+	return jb_engine_fault(fault, 503, "store.unavailable",
+			       "the broker could not use its store (%s); nothing was changed, try again",
+			       jb_store_error(engine->store));
+}
+
+char *jb_engine_detail(const char *name, ...)
+{
+	json_object *detail = json_object_new_object();
+	bool ok = detail != NULL;
+	va_list args;
+
+	va_start(args, name);
+	for (; name; name = va_arg(args, const char *)) {
+		const char *text = va_arg(args, const char *);
+		json_object *value = text ? json_object_new_string(text) : NULL;
+
+		if (text && (!ok || !value || json_object_object_add(detail, name, value) < 0)) {
+			json_object_put(value);
+			ok = false;
+		}
+	}
+	va_end(args);
+	const char *text = ok ? json_object_to_json_string_ext(detail, JSON_C_TO_STRING_PLAIN) : NULL;
+	char *copy = text ? strdup(text) : NULL;
+	json_object_put(detail);
+	return copy;
+}
+
+bool jb_engine_set_text(char **at, const char *text)
+{
+	char clean[JB_TEXT_SIZE];
+	char *copy = NULL;
+
+	if (text && *text) {
+		jit_text_clean_str(clean, sizeof(clean), text);
+		if (!(copy = strdup(clean)))
+			return false;
+	}
+	free(*at);
+	*at = copy;
+	return true;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Retention counts from the last instant the record speaks of, so that it always comes after the grant's end. */
+static int64_t retained_until(const struct jb_engine *engine, const struct jb_request *r, int64_t now)
+{
+	int64_t last = later(later(now, r->pending_until), later(r->use_until, r->granted_until));
+
+	return last + engine->conf->retention;
+}
+
+static void wipe_text(char **text)
+{
+	if (*text)
+		explicit_bzero(*text, strlen(*text));
+	free(*text);
+	*text = NULL;
+}
+
+enum jb_step jb_engine_commit(struct jb_engine *engine, struct jb_request *request, const struct jb_change *change,
+			      int64_t now, struct jb_fault *fault)
+{
+	const struct jb_audit audit = {.at = now,
+				       .action = change->action,
+				       .actor = change->actor,
+				       .request_id = request->id,
+				       .detail = change->detail};
+	int r = -EINVAL;
+
+	if (change->to == request->status || jb_status_may(request->status, change->to)) {
+		request->status = change->to;
+		if (jb_status_final(request->status)) {
+			request->ended_at = now;
+			wipe_text(&request->sealed);
+			wipe_text(&request->grant_token_hash);
+		}
+		request->expires_at = retained_until(engine, request, now);
+		r = change->detail ? jb_store_update(engine->store, request, change->announce, &audit) : -ENOMEM;
+	}
+	free(change->detail);
+	if (r == -ESTALE || r == -ENOENT)
+		return JB_STEP_AGAIN;
+	if (r < 0) {
+		jb_engine_store_fault(engine, fault);
+		return JB_STEP_REFUSED;
+	}
+	if (engine->changed)
+		engine->changed(engine->changed_arg, request);
+	return JB_STEP_DONE;
+}
+
+enum jb_step jb_engine_settle(struct jb_engine *engine, struct jb_request *request, int64_t now, struct jb_fault *fault)
+{
+	const char *why;
+
+	if (request->status == JB_PENDING && now >= request->pending_until)
+		why = "nobody decided in time";
+	else if (request->status == JB_APPROVED && now >= request->use_until)
+		why = "nobody used it in time";
+	else if (request->status == JB_ACTIVE && now >= request->granted_until)
+		why = "its time is over";
+	else
+		return JB_STEP_DONE;
+	if (request->status == JB_PENDING && !jb_engine_set_text(&request->decided_by, "timer"))
+		return JB_STEP_REFUSED;
+	if (!jb_engine_set_text(&request->ended_by, "timer"))
+		return JB_STEP_REFUSED;
+	const struct jb_change change = {.to = JB_EXPIRED,
+					 .action = "request.expired",
+					 .actor = "timer",
+					 .detail = jb_engine_detail("why", why, NULL),
+					 .announce = true};
+	return jb_engine_commit(engine, request, &change, now, fault);
+}
+
+static bool is_of_host(const struct jb_request *request, const char *host)
+{
+	return !host || strcmp(request->host, host) == 0 || (request->filed_by && strcmp(request->filed_by, host) == 0);
+}
+
+int jb_engine_unknown(const char *id, struct jb_fault *fault)
+{
+	return jb_engine_fault(fault, 404, "request.unknown",
+			       "there is no request %.40s here; it was never filed, or is long forgotten", id);
+}
+
+int jb_engine_try(struct jb_engine *engine, const char *host, const char *id, jb_step_fn step, void *arg, int64_t now,
+		  struct jb_request **ret, struct jb_fault *fault)
+{
+	for (int i = 0; i < TRIES; i++) {
+		struct jb_request *request = NULL;
+		int r = jb_store_get(engine->store, id, &request);
+
+		if (r == -ENOENT)
+			return jb_engine_unknown(id, fault);
+		if (r < 0)
+			return jb_engine_store_fault(engine, fault);
+		if (!is_of_host(request, host)) {
+			jb_request_free(request);
+			return jb_engine_unknown(id, fault);
+		}
+		jb_engine_fault(fault, 503, "store.unavailable", "the broker is out of memory; try again");
+		enum jb_step went = jb_engine_settle(engine, request, now, fault);
+		if (went == JB_STEP_DONE && step)
+			went = step(engine, request, arg, now, fault);
+		if (went == JB_STEP_DONE) {
+			*ret = request;
+			return 0;
+		}
+		jb_request_free(request);
+		if (went == JB_STEP_REFUSED)
+			return -1;
+	}
+	return jb_engine_fault(fault, 503, "store.busy", "others are changing this request all the time; try again");
+}
+
+enum jb_step jb_engine_live(const struct jb_request *request, struct jb_fault *fault)
+{
+	const char *id = request->short_id;
+
+	switch (request->status) {
+	case JB_APPROVED:
+	case JB_ACTIVE:
+		return JB_STEP_DONE;
+	case JB_PENDING:
+		jb_engine_fault(fault, 409, "grant.pending", "request %s has not been decided yet", id);
+		break;
+	case JB_REVOKED:
+		jb_engine_fault(fault, 403, "grant.revoked", "grant %s has been revoked%s%s", id,
+				request->comment ? ": " : "", request->comment ? request->comment : "");
+		break;
+	case JB_EXPIRED:
+		if (request->use_until && !request->started_at) {
+			jb_engine_fault(fault, 403, "grant.unused",
+					"grant %s was not used in time and is gone; file a new request", id);
+			break;
+		}
+		/* fall through */
+	default:
+		jb_engine_fault(fault, 403, "grant.ended", "request %s is %s; file a new one", id,
+				jb_status_name(request->status));
+	}
+	return JB_STEP_REFUSED;
+}
+
+enum jb_step jb_engine_recheck(struct jb_engine *engine, struct jb_request *request, int64_t now,
+			       struct jb_fault *fault)
+{
+	struct jb_decision d = jb_policy_allows(engine->conf, request);
+
+	if (d.allowed)
+		return JB_STEP_DONE;
+	if (!jb_engine_set_text(&request->ended_by, "policy") || !jb_engine_set_text(&request->comment, d.message))
+		return JB_STEP_REFUSED;
+	const struct jb_change change = {.to = JB_REVOKED,
+					 .action = "request.revoked",
+					 .actor = "policy",
+					 .detail = jb_engine_detail("rule", d.code, "why", d.message, NULL),
+					 .announce = true};
+	enum jb_step went = jb_engine_commit(engine, request, &change, now, fault);
+	if (went != JB_STEP_DONE)
+		return went;
+	jb_engine_fault(fault, 403, d.code, "%s", d.message);
+	return JB_STEP_REFUSED;
+}
+
+void jb_engine_start_clock(struct jb_request *request, int64_t now)
+{
+	request->started_at = now;
+	request->granted_until = now + request->duration;
+}
+
+void jb_engine_host_actor(const char *host, char *buf, size_t size)
+{
+	snprintf(buf, size, "host:%s", host);
+}
