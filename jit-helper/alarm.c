@@ -21,8 +21,8 @@ static struct jh_alarm *earliest(const struct jh_alarms *all)
 	struct jh_alarm *first = NULL, *a;
 
 	LIST_FOREACH(a, &all->set, link)
-		if (!first || a->when_ms < first->when_ms)
-			first = a;
+	if (!first || a->when_ms < first->when_ms)
+		first = a;
 	return first;
 }
 

@@ -10,7 +10,7 @@
 #include "seal.h"
 #include "text.h"
 
-#define JSON_DEPTH 8
+#define JSON_DEPTH  8
 #define SECONDS_MAX (366LL * 86400)
 
 static void putp(struct json_object **json)
@@ -121,8 +121,8 @@ static bool get_words(struct json_object *json, const char *name, char *buf, siz
 
 static bool get_status(struct json_object *json, enum jh_status *ret)
 {
-	static const char *const names[] = {"PENDING", "APPROVED",  "ACTIVE", "DENIED", "EXPIRED",
-					    "CANCELLED", "ENDED", "REVOKED", "FAILED"};
+	static const char *const names[] = {"PENDING",	 "APPROVED", "ACTIVE",	"DENIED", "EXPIRED",
+					    "CANCELLED", "ENDED",    "REVOKED", "FAILED"};
 	char text[16];
 
 	if (!get_name(json, "status", text, sizeof(text)))

@@ -49,8 +49,9 @@ struct jh_answer {
 	bool has_arn;	     /* the role has AWS credentials to collect */
 	int64_t pending_s;   /* how long a decision may take, by the broker's own clock */
 	int64_t remaining_s; /* of the grant */
-	int64_t sent_at;     /* the broker's clock when it sent `remaining` (epoch seconds); -1 before the grant is ACTIVE */
-	char *sealed;	     /* compact JWE; owned, freed by jh_answer_clear */
+	int64_t sent_at; /* the broker's clock when it sent `remaining` (epoch seconds); -1 before the grant is ACTIVE
+			  */
+	char *sealed;	 /* compact JWE; owned, freed by jh_answer_clear */
 };
 
 /* 0; -EINVAL: not such a request, *ret untouched; -ENOMEM. */

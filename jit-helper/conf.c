@@ -23,6 +23,7 @@ struct reading {
 	jit_ini_error on_error;
 	void *arg;
 	const char *file;
+	bool any; /* a key was read: then what is missing is worth telling */
 };
 
 static bool set_text(char **slot, const char *value)
@@ -139,8 +140,8 @@ static struct jh_service *service_section(struct jh_conf *conf, const char *name
 	struct jh_service *service;
 
 	LIST_FOREACH(service, &conf->services, link)
-		if (strcmp(service->name, name) == 0)
-			return service;
+	if (strcmp(service->name, name) == 0)
+		return service;
 	service = calloc(1, sizeof(*service));
 	if (!service)
 		return NULL;
@@ -178,6 +179,7 @@ static bool on_key(void *arg, const char *section, const char *name, const char 
 	struct reading *r = arg;
 
 	(void)line;
+	r->any = true;
 	snprintf(why, size, "out of memory");
 	if (strcmp(section, "helper") == 0)
 		return helper_key(r->conf, name, value, why, size);
@@ -211,7 +213,8 @@ static int check(const struct reading *r)
 	int errors = 0;
 
 	if (!c->broker)
-		errors += complain(r, "[helper] must name the broker, such as broker = https://broker.example.org:8443");
+		errors +=
+			complain(r, "[helper] must name the broker, such as broker = https://broker.example.org:8443");
 	else if (strncmp(c->broker, "http:", 5) == 0 && !c->plain_loopback)
 		errors += complain(r, "broker must begin with https:// (plain http is only for a broker on this "
 				      "machine, with plain_loopback = yes)");
@@ -243,7 +246,8 @@ static struct jh_conf *conf_new(void)
 
 static int finish(struct reading *r, int errors, struct jh_conf **ret)
 {
-	errors += check(r);
+	if (r->any || errors == 0)
+		errors += check(r);
 	if (errors)
 		jh_conf_free(r->conf);
 	else
@@ -298,7 +302,7 @@ const struct jh_service *jh_conf_service(const struct jh_conf *conf, const char 
 	const struct jh_service *service;
 
 	LIST_FOREACH(service, &conf->services, link)
-		if (strcmp(service->name, name) == 0)
-			return service;
+	if (strcmp(service->name, name) == 0)
+		return service;
 	return NULL;
 }

@@ -9,10 +9,10 @@
 #include "clock.h"
 #include "proto.h"
 
-#define KEY_ID_MAX  128 /* bytes each; the STS API's own bounds are 128, none, none */
-#define SECRET_MAX  256
-#define TOKEN_MAX   8192
-#define BEARER_MAX  256
+#define KEY_ID_MAX   128 /* bytes each; the STS API's own bounds are 128, none, none */
+#define SECRET_MAX   256
+#define TOKEN_MAX    8192
+#define BEARER_MAX   256
 #define DOCUMENT_MAX (JIT_FRAME_MAX - 64)
 
 static const char *skip_blank(const char *at)

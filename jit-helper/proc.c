@@ -74,7 +74,8 @@ static int word_number(const char *word, size_t len, uint64_t *ret)
 
 int jh_proc_parse_stat(const char *text, struct jh_proc *ret)
 {
-	const char *open = strchr(text, '('), *close = strrchr(text, ')'); /* the name may hold blanks and parentheses */
+	const char *open = strchr(text, '('),
+		   *close = strrchr(text, ')'); /* the name may hold blanks and parentheses */
 	uint64_t value[STAT_START + 1] = {0}, pid;
 
 	if (!open || !close || open == text || close < open || close[1] != ' ')

@@ -16,8 +16,8 @@
 struct jh_proc {
 	pid_t pid;
 	pid_t parent;
-	pid_t leader; /* of the session (setsid) */
-	int tty;      /* device number of the controlling terminal, 0: none */
+	pid_t leader;	/* of the session (setsid) */
+	int tty;	/* device number of the controlling terminal, 0: none */
 	uint64_t start; /* clock ticks since boot */
 	uint32_t audit_session;
 	uint32_t login_uid;

@@ -31,7 +31,8 @@ void jh_trouble(const struct jit_fetch_result *result, const char *broker, char 
 		jit_text_clean(type, sizeof(type), result->content_type, strcspn(result->content_type, ";"));
 		if (result->status >= 200 && result->status < 300)
 			snprintf(buf, size, "the answer of the broker at %s makes no sense (%s)", broker,
-				 type[0] && strcmp(type, "application/json") != 0 ? type : "not what the protocol says");
+				 type[0] && strcmp(type, "application/json") != 0 ? type
+										  : "not what the protocol says");
 		else
 			snprintf(buf, size, "the broker at %s failed with HTTP status %ld", broker, result->status);
 		break;
@@ -114,8 +115,7 @@ static enum jh_filed judge_refusal(const struct jit_fetch_result *result, const 
 	if (result->status == 403 && strncmp(code, "policy.", 7) == 0)
 		return judge_policy(code, message, facts, v);
 	if (result->status == 401 || result->status == 403)
-		say(v, JIT_UNAVAILABLE, "the broker at %s does not know this host's API key; " OPERATOR,
-		    facts->broker);
+		say(v, JIT_UNAVAILABLE, "the broker at %s does not know this host's API key; " OPERATOR, facts->broker);
 	else if (result->status == 429)
 		say(v, JIT_UNAVAILABLE, "the broker takes no more requests now: %s; try again in a moment",
 		    message[0] ? message : "too many are waiting");

@@ -1,0 +1,36 @@
+/*
+ * The client of the broker's API: URL, API key and limits of every call in one
+ * place. What the answers mean is judged elsewhere (verdict.h, answer.h).
+ */
+#ifndef JH_BROKER_H
+#define JH_BROKER_H
+
+#include <stddef.h>
+
+#include "conf.h"
+#include "creds.h"
+#include "fetch.h"
+
+#define JH_ANSWER_MAX 65536 /* bytes of an answer */
+
+struct event_base;
+struct jh_broker;
+
+struct jh_call {
+	const char *method;
+	const char *path;	      /* "/requests/…", with its query */
+	const char *body;	      /* JSON, or NULL */
+	const char *idempotency_key;  /* or NULL */
+	const struct jh_span *bearer; /* or NULL */
+	long longer_ms;		      /* beyond broker_timeout: what the broker was asked to wait */
+};
+
+/* Reads the API key into the secure heap. NULL with a sentence in `why`. `conf` must live longer. */
+struct jh_broker *jh_broker_new(struct event_base *base, const struct jh_conf *conf, char *why, size_t why_size);
+void jh_broker_free(struct jh_broker *broker);
+
+/* As jit_fetch_start. */
+struct jit_fetch_call *jh_broker_call(struct jh_broker *broker, const struct jh_call *call, jit_fetch_done done,
+				      void *arg);
+
+#endif

@@ -1,0 +1,135 @@
+/* See changes.h. */
+#include "changes.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "grant.h"
+#include "helper.h"
+#include "log.h"
+#include "request.h"
+#include "verdict.h"
+
+#define POLL_S		 25
+#define BACKOFF_FIRST_MS 500
+#define BACKOFF_IDLE_MS	 30000
+#define BACKOFF_BUSY_MS	 1000 /* while somebody waits at a terminal */
+#define BUSY_FIRST_MS	 400  /* with jitter never under 200 */
+
+struct jh_changes {
+	struct jh_helper *helper;
+	struct jit_fetch_call *call;
+	struct jh_alarm again;
+	unsigned failures; /* in a row */
+	int64_t cursor;	   /* -1: none yet */
+	uint64_t strangers;
+};
+
+static void poll_now(void *arg);
+
+static void back_off(struct jh_changes *c)
+{
+	bool busy = !LIST_EMPTY(&c->helper->requests);
+	int64_t delay = busy ? jh_backoff_ms(c->failures, BUSY_FIRST_MS, BACKOFF_BUSY_MS)
+			     : jh_backoff_ms(c->failures, BACKOFF_FIRST_MS, BACKOFF_IDLE_MS);
+
+	c->failures++;
+	jh_alarm_in(&c->again, delay);
+}
+
+static void hand_out(struct jh_changes *c, struct json_object *item)
+{
+	struct jh_answer answer;
+
+	if (jh_answer_parse(item, &answer) < 0) {
+		jit_log(LOG_WARNING, "a change that the broker told makes no sense; passed over");
+		return;
+	}
+	/* The one or the other: a request becomes a grant when its approval has been taken. */
+	if (!jh_request_changed(c->helper, &answer) && !jh_grant_changed(c->helper, &answer))
+		c->strangers++;
+	jh_answer_clear(&answer);
+}
+
+static bool take(struct jh_changes *c, const char *body, size_t len)
+{
+	struct json_object *json = jh_json_read(body, len), *list, *next;
+	bool good = json_object_is_type(json, json_type_object) && json_object_object_get_ex(json, "changes", &list) &&
+		    json_object_is_type(list, json_type_array) && json_object_object_get_ex(json, "next", &next) &&
+		    json_object_is_type(next, json_type_int) && json_object_get_int64(next) >= 0;
+
+	if (good) {
+		c->cursor = json_object_get_int64(next);
+		for (size_t i = 0; i < json_object_array_length(list); i++)
+			hand_out(c, json_object_array_get_idx(list, i));
+	}
+	json_object_put(json);
+	return good;
+}
+
+static void on_answer(void *arg, const struct jit_fetch_result *result)
+{
+	struct jh_changes *c = arg;
+	char trouble[JIT_LINE_SIZE];
+
+	c->call = NULL;
+	if (result->fault == JIT_FETCH_OK && result->status == 200 && take(c, result->body, result->body_len)) {
+		if (c->failures)
+			jit_log(LOG_NOTICE, "the broker at %s answers", c->helper->conf->broker);
+		c->failures = 0;
+		poll_now(c);
+		return;
+	}
+	jh_trouble(result, c->helper->conf->broker, trouble, sizeof(trouble));
+	if (c->failures == 0) /* once, not once a try */
+		jit_log(LOG_WARNING, "waiting for decisions: %s; trying again", trouble);
+	back_off(c);
+}
+
+static void poll_now(void *arg)
+{
+	struct jh_changes *c = arg;
+	char path[96] = "/changes";
+
+	if (c->cursor >= 0)
+		snprintf(path, sizeof(path), "/changes?after=%lld&wait=%d", (long long)c->cursor, POLL_S);
+	const struct jh_call call = {.method = "GET", .path = path, .longer_ms = c->cursor >= 0 ? POLL_S * 1000 : 0};
+	c->call = jh_broker_call(c->helper->broker, &call, on_answer, c);
+	if (!c->call)
+		back_off(c);
+}
+
+struct jh_changes *jh_changes_new(struct jh_helper *helper)
+{
+	struct jh_changes *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->helper = helper;
+	c->cursor = -1;
+	jh_alarm_init(&c->again, helper->alarms, poll_now, c);
+	poll_now(c);
+	return c;
+}
+
+void jh_changes_free(struct jh_changes *c)
+{
+	if (!c)
+		return;
+	jit_fetch_cancel(c->call);
+	jh_alarm_clear(&c->again);
+	free(c);
+}
+
+void jh_changes_hurry(struct jh_changes *c)
+{
+	if (!c->call)
+		jh_alarm_in(&c->again, 0);
+}
+
+uint64_t jh_changes_strangers(const struct jh_changes *c)
+{
+	return c->strangers;
+}

@@ -1,0 +1,30 @@
+/*
+ * The one long poll of this host (GET /changes): decisions, revocations and ends
+ * of all its requests. Runs all the time, survives a broker that is away, and is
+ * the host's heartbeat at the broker.
+ */
+#ifndef JH_CHANGES_H
+#define JH_CHANGES_H
+
+#include <stdint.h>
+
+#include "answer.h"
+
+struct jh_helper;
+struct jh_changes;
+
+/* Starts polling; NULL: out of memory. */
+struct jh_changes *jh_changes_new(struct jh_helper *helper);
+void jh_changes_free(struct jh_changes *changes);
+
+/* Somebody waits: if the poll is backing off, it is tried again at once. */
+void jh_changes_hurry(struct jh_changes *changes);
+
+/*
+ * How many changes came for requests that nobody here knew. A decision can
+ * overtake the answer to the filing: whoever sees this move between filing and
+ * answer asks the broker once more.
+ */
+uint64_t jh_changes_strangers(const struct jh_changes *changes);
+
+#endif

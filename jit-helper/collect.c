@@ -1,0 +1,238 @@
+/* See collect.h. */
+#include "collect.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "clock.h"
+#include "elevation.h"
+#include "grant.h"
+#include "helper.h"
+#include "log.h"
+#include "session_side.h"
+#include "verdict.h"
+
+#define BACKOFF_FIRST_MS 200
+#define BACKOFF_CAP_MS	 30000
+#define RENEW_LEAST_MS	 2000 /* credentials that live shorter are not asked for faster than this */
+#define SAME_END_MS	 2000 /* credentials that end with the grant: another set would not last longer */
+
+int64_t jh_renew_at(int64_t taken_ms, int64_t life_ms, unsigned chance)
+{
+	int64_t wait = life_ms * 2 / 3;
+
+	wait += wait * ((int64_t)chance - 500) / 10000; /* ±5 % */
+	return taken_ms + (wait > RENEW_LEAST_MS ? wait : RENEW_LEAST_MS);
+}
+
+static unsigned pick_chance(void)
+{
+	uint16_t n = 500;
+
+	if (getrandom(&n, sizeof(n), GRND_NONBLOCK) != sizeof(n))
+		return 500;
+	return n % 1001;
+}
+
+static void on_again(void *arg)
+{
+	struct jh_grant *g = arg;
+
+	/* With nobody there it rests until the next elevation; until the broker knows of the start it goes on. */
+	if (jh_elevations_of(g) > 0 || !g->collector.started)
+		jh_collect_kick(g);
+}
+
+void jh_collect_init(struct jh_grant *g)
+{
+	jh_alarm_init(&g->collector.again, g->helper->alarms, on_again, g);
+}
+
+void jh_collect_stop(struct jh_grant *g)
+{
+	jit_fetch_cancel(g->collector.call);
+	g->collector.call = NULL;
+	jh_alarm_clear(&g->collector.again);
+	jh_creds_clear(&g->collector.creds);
+}
+
+const struct jh_creds *jh_collect_current(const struct jh_grant *g)
+{
+	const struct jh_creds *creds = &g->collector.creds;
+
+	return creds->plain && jit_boottime_ms() < creds->expires_ms ? creds : NULL;
+}
+
+static void try_later(struct jh_grant *g, const char *trouble)
+{
+	struct jh_collector *c = &g->collector;
+
+	if (c->failures == 0)
+		jit_log(LOG_WARNING, "%s: %s; trying again", g->short_id, trouble);
+	snprintf(c->trouble, sizeof(c->trouble), "%s", trouble);
+	jh_alarm_in(&c->again, jh_backoff_ms(c->failures++, BACKOFF_FIRST_MS, BACKOFF_CAP_MS));
+}
+
+/*
+ * What came is no answer to go on with: tried again, or the end of the grant
+ * (which is then gone).
+ */
+static void judge_failure(struct jh_grant *g, const struct jit_fetch_result *result)
+{
+	char trouble[JIT_LINE_SIZE], code[JH_CODE_SIZE], message[JIT_LINE_SIZE];
+
+	jh_error_read(result->body, result->body_len, code, message);
+	if (result->fault == JIT_FETCH_OK &&
+	    (result->status == 401 || result->status == 403 || result->status == 404)) {
+		if (strcmp(code, "grant.token") == 0 && !g->collector.without_token) {
+			g->collector.without_token = true;
+			jh_collect_kick(g);
+			return;
+		}
+		snprintf(trouble, sizeof(trouble), "the broker says no: %.480s",
+			 message[0] ? message : "no reason given");
+		jh_grant_end(g, trouble, false);
+		return;
+	}
+	if (result->fault == JIT_FETCH_OK && message[0])
+		snprintf(trouble, sizeof(trouble), "%s", message);
+	else
+		jh_trouble(result, g->helper->conf->broker, trouble, sizeof(trouble));
+	try_later(g, trouble);
+}
+
+/* The answer to either call, when it is one; shortens the clock. False: judged, and the grant may be gone. */
+static bool take_answer(struct jh_grant *g, const struct jit_fetch_result *result, struct jh_answer *ret)
+{
+	if (result->fault != JIT_FETCH_OK || result->status != 200 ||
+	    jh_answer_read(result->body, result->body_len, ret) < 0) {
+		judge_failure(g, result);
+		return false;
+	}
+	if (strcmp(ret->id, g->id) != 0 || ret->status != JH_ACTIVE) {
+		bool over = strcmp(ret->id, g->id) == 0 && ret->status > JH_ACTIVE;
+		jh_answer_clear(ret);
+		if (over)
+			jh_grant_end(g, "it is over at the broker", false);
+		else
+			try_later(g, "the broker answered for another grant");
+		return false;
+	}
+	jh_grant_clock_shorten(g, ret->remaining_s, jit_boottime_ms());
+	jh_grant_rearm(g);
+	return true;
+}
+
+/* Opens what was sealed and puts it in the place of what there was. */
+static int take_creds(struct jh_grant *g, const struct jh_answer *answer)
+{
+	struct jh_collector *c = &g->collector;
+	struct jh_creds fresh;
+	size_t len;
+	char *plain;
+
+	if (!answer->sealed || jit_unseal(g->key, answer->sealed, &plain, &len) < 0)
+		return -1;
+	if (jh_creds_read(plain, len, &fresh) < 0) {
+		OPENSSL_secure_clear_free(plain, len + 1);
+		return -1;
+	}
+	/* Their life by the broker's clock: this host's may be wrong. */
+	int64_t now = jit_boottime_ms();
+	int64_t life_ms = (fresh.expires_at - (answer->sent_at >= 0 ? answer->sent_at : jit_wall_s())) * 1000;
+	fresh.taken_ms = now;
+	fresh.expires_ms = now + life_ms < g->until_ms ? now + life_ms : g->until_ms;
+	c->renew_ms = fresh.expires_ms + SAME_END_MS < g->until_ms ? jh_renew_at(now, life_ms, pick_chance()) : 0;
+	jh_creds_clear(&c->creds);
+	c->creds = fresh;
+	return 0;
+}
+
+static void on_credentials(void *arg, const struct jit_fetch_result *result)
+{
+	struct jh_grant *g = arg;
+	struct jh_collector *c = &g->collector;
+	struct jh_answer answer;
+
+	c->call = NULL;
+	if (!take_answer(g, result, &answer))
+		return;
+	c->started = true;
+	int r = take_creds(g, &answer);
+	jh_answer_clear(&answer);
+	if (r < 0) {
+		try_later(g, "the broker's credentials could not be opened");
+		return;
+	}
+	jit_log(LOG_INFO, "%s: credentials for %lld s", g->short_id,
+		(long long)(c->creds.expires_ms - c->creds.taken_ms) / 1000);
+	c->failures = 0;
+	c->without_token = false;
+	c->trouble[0] = '\0';
+	if (c->renew_ms)
+		jh_alarm_at(&c->again, c->renew_ms);
+	jh_waiters_wake(g);
+}
+
+static void on_start(void *arg, const struct jit_fetch_result *result)
+{
+	struct jh_grant *g = arg;
+	struct jh_answer answer;
+
+	g->collector.call = NULL;
+	if (!take_answer(g, result, &answer))
+		return;
+	jh_answer_clear(&answer);
+	g->collector.started = true;
+	g->collector.failures = 0;
+	jh_collect_kick(g);
+}
+
+static bool wants_credentials(const struct jh_grant *g)
+{
+	const struct jh_collector *c = &g->collector;
+
+	if (!g->has_arn)
+		return false;
+	return !c->creds.plain || (c->renew_ms && jit_boottime_ms() >= c->renew_ms);
+}
+
+static struct jit_fetch_call *call_start(struct jh_grant *g)
+{
+	char path[96];
+	const struct jh_call call = {.method = "POST", .path = path};
+
+	snprintf(path, sizeof(path), "/requests/%s/start", g->id);
+	return jh_broker_call(g->helper->broker, &call, on_start, g);
+}
+
+static struct jit_fetch_call *call_credentials(struct jh_grant *g)
+{
+	struct jh_collector *c = &g->collector;
+	bool token = c->creds.plain && !c->without_token;
+	char path[96], body[JIT_JWK_SIZE + 32];
+	const struct jh_call call = {
+		.method = "POST", .path = path, .body = body, .bearer = token ? &c->creds.grant_token : NULL};
+
+	snprintf(path, sizeof(path), "/requests/%s/credentials", g->id);
+	snprintf(body, sizeof(body), "{\"publicKey\":%s}", g->jwk);
+	return jh_broker_call(g->helper->broker, &call, on_credentials, g);
+}
+
+void jh_collect_kick(struct jh_grant *g)
+{
+	struct jh_collector *c = &g->collector;
+
+	if (c->call || (c->again.when_ms && c->failures > 0))
+		return;
+	if (!c->started)
+		c->call = call_start(g);
+	else if (wants_credentials(g))
+		c->call = call_credentials(g);
+	else
+		return;
+	if (!c->call)
+		try_later(g, "out of memory");
+}

@@ -1,0 +1,42 @@
+/*
+ * Keeps the broker and a grant in step while it is used: /start at the first
+ * elevation, the first credentials, and their renewal for as long as an
+ * elevation lives. Always in the background; a refusal ends the grant.
+ */
+#ifndef JH_COLLECT_H
+#define JH_COLLECT_H
+
+#include <stdbool.h>
+
+#include "alarm.h"
+#include "creds.h"
+#include "proto.h"
+
+struct jh_grant;
+struct jit_fetch_call;
+
+struct jh_collector {
+	struct jit_fetch_call *call; /* at most one under way */
+	struct jh_alarm again;	     /* the next try, or the next renewal */
+	unsigned failures;	     /* in a row */
+	bool started;		     /* the broker knows that the clock runs */
+	bool without_token;	     /* the broker did not take the grant token: ask for a new one, once */
+	struct jh_creds creds;
+	int64_t renew_ms;	     /* boottime: when creds want renewal; 0: never again */
+	char trouble[JIT_LINE_SIZE]; /* why the last try failed; "" after one that did not */
+};
+
+void jh_collect_init(struct jh_grant *grant);
+/* Wipes what there is. */
+void jh_collect_stop(struct jh_grant *grant);
+
+/* Somebody uses the grant: does what is to be done next, if it is not being done or waited for. */
+void jh_collect_kick(struct jh_grant *grant);
+
+/* Credentials that are good now; NULL when there are none. */
+const struct jh_creds *jh_collect_current(const struct jh_grant *grant);
+
+/* Rule: when (boottime ms) to renew credentials of that life. `chance` 0..1000 spreads it by ±5 %. */
+int64_t jh_renew_at(int64_t taken_ms, int64_t life_ms, unsigned chance);
+
+#endif

@@ -1,0 +1,273 @@
+/* See elevation.h. */
+#include "elevation.h"
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "helper.h"
+#include "log.h"
+#include "pam_side.h"
+#include "session_side.h"
+
+#define PASSWD_BUF 16384
+
+static void elevation_free(struct jh_elevation *e)
+{
+	jh_waiters_refuse(e, "the elevation that this process belonged to has ended");
+	LIST_REMOVE(e, link);
+	jh_alarm_clear(&e->taken);
+	OPENSSL_cleanse(e->hash, sizeof(e->hash));
+	free(e);
+}
+
+static void on_gone(struct jh_peer *peer)
+{
+	struct jh_elevation *e = peer->arg;
+
+	if (e->stands)
+		jit_log(LOG_INFO, "%s: elevation of %s to %s (pid %d) has ended", e->grant->short_id,
+			e->grant->requester, e->target, (int)peer->proc.pid);
+	else
+		jit_log(LOG_NOTICE, "%s: elevation of %s to %s was not taken", e->grant->short_id, e->grant->requester,
+			e->target);
+	elevation_free(e);
+}
+
+static void on_frame(struct jh_peer *peer, const struct jit_frame *frame)
+{
+	struct jh_elevation *e = peer->arg;
+
+	if (jit_frame_type(frame) == JIT_F_TAKEN && !e->stands) {
+		jh_alarm_clear(&e->taken);
+		e->stands = true;
+		jit_log(LOG_NOTICE, "%s: elevation of %s to %s (pid %d) begins", e->grant->short_id,
+			e->grant->requester, e->target, (int)peer->proc.pid);
+		jh_grant_use(e->grant);
+		jh_collect_kick(e->grant);
+		return;
+	}
+	/* CLOSE, or something that has no place here: either way it is over. */
+	on_gone(peer);
+	jh_peer_close(peer);
+}
+
+static const struct jh_peer_owner owner = {.frame = on_frame, .gone = on_gone};
+
+static void on_not_taken(void *arg)
+{
+	struct jh_elevation *e = arg;
+	struct jh_peer *peer = e->peer;
+
+	on_gone(peer);
+	jh_peer_close(peer);
+}
+
+static void put_env(struct jit_frame *frame, const char *name, const char *value)
+{
+	char line[1280];
+
+	if (snprintf(line, sizeof(line), "%s=%s", name, value) < (int)sizeof(line))
+		jit_frame_put_str(frame, JIT_T_ENV, line);
+}
+
+/* The verdict with a new token, of which only the hash stays here. */
+static int offer(struct jh_elevation *e)
+{
+	struct jh_grant *g = e->grant;
+	struct jit_frame *out = g->helper->out;
+	uint8_t *token = OPENSSL_secure_malloc(JIT_TOKEN_LEN);
+	int r = -1;
+
+	if (token && RAND_bytes(token, JIT_TOKEN_LEN) == 1 && SHA256(token, JIT_TOKEN_LEN, e->hash)) {
+		jit_frame_start(out, JIT_F_VERDICT);
+		jit_frame_put_u32(out, JIT_T_OUTCOME, JIT_ALLOW);
+		jit_frame_put_str(out, JIT_T_GRANT, g->id);
+		jit_frame_put(out, JIT_T_TOKEN, token, JIT_TOKEN_LEN);
+		jit_frame_put_u32(out, JIT_T_REMAINING, jh_grant_left_s(g, jit_boottime_ms()));
+		put_env(out, "JIT_REQUEST_ID", g->id);
+		put_env(out, "JIT_ROLE", g->role);
+		if (g->has_arn)
+			put_env(out, "AWS_SHARED_CREDENTIALS_FILE", g->helper->conf->aws_credentials_file);
+		if (g->has_arn && g->region[0]) {
+			put_env(out, "AWS_REGION", g->region);
+			put_env(out, "AWS_DEFAULT_REGION", g->region);
+		}
+		r = jit_frame_send(e->peer->fd, out);
+		OPENSSL_cleanse(out->data, sizeof(out->data));
+	}
+	if (token)
+		OPENSSL_secure_clear_free(token, JIT_TOKEN_LEN);
+	return r;
+}
+
+static void refuse(struct jh_peer *peer, const struct jh_question *q, enum jit_outcome outcome, const char *sentence)
+{
+	jit_log(LOG_NOTICE, "%s to %s by %s refused: %s", q->requester, q->target, q->service, sentence);
+	jh_send_verdict(peer, outcome, sentence);
+	jh_peer_close(peer);
+}
+
+/* A grant that a login service asked for before its session existed belongs to this one from now on. */
+static struct jh_grant *bind_waiting(struct jh_helper *helper, const struct jh_question *q,
+				     const struct jh_session *session, const struct jh_proc *proc)
+{
+	struct jh_session again;
+	struct jh_grant *g;
+	int leader_fd;
+
+	LIST_FOREACH(g, &helper->grants, link)
+	{
+		if (!jh_grant_may_bind(g, q, jit_boottime_ms()))
+			continue;
+		if (jh_session_of(proc, session->uid, &again, &leader_fd) < 0)
+			return NULL;
+		return jh_grant_bind(g, &again, leader_fd) == 0 ? g : NULL;
+	}
+	return NULL;
+}
+
+static int uid_of(const char *name, uid_t *ret)
+{
+	char buf[PASSWD_BUF];
+	struct passwd entry, *found = NULL;
+
+	if (getpwnam_r(name, &entry, buf, sizeof(buf), &found) != 0 || !found)
+		return -1;
+	*ret = found->pw_uid;
+	return 0;
+}
+
+/* The grant for this OPEN; NULL with the sentence that says why there is none. */
+static struct jh_grant *choose(struct jh_peer *peer, const struct jh_question *q, struct jh_session *session, char *why,
+			       size_t size)
+{
+	if (jh_session_of(&peer->proc, q->uid, session, NULL) < 0 || !jh_pidfd_alive(peer->pidfd)) {
+		snprintf(why, size, "the login session of this process cannot be told; log in again");
+		return NULL;
+	}
+	struct jh_grant *g = jh_grant_find(peer->helper, q, session);
+	if (!g)
+		g = bind_waiting(peer->helper, q, session, &peer->proc);
+	if (!g) {
+		snprintf(why, size, "no approval that lives covers %.128s with role %.128s in this login session",
+			 q->service, q->role);
+		return NULL;
+	}
+	if (!jh_grant_reaches(g, q->target)) {
+		snprintf(why, size, "the grant %s covers %.128s, not %.128s", g->short_id, g->targets, q->target);
+		return NULL;
+	}
+	return g;
+}
+
+static struct jh_elevation *elevation_new(struct jh_peer *peer, struct jh_grant *g, const struct jh_question *q)
+{
+	struct jh_elevation *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->grant = g;
+	e->peer = peer;
+	memcpy(e->target, q->target, sizeof(e->target));
+	jh_alarm_init(&e->taken, peer->helper->alarms, on_not_taken, e);
+	LIST_INSERT_HEAD(&peer->helper->elevations, e, link);
+	return e;
+}
+
+void jh_elevation_begin(struct jh_peer *peer, const struct jh_question *q)
+{
+	struct jh_session session;
+	struct jh_elevation *e;
+	char why[JIT_LINE_SIZE];
+	uid_t uid;
+
+	struct jh_grant *g = choose(peer, q, &session, why, sizeof(why));
+	if (!g) {
+		refuse(peer, q, JIT_DENIED, why);
+		return;
+	}
+	if (uid_of(q->target, &uid) < 0) {
+		refuse(peer, q, JIT_UNAVAILABLE,
+		       "the target user is not known to jit-helper; tell the operator of "
+		       "this host");
+		return;
+	}
+	e = elevation_new(peer, g, q);
+	if (!e) {
+		refuse(peer, q, JIT_UNAVAILABLE, "jit-helper is out of memory");
+		return;
+	}
+	e->target_uid = uid;
+	e->session = session;
+	if (offer(e) < 0) {
+		elevation_free(e);
+		refuse(peer, q, JIT_UNAVAILABLE, "jit-helper could not make a session token");
+		return;
+	}
+	jh_peer_give(peer, &owner, e);
+	jh_alarm_in(&e->taken, JH_TAKEN_MS);
+}
+
+void jh_elevations_end(struct jh_grant *grant, const char *why)
+{
+	struct jh_elevation *e = LIST_FIRST(&grant->helper->elevations), *next;
+
+	for (; e; e = next) {
+		struct jh_peer *peer = e->peer;
+
+		next = LIST_NEXT(e, link);
+		if (e->grant != grant)
+			continue;
+		jit_log(LOG_NOTICE, "%s: elevation of %s to %s (pid %d) has ended: %s", grant->short_id,
+			grant->requester, e->target, (int)peer->proc.pid, why);
+		elevation_free(e);
+		jh_peer_close(peer);
+	}
+}
+
+unsigned jh_elevations_of(const struct jh_grant *grant)
+{
+	const struct jh_elevation *e;
+	unsigned n = 0;
+
+	LIST_FOREACH(e, &grant->helper->elevations, link)
+	n += e->grant == grant && e->stands;
+	return n;
+}
+
+struct jh_elevation *jh_elevation_by_token(struct jh_helper *helper, const uint8_t token[static JIT_TOKEN_LEN])
+{
+	struct jh_elevation *e, *found = NULL;
+	uint8_t hash[JH_HASH_LEN];
+
+	if (!SHA256(token, JIT_TOKEN_LEN, hash))
+		return NULL;
+	LIST_FOREACH(e, &helper->elevations, link)
+	if (CRYPTO_memcmp(e->hash, hash, sizeof(hash)) == 0 && e->stands)
+		found = e;
+	OPENSSL_cleanse(hash, sizeof(hash));
+	return found;
+}
+
+const char *jh_elevation_judge(const struct jh_elevation *e, const struct jh_peer *peer)
+{
+	bool inside;
+
+	if (peer->uid != e->target_uid)
+		return "this process runs as another user than the elevated session";
+	if (e->session.audit != JH_NO_AUDIT)
+		inside = peer->proc.audit_session == e->session.audit;
+	else
+		inside = jh_proc_descends(peer->proc.pid, e->peer->proc.pid, e->peer->proc.start);
+	/* What /proc said counts only if neither number has been given to another process meanwhile. */
+	if (!inside || !jh_pidfd_alive(peer->pidfd) || !jh_pidfd_alive(e->peer->pidfd))
+		return "this process is not in the elevated session";
+	return NULL;
+}

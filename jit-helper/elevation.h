@@ -1,0 +1,43 @@
+/*
+ * An elevation: one open_session connection under a grant. It has a session
+ * token (only its hash is kept) and ends with the connection, with CLOSE, with
+ * the death of the process that made it, or with the grant.
+ */
+#ifndef JH_ELEVATION_H
+#define JH_ELEVATION_H
+
+#include "grant.h"
+#include "peer.h"
+
+#define JH_HASH_LEN 32
+
+struct jh_elevation {
+	LIST_ENTRY(jh_elevation) link;
+	struct jh_grant *grant;
+	struct jh_peer *peer; /* its process: pidfd and facts */
+	struct jh_session session;
+	char target[JIT_NAME_SIZE];
+	uid_t target_uid;
+	uint8_t hash[JH_HASH_LEN]; /* SHA-256 of the token */
+	bool stands;		   /* TAKEN has come: the token counts */
+	struct jh_alarm taken;
+};
+
+/* Answers an OPEN; the peer is the elevation's from here on, or closed. */
+void jh_elevation_begin(struct jh_peer *peer, const struct jh_question *question);
+
+/* Ends all of a grant's, and closes their connections. */
+void jh_elevations_end(struct jh_grant *grant, const char *why);
+unsigned jh_elevations_of(const struct jh_grant *grant);
+
+/* The standing elevation that the token was made for; compared in constant time. NULL when there is none. */
+struct jh_elevation *jh_elevation_by_token(struct jh_helper *helper, const uint8_t token[static JIT_TOKEN_LEN]);
+
+/*
+ * Is that peer in the elevated session? NULL when it is, else a sentence. Its
+ * uid must be the target's, and its audit session the elevation's; where there
+ * is none, it must descend from the elevation's process.
+ */
+const char *jh_elevation_judge(const struct jh_elevation *elevation, const struct jh_peer *peer);
+
+#endif

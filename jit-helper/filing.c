@@ -1,0 +1,83 @@
+/* See filing.h. */
+#include "filing.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <openssl/rand.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "b64.h"
+#include "text.h"
+
+#define RANDOM_LEN 32
+#define PASSWD_BUF 16384
+
+int jh_idempotency_new(char buf[static JH_IDEMPOTENCY_SIZE])
+{
+	uint8_t random[RANDOM_LEN];
+
+	if (RAND_bytes(random, sizeof(random)) != 1)
+		return -EIO;
+	jit_b64_encode(random, sizeof(random), buf);
+	return 0;
+}
+
+bool jh_login_name(uint32_t login_uid, char *buf, size_t size)
+{
+	char entries[PASSWD_BUF];
+	struct passwd entry, *found = NULL;
+
+	if (login_uid == JH_NO_AUDIT)
+		return false;
+	if (getpwuid_r((uid_t)login_uid, &entry, entries, sizeof(entries), &found) == 0 && found)
+		jit_text_clean_str(buf, size, found->pw_name);
+	else
+		snprintf(buf, size, "#%u", (unsigned)login_uid);
+	return true;
+}
+
+/* False when out of memory; an empty text is left out. */
+static bool add(struct json_object *body, const char *name, const char *text)
+{
+	struct json_object *value;
+
+	if (!text[0])
+		return true;
+	value = json_object_new_string(text);
+	return value && json_object_object_add(body, name, value) == 0;
+}
+
+static bool add_facts(struct json_object *body, const struct jh_question *q, const struct jh_session *session)
+{
+	char name[32];
+
+	jh_session_name(session, name, sizeof(name));
+	return add(body, "service", q->service) && add(body, "tty", q->tty) && add(body, "rhost", q->rhost) &&
+	       add(body, "target", q->target) && add(body, "command", q->command) && add(body, "cwd", q->cwd) &&
+	       add(body, "session", session->known ? name : "") && add(body, "reason", q->reason) &&
+	       add(body, "ticket", q->ticket);
+}
+
+char *jh_filing_body(const struct jh_question *q, const struct jh_session *session, const char *login_user,
+		     const char *jwk)
+{
+	struct json_object *body = json_object_new_object(), *key = json_tokener_parse(jwk);
+	struct json_object *login = login_user ? json_object_new_string(login_user) : NULL;
+	char *text = NULL;
+
+	if (body && key && (login || !login_user) && add(body, "requester", q->requester) &&
+	    add(body, "role", q->role) &&
+	    json_object_object_add(body, "duration", json_object_new_int64(q->duration_s)) == 0 &&
+	    json_object_object_add(body, "publicKey", json_object_get(key)) == 0 &&
+	    json_object_object_add(body, "loginUser", json_object_get(login)) == 0 && add_facts(body, q, session)) {
+		const char *plain =
+			json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+		text = plain ? strdup(plain) : NULL;
+	}
+	json_object_put(login);
+	json_object_put(key);
+	json_object_put(body);
+	return text;
+}

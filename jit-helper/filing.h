@@ -1,0 +1,20 @@
+/* The body of POST /request-access (docs/broker-api.md, "Filing"), and the names in it. */
+#ifndef JH_FILING_H
+#define JH_FILING_H
+
+#include "question.h"
+#include "session.h"
+
+#define JH_IDEMPOTENCY_SIZE 44 /* 32 random bytes as base64url */
+
+/* A new Idempotency-Key. 0 or -EIO. */
+int jh_idempotency_new(char buf[static JH_IDEMPOTENCY_SIZE]);
+
+/* The body, which the caller frees; `login_user` NULL: nobody is known to have logged in. NULL: out of memory. */
+char *jh_filing_body(const struct jh_question *question, const struct jh_session *session, const char *login_user,
+		     const char *jwk);
+
+/* The name of an audit login uid, or "#UID" for one without a name; false where nobody logged in. */
+bool jh_login_name(uint32_t login_uid, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,210 @@
+/* See grant.h. */
+#include "grant.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "elevation.h"
+#include "helper.h"
+#include "log.h"
+#include "verdict.h"
+#include "withdraw.h"
+
+#define UNUSED_MS (15 * 60 * 1000) /* the broker's use_within ends it earlier, if that can be heard */
+
+static bool same_asker(const struct jh_grant *g, const struct jh_question *q, int64_t now_ms)
+{
+	return now_ms < g->until_ms && strcmp(g->requester, q->requester) == 0 &&
+	       jh_words_have(g->services, q->service) && strcmp(g->role, q->role) == 0;
+}
+
+bool jh_grant_covers(const struct jh_grant *g, const struct jh_question *q, const struct jh_session *session,
+		     int64_t now_ms)
+{
+	return same_asker(g, q, now_ms) && q->uid == session->uid && jh_session_same(&g->session, session);
+}
+
+bool jh_grant_may_bind(const struct jh_grant *g, const struct jh_question *q, int64_t now_ms)
+{
+	return same_asker(g, q, now_ms) && !g->session.known && g->session.uid == q->uid && jh_question_is_login(q) &&
+	       strcmp(g->id, q->grant) == 0 && strcmp(g->rhost, q->rhost) == 0;
+}
+
+bool jh_grant_reaches(const struct jh_grant *g, const char *target)
+{
+	if (!target[0])
+		return false;
+	if (strcmp(target, g->requester) == 0 && jh_words_have(g->targets, "self"))
+		return true;
+	/* A user of that name is not meant by the word. */
+	if (strcmp(target, "self") == 0)
+		return jh_words_have(g->targets, "*") && !jh_words_have(g->targets, "self");
+	return jh_words_have(g->targets, target);
+}
+
+void jh_grant_clock_start(struct jh_grant *g, int64_t now_ms)
+{
+	if (g->active)
+		return;
+	g->active = true;
+	g->until_ms = now_ms + g->duration_s * 1000;
+}
+
+void jh_grant_clock_shorten(struct jh_grant *g, int64_t remaining_s, int64_t now_ms)
+{
+	int64_t until = now_ms + remaining_s * 1000;
+
+	if (g->active && remaining_s >= 0 && until < g->until_ms)
+		g->until_ms = until;
+}
+
+uint32_t jh_grant_left_s(const struct jh_grant *g, int64_t now_ms)
+{
+	if (!g->active)
+		return (uint32_t)g->duration_s;
+	return g->until_ms > now_ms ? (uint32_t)((g->until_ms - now_ms) / 1000) : 0;
+}
+
+static void on_end(void *arg)
+{
+	struct jh_grant *g = arg;
+
+	if (g->active)
+		jh_grant_end(g, "its time is over", true);
+	else
+		jh_grant_end(g, "nobody used it", true);
+}
+
+static void on_leader_gone(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	jh_grant_end(arg, "its login session has ended", true);
+}
+
+struct jh_grant *jh_grant_new(struct jh_helper *helper, const struct jh_answer *a, EVP_PKEY *key)
+{
+	struct jh_grant *g = calloc(1, sizeof(*g));
+
+	if (!g || jit_jwk_format(key, g->jwk) < 0) {
+		free(g);
+		return NULL;
+	}
+	g->helper = helper;
+	memcpy(g->id, a->id, sizeof(g->id));
+	memcpy(g->short_id, a->short_id, sizeof(g->short_id));
+	memcpy(g->requester, a->requester, sizeof(g->requester));
+	memcpy(g->role, a->role, sizeof(g->role));
+	memcpy(g->approved_by, a->decided_by, sizeof(g->approved_by));
+	memcpy(g->services, a->services, sizeof(g->services));
+	memcpy(g->targets, a->targets, sizeof(g->targets));
+	memcpy(g->region, a->region, sizeof(g->region));
+	g->has_arn = a->has_arn;
+	g->duration_s = a->remaining_s;
+	g->until_ms = jit_boottime_ms() + UNUSED_MS;
+	g->leader_fd = -1;
+	g->key = key;
+	jh_alarm_init(&g->end, helper->alarms, on_end, g);
+	jh_collect_init(g);
+	return g;
+}
+
+int jh_grant_bind(struct jh_grant *g, const struct jh_session *session, int leader_fd)
+{
+	g->session = *session;
+	if (leader_fd < 0)
+		return 0;
+	g->leader_fd = leader_fd;
+	g->leader_gone = event_new(g->helper->base, leader_fd, EV_READ, on_leader_gone, g);
+	return g->leader_gone ? 0 : -1;
+}
+
+void jh_grant_list(struct jh_grant *g)
+{
+	g->listed = true;
+	LIST_INSERT_HEAD(&g->helper->grants, g, link);
+	jh_alarm_at(&g->end, g->until_ms);
+	/* A session that ended meanwhile is told at once. */
+	if (g->leader_gone && event_add(g->leader_gone, NULL) < 0)
+		jh_alarm_in(&g->end, 0);
+}
+
+void jh_grant_use(struct jh_grant *g)
+{
+	jh_grant_clock_start(g, jit_boottime_ms());
+	jh_grant_rearm(g);
+}
+
+void jh_grant_rearm(struct jh_grant *g)
+{
+	jh_alarm_at(&g->end, g->until_ms);
+}
+
+void jh_grant_free(struct jh_grant *g)
+{
+	if (!g)
+		return;
+	if (g->listed)
+		LIST_REMOVE(g, link);
+	jh_collect_stop(g);
+	jh_alarm_clear(&g->end);
+	if (g->leader_gone)
+		event_free(g->leader_gone);
+	if (g->leader_fd >= 0)
+		close(g->leader_fd);
+	EVP_PKEY_free(g->key);
+	free(g);
+}
+
+void jh_grant_end(struct jh_grant *g, const char *why, bool tell)
+{
+	jit_log(LOG_NOTICE, "%s: grant of role %s for %s has ended: %s", g->short_id, g->role, g->requester, why);
+	jh_elevations_end(g, why);
+	if (tell)
+		jh_withdraw(g->helper, g->requester, g->id, g->short_id, g->active ? JH_END : JH_CANCEL);
+	jh_grant_free(g);
+}
+
+bool jh_grant_changed(struct jh_helper *helper, const struct jh_answer *a)
+{
+	struct jh_verdict verdict;
+	struct jh_grant *g;
+
+	LIST_FOREACH(g, &helper->grants, link)
+	if (strcmp(g->id, a->id) == 0)
+		break;
+	if (!g)
+		return false;
+	if (a->status > JH_ACTIVE) {
+		jh_judge_decision(a, 0, &verdict);
+		jh_grant_end(g, verdict.text, false);
+	} else if (a->status == JH_ACTIVE && g->active) {
+		jh_grant_clock_shorten(g, a->remaining_s, jit_boottime_ms());
+		jh_grant_rearm(g);
+	}
+	return true;
+}
+
+struct jh_grant *jh_grant_find(struct jh_helper *helper, const struct jh_question *q, const struct jh_session *session)
+{
+	int64_t now = jit_boottime_ms();
+	struct jh_grant *g, *found = NULL;
+	int best = -1;
+
+	LIST_FOREACH(g, &helper->grants, link)
+	{
+		if (!jh_grant_covers(g, q, session, now))
+			continue;
+		/* Of several, one that reaches the target, and of those the one that account found. */
+		int rank = (!q->target[0] || jh_grant_reaches(g, q->target)) * 2 + (strcmp(g->id, q->grant) == 0);
+		if (rank > best) {
+			best = rank;
+			found = g;
+		}
+	}
+	return found;
+}

@@ -1,0 +1,86 @@
+/*
+ * What an approval gave, for one login session: whom it covers, for what, until
+ * when; its key pair and, once collected, its credentials. The rules are pure
+ * functions; the rest keeps the list and ends what is over.
+ */
+#ifndef JH_GRANT_H
+#define JH_GRANT_H
+
+#include <openssl/evp.h>
+
+#include "alarm.h"
+#include "answer.h"
+#include "collect.h"
+#include "question.h"
+#include "seal.h"
+#include "session.h"
+
+struct jh_helper;
+
+struct jh_grant {
+	LIST_ENTRY(jh_grant) link;
+	struct jh_helper *helper;
+	bool listed;
+	char id[JIT_ID_SIZE];
+	char short_id[JH_SHORT_SIZE];
+	char requester[JIT_NAME_SIZE];
+	char role[JIT_NAME_SIZE];
+	char approved_by[JIT_NAME_SIZE];
+	char services[JH_WORDS_SIZE];
+	char targets[JH_WORDS_SIZE];
+	char region[64];
+	char rhost[JIT_NAME_SIZE];
+	bool has_arn;
+	struct jh_session session;
+	int leader_fd; /* pidfd whose end ends the login session; -1 until it is known */
+	struct event *leader_gone;
+	bool active;	    /* its clock runs */
+	int64_t duration_s; /* what the approval gives */
+	int64_t until_ms;   /* boottime: end of the grant; while not active, when it is forgotten unused */
+	struct jh_alarm end;
+	EVP_PKEY *key; /* made for this request */
+	char jwk[JIT_JWK_SIZE];
+	struct jh_collector collector;
+};
+
+/* Rules, without side effects. */
+
+/* A live grant of that login session, for that requester, service and role? */
+bool jh_grant_covers(const struct jh_grant *grant, const struct jh_question *question, const struct jh_session *session,
+		     int64_t now_ms);
+/* A grant that was made before its login session existed (sshd, login) and may be bound to one now? */
+bool jh_grant_may_bind(const struct jh_grant *grant, const struct jh_question *question, int64_t now_ms);
+/* May the session be opened as `target`? */
+bool jh_grant_reaches(const struct jh_grant *grant, const char *target);
+/* Its clock starts now. */
+void jh_grant_clock_start(struct jh_grant *grant, int64_t now_ms);
+/* The broker says how much is left: the earlier end wins. */
+void jh_grant_clock_shorten(struct jh_grant *grant, int64_t remaining_s, int64_t now_ms);
+/* Seconds left of the grant; while its clock stands, all of it. */
+uint32_t jh_grant_left_s(const struct jh_grant *grant, int64_t now_ms);
+
+/* The living ones. */
+
+/* From an APPROVED or ACTIVE answer; takes the key over. Not in the list yet. NULL: out of memory. */
+struct jh_grant *jh_grant_new(struct jh_helper *helper, const struct jh_answer *answer, EVP_PKEY *key);
+/* Its login session, and the pidfd of that session's leader, which it takes over. 0 or -ENOMEM. */
+int jh_grant_bind(struct jh_grant *grant, const struct jh_session *session, int leader_fd);
+/* From here on it can be found, and its time runs out. */
+void jh_grant_list(struct jh_grant *grant);
+/* Starts the clock if it stands. */
+void jh_grant_use(struct jh_grant *grant);
+/* After the clock was shortened. */
+void jh_grant_rearm(struct jh_grant *grant);
+/* Frees it without telling anybody: for one that was never listed. NULL is fine. */
+void jh_grant_free(struct jh_grant *grant);
+
+/* Ends the grant and its elevations; `why` ends the log's line. `tell`: the broker does not know yet. */
+void jh_grant_end(struct jh_grant *grant, const char *why, bool tell);
+/* A change at the broker. False when no grant has that id. */
+bool jh_grant_changed(struct jh_helper *helper, const struct jh_answer *answer);
+
+/* The live grant for a question; NULL when there is none. */
+struct jh_grant *jh_grant_find(struct jh_helper *helper, const struct jh_question *question,
+			       const struct jh_session *session);
+
+#endif

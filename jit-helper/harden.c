@@ -1,0 +1,110 @@
+/* See harden.h. */
+#include "harden.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <openssl/crypto.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+
+#define SECURE_HEAP	 (1 << 20)
+#define SECURE_HEAP_MIN	 32
+#define DESCRIPTORS_WANT 4096
+#define PASSWD_BUF	 16384
+
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	/* Each connection takes two, each grant one. With fewer it serves fewer, so a failure is none. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS_WANT)
+		return;
+	limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANT ? limit.rlim_max : DESCRIPTORS_WANT;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int no_dumps(void)
+{
+	const struct rlimit none = {0, 0};
+
+	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+int jh_harden_start(int kept)
+{
+	JIT_CLOSE int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
+		return -errno;
+	if (close_range(3U + (unsigned)kept, ~0U, 0) < 0)
+		return -errno;
+	null = -1; /* closed with the rest */
+	umask(077);
+	raise_descriptors();
+	signal(SIGPIPE, SIG_IGN);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	return no_dumps();
+}
+
+int jh_harden_secrets(char *why, size_t why_size)
+{
+	switch (CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_HEAP_MIN)) {
+	case 1:
+		return 0;
+	case 2: /* made, but not locked or not kept out of core dumps */
+		snprintf(why, why_size,
+			 "cannot lock %d KiB of memory for secrets: raise the limit (LimitMEMLOCK=2M in the unit)",
+			 SECURE_HEAP / 1024);
+		return -1;
+	default:
+		snprintf(why, why_size, "cannot make a heap for secrets: out of memory");
+		return -1;
+	}
+}
+
+/* All three ids of both kinds, no other group, and no way back. */
+static int become(const struct passwd *user)
+{
+	uid_t r, e, s;
+	gid_t gr, ge, gs;
+
+	if (setgroups(0, NULL) < 0 || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
+	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
+		return -errno;
+	if (getresuid(&r, &e, &s) < 0 || getresgid(&gr, &ge, &gs) < 0)
+		return -errno;
+	if (r != user->pw_uid || e != r || s != r || gr != user->pw_gid || ge != gr || gs != gr ||
+	    getgroups(0, NULL) != 0 || setresuid(0, 0, 0) == 0)
+		return -EPERM;
+	return no_dumps(); /* the change of user has made it dumpable again */
+}
+
+int jh_harden_drop(const char *name, char *why, size_t why_size)
+{
+	char buf[PASSWD_BUF];
+	struct passwd user, *found = NULL;
+
+	if (geteuid() != 0)
+		return 0;
+	if (getpwnam_r(name, &user, buf, sizeof(buf), &found) != 0 || !found || user.pw_uid == 0 || user.pw_gid == 0) {
+		snprintf(why, why_size, "there is no unprivileged user %s to run as: make it with systemd-sysusers",
+			 name);
+		return -1;
+	}
+	int r = become(&user);
+	if (r < 0)
+		snprintf(why, why_size, "cannot become user %s: %s", name, strerror(-r));
+	return r < 0 ? -1 : 0;
+}

@@ -1,0 +1,36 @@
+/*
+ * The daemon's own state: what it holds and what it is waiting for. One thread,
+ * one loop; every part gets this to find the others.
+ */
+#ifndef JH_HELPER_H
+#define JH_HELPER_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "alarm.h"
+#include "broker.h"
+#include "conf.h"
+#include "frame.h"
+
+struct event_base;
+struct jh_listener;
+
+struct jh_helper {
+	struct event_base *base;
+	struct jh_conf *conf;
+	struct jh_alarms *alarms;
+	struct jh_broker *broker;
+	struct jh_changes *changes;
+	struct jh_listener *pam;
+	struct jh_listener *session;
+	LIST_HEAD(, jh_request) requests;	/* account exchanges under way */
+	LIST_HEAD(, jh_grant) grants;		/* what approvals gave */
+	LIST_HEAD(, jh_elevation) elevations;	/* open sessions under them */
+	LIST_HEAD(, jh_withdrawal) withdrawals; /* what the broker is still to be told */
+	/* The frame that came and the frame that goes, in the secure heap: they carry tokens and credentials. */
+	struct jit_frame *in, *out;
+	bool stopping;
+};
+
+#endif

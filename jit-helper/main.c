@@ -1,0 +1,205 @@
+/* jit-helper: starts, drops what it does not need, serves until it is told to stop, and leaves nothing behind. */
+#include <event2/event.h>
+#include <getopt.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "changes.h"
+#include "grant.h"
+#include "harden.h"
+#include "helper.h"
+#include "listen.h"
+#include "log.h"
+#include "pam_side.h"
+#include "request.h"
+#include "session_side.h"
+#include "withdraw.h"
+
+#define STOP_MS 2000 /* how long the broker may take to hear what was withdrawn */
+#define POLL_MS 20
+
+struct options {
+	const char *config;
+	bool check;
+};
+
+static void usage(FILE *to)
+{
+	fputs("Usage: jit-helper [--config FILE] [--check]\n"
+	      "Asks the broker for PAM on this host and keeps the credentials of elevated sessions.\n\n"
+	      "  --config FILE  read FILE instead of " JH_CONF_FILE "\n"
+	      "  --check        say what is wrong with the configuration, and exit\n"
+	      "  --version      print the version\n"
+	      "  --help         print this\n",
+	      to);
+}
+
+/* -1: go on; else the exit status. */
+static int read_options(int argc, char **argv, struct options *ret)
+{
+	static const struct option known[] = {{"config", required_argument, NULL, 'c'},
+					      {"check", no_argument, NULL, 'k'},
+					      {"version", no_argument, NULL, 'V'},
+					      {"help", no_argument, NULL, 'h'},
+					      {NULL, 0, NULL, 0}};
+	int c;
+
+	*ret = (struct options){.config = JH_CONF_FILE};
+	while ((c = getopt_long(argc, argv, "c:", known, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			ret->config = optarg;
+			break;
+		case 'k':
+			ret->check = true;
+			break;
+		case 'V':
+			puts("jit-helper " JIT_VERSION);
+			return EXIT_SUCCESS;
+		case 'h':
+			usage(stdout);
+			return EXIT_SUCCESS;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (optind == argc)
+		return -1;
+	usage(stderr);
+	return 2;
+}
+
+static void tell_error(void *arg, const char *message)
+{
+	(void)arg;
+	jit_log(LOG_ERR, "%s", message);
+}
+
+static void on_stop(evutil_socket_t signo, short what, void *arg)
+{
+	struct jh_helper *h = arg;
+
+	(void)signo;
+	(void)what;
+	event_base_loopexit(h->base, NULL);
+}
+
+/* Everything that is not told within STOP_MS is left to the broker's own time-outs. */
+static void stop(struct jh_helper *h)
+{
+	const struct timeval step = {.tv_usec = POLL_MS * 1000};
+
+	sd_notify(0, "STOPPING=1");
+	jit_log(LOG_NOTICE, "stopping: elevations end, grants stay with the broker until their time is over");
+	jh_requests_cancel_all(h);
+	for (int waited = 0; !LIST_EMPTY(&h->withdrawals) && waited < STOP_MS; waited += POLL_MS) {
+		event_base_loopexit(h->base, &step);
+		event_base_dispatch(h->base);
+		jh_requests_cancel_all(h); /* of who asked meanwhile */
+	}
+	jh_withdraw_drop_all(h);
+}
+
+static void helper_free(struct jh_helper *h)
+{
+	while (!LIST_EMPTY(&h->grants)) {
+		jh_elevations_end(LIST_FIRST(&h->grants), "jit-helper stops");
+		jh_grant_free(LIST_FIRST(&h->grants));
+	}
+	jh_listener_free(h->pam);
+	jh_listener_free(h->session);
+	jh_changes_free(h->changes);
+	jh_broker_free(h->broker);
+	jh_alarms_free(h->alarms);
+	if (h->in)
+		OPENSSL_secure_clear_free(h->in, sizeof(*h->in));
+	if (h->out)
+		OPENSSL_secure_clear_free(h->out, sizeof(*h->out));
+	if (h->base)
+		event_base_free(h->base);
+	jh_conf_free(h->conf);
+}
+
+static int serve(struct jh_helper *h)
+{
+	struct event *term = evsignal_new(h->base, SIGTERM, on_stop, h);
+	struct event *interrupt = evsignal_new(h->base, SIGINT, on_stop, h);
+	int r = -1;
+
+	if (term && interrupt && event_add(term, NULL) == 0 && event_add(interrupt, NULL) == 0) {
+		sd_notify(0, "READY=1");
+		jit_log(LOG_NOTICE, "jit-helper " JIT_VERSION " serves; its broker is %s", h->conf->broker);
+		r = event_base_dispatch(h->base);
+		stop(h);
+	}
+	if (term)
+		event_free(term);
+	if (interrupt)
+		event_free(interrupt);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static int fail(const char *why)
+{
+	jit_log(LOG_ERR, "%s", why);
+	return -1;
+}
+
+/* Sockets and files as whoever started us, all else as the unprivileged user. */
+static int prepare(struct jh_helper *h)
+{
+	struct jh_sockets sockets;
+	char why[JIT_LINE_SIZE] = "out of memory";
+
+	h->base = event_base_new();
+	h->alarms = h->base ? jh_alarms_new(h->base) : NULL;
+	h->in = OPENSSL_secure_zalloc(sizeof(*h->in));
+	h->out = OPENSSL_secure_zalloc(sizeof(*h->out));
+	if (!h->alarms || !h->in || !h->out)
+		return fail(why);
+	h->broker = jh_broker_new(h->base, h->conf, why, sizeof(why));
+	if (!h->broker || jh_listen(h->conf, &sockets, why, sizeof(why)) < 0)
+		return fail(why);
+	h->pam = jh_pam_side_new(h, sockets.pam);
+	h->session = jh_session_side_new(h, sockets.session);
+	if (!h->pam || !h->session)
+		return fail("out of memory");
+	if (jh_harden_drop(h->conf->user, why, sizeof(why)) < 0)
+		return fail(why);
+	h->changes = jh_changes_new(h);
+	return h->changes ? 0 : fail("out of memory");
+}
+
+int main(int argc, char **argv)
+{
+	struct jh_helper helper = {0};
+	struct options options;
+	char why[JIT_LINE_SIZE];
+	int status = read_options(argc, argv, &options);
+
+	if (status >= 0)
+		return status;
+	if (jh_conf_read(options.config, tell_error, NULL, &helper.conf) > 0)
+		return EXIT_FAILURE;
+	if (options.check) {
+		jh_conf_free(helper.conf);
+		return EXIT_SUCCESS;
+	}
+	int r = jh_harden_start(jh_listen_inherited());
+	if (r < 0) {
+		jit_log(LOG_ERR, "cannot make this process safe: %s", strerror(-r));
+		return EXIT_FAILURE;
+	}
+	status = EXIT_FAILURE;
+	if (jh_harden_secrets(why, sizeof(why)) < 0)
+		fail(why);
+	else if (prepare(&helper) == 0)
+		status = serve(&helper);
+	helper_free(&helper);
+	return status;
+}

@@ -1,0 +1,106 @@
+/* See pam_side.h. */
+#include "pam_side.h"
+
+#include <string.h>
+
+#include "elevation.h"
+#include "helper.h"
+#include "log.h"
+#include "request.h"
+
+#define REQUESTER_MAX 32 /* connections of one requester */
+
+static int send_out(struct jh_peer *peer)
+{
+	return jit_frame_send(peer->fd, peer->helper->out);
+}
+
+int jh_send_say(struct jh_peer *peer, const char *text)
+{
+	jit_frame_start(peer->helper->out, JIT_F_SAY);
+	jit_frame_put_str(peer->helper->out, JIT_T_TEXT, text);
+	jit_frame_put_u32(peer->helper->out, JIT_T_SEVERITY, 0);
+	return send_out(peer);
+}
+
+int jh_send_ask(struct jh_peer *peer, const char *text)
+{
+	jit_frame_start(peer->helper->out, JIT_F_ASK);
+	jit_frame_put_str(peer->helper->out, JIT_T_TEXT, text);
+	jit_frame_put_u32(peer->helper->out, JIT_T_ECHO, 1);
+	return send_out(peer);
+}
+
+int jh_send_wait(struct jh_peer *peer, const char *text, int64_t left_ms)
+{
+	jit_frame_start(peer->helper->out, JIT_F_WAIT);
+	jit_frame_put_str(peer->helper->out, JIT_T_TEXT, text);
+	jit_frame_put_u32(peer->helper->out, JIT_T_REMAINING, left_ms > 0 ? (uint32_t)((left_ms + 999) / 1000) : 0);
+	return send_out(peer);
+}
+
+int jh_send_allow(struct jh_peer *peer, const char *id)
+{
+	jit_frame_start(peer->helper->out, JIT_F_VERDICT);
+	jit_frame_put_u32(peer->helper->out, JIT_T_OUTCOME, JIT_ALLOW);
+	jit_frame_put_str(peer->helper->out, JIT_T_GRANT, id);
+	return send_out(peer);
+}
+
+int jh_send_verdict(struct jh_peer *peer, enum jit_outcome outcome, const char *text)
+{
+	jit_frame_start(peer->helper->out, JIT_F_VERDICT);
+	jit_frame_put_u32(peer->helper->out, JIT_T_OUTCOME, outcome);
+	jit_frame_put_str(peer->helper->out, JIT_T_TEXT, text);
+	return send_out(peer);
+}
+
+static void refuse(struct jh_peer *peer, const char *sentence)
+{
+	jit_log(LOG_WARNING, "pam.sock, uid %u: %s", (unsigned)peer->uid, sentence);
+	jh_send_verdict(peer, JIT_UNAVAILABLE, sentence);
+}
+
+static void refuse_question(struct jh_peer *peer, enum jit_outcome outcome, const char *sentence)
+{
+	jit_log(LOG_WARNING, "pam.sock: %s", sentence);
+	jh_send_verdict(peer, outcome, sentence);
+	jh_peer_close(peer);
+}
+
+static void first_frame(struct jh_peer *peer, const struct jit_frame *frame)
+{
+	struct jh_question question;
+	char why[JIT_LINE_SIZE];
+	uint8_t type = jit_frame_type(frame);
+
+	if (type != JIT_F_ELEVATE && type != JIT_F_OPEN) {
+		refuse_question(peer, JIT_INVALID,
+				"the PAM module must begin with a question: install the same "
+				"version of module and helper");
+		return;
+	}
+	if (jh_question_read(frame, peer->helper->conf, &question, why, sizeof(why)) < 0) {
+		refuse_question(peer, JIT_INVALID, why);
+		return;
+	}
+	memcpy(peer->requester, question.requester, sizeof(peer->requester));
+	if (jh_peers_of(peer, question.requester) > REQUESTER_MAX) {
+		refuse_question(peer, JIT_UNAVAILABLE,
+				"you have too many privileged sessions open at a time; close one and try again");
+		return;
+	}
+	if (type == JIT_F_ELEVATE)
+		jh_request_begin(peer, &question);
+	else
+		jh_elevation_begin(peer, &question);
+}
+
+static const struct jh_peer_owner nobody = {.frame = first_frame};
+
+struct jh_listener *jh_pam_side_new(struct jh_helper *helper, int fd)
+{
+	const struct jh_listener_options options = {.first = &nobody, .refuse = refuse, .root_only = true};
+
+	return jh_listener_new(helper, fd, &options);
+}

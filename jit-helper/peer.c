@@ -1,0 +1,228 @@
+/* See peer.h. */
+#include "peer.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "helper.h"
+#include "log.h"
+
+#define CONNECTIONS_MAX 256
+#define FIRST_FRAME_MS	5000
+#define ACCEPT_PAUSE_MS 100 /* when no descriptor is free */
+
+struct jh_listener {
+	struct jh_helper *helper;
+	struct jh_listener_options options;
+	int fd;
+	struct event *readable;
+	struct jh_alarm resume;
+	unsigned count;
+	LIST_HEAD(, jh_peer) peers;
+};
+
+void jh_peer_close(struct jh_peer *peer)
+{
+	LIST_REMOVE(peer, link);
+	peer->listener->count--;
+	jh_alarm_clear(&peer->first_frame);
+	if (peer->readable)
+		event_free(peer->readable);
+	if (peer->death)
+		event_free(peer->death);
+	if (peer->pidfd >= 0)
+		close(peer->pidfd);
+	close(peer->fd);
+	free(peer);
+}
+
+static void peer_gone(struct jh_peer *peer)
+{
+	if (peer->owner->gone)
+		peer->owner->gone(peer);
+	jh_peer_close(peer);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct jh_peer *peer = arg;
+	struct jit_frame *frame = peer->helper->in;
+
+	(void)what;
+	int r = jit_frame_recv(fd, frame);
+	if (r == -EAGAIN || r == -EINTR)
+		return;
+	if (r == 1) {
+		jh_alarm_clear(&peer->first_frame);
+		peer->owner->frame(peer, frame);
+	} else {
+		if (r == -EPROTO || r == -EMSGSIZE)
+			peer->listener->options.refuse(peer, "jit-helper does not understand this program: install "
+							     "the same version of both");
+		peer_gone(peer);
+	}
+	OPENSSL_cleanse(frame->data, sizeof(frame->data));
+}
+
+static void on_death(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	peer_gone(arg);
+}
+
+static void on_silence(void *arg)
+{
+	peer_gone(arg);
+}
+
+/* The peer's identity, read once; what /proc says counts because its process is alive afterwards. */
+static int identify(struct jh_peer *peer)
+{
+	pid_t pid;
+	int r = jh_pidfd_of_peer(peer->fd, &pid, &peer->uid, &peer->pidfd);
+
+	if (r == 0)
+		r = jh_proc_read(pid, &peer->proc);
+	if (r == 0 && !jh_pidfd_alive(peer->pidfd))
+		r = -ESRCH;
+	return r;
+}
+
+static int watch(struct jh_peer *peer)
+{
+	struct event_base *base = peer->helper->base;
+
+	peer->readable = event_new(base, peer->fd, EV_READ | EV_PERSIST, on_readable, peer);
+	peer->death = event_new(base, peer->pidfd, EV_READ, on_death, peer);
+	if (!peer->readable || !peer->death || event_add(peer->readable, NULL) < 0 || event_add(peer->death, NULL) < 0)
+		return -ENOMEM;
+	jh_alarm_in(&peer->first_frame, FIRST_FRAME_MS);
+	return 0;
+}
+
+static unsigned count_uid(const struct jh_listener *l, uid_t uid)
+{
+	const struct jh_peer *p;
+	unsigned n = 0;
+
+	LIST_FOREACH(p, &l->peers, link)
+	n += p->uid == uid;
+	return n;
+}
+
+/* Why this peer is not served; NULL when it is. */
+static const char *judge(struct jh_listener *l, struct jh_peer *peer)
+{
+	if (identify(peer) < 0)
+		return "the calling process cannot be identified: it is gone or in another pid namespace";
+	if (l->options.root_only && peer->uid != 0)
+		return "only root may ask here";
+	if (l->count > CONNECTIONS_MAX)
+		return "jit-helper has too many connections; try again in a moment";
+	if (l->options.max_of_uid && count_uid(l, peer->uid) > l->options.max_of_uid)
+		return "you have too many connections to jit-helper; try again in a moment";
+	if (watch(peer) < 0)
+		return "jit-helper is out of memory";
+	return NULL;
+}
+
+static void admit(struct jh_listener *l, int fd)
+{
+	struct jh_peer *peer = calloc(1, sizeof(*peer));
+
+	if (!peer) {
+		close(fd);
+		return;
+	}
+	peer->listener = l;
+	peer->helper = l->helper;
+	peer->fd = fd;
+	peer->pidfd = -1;
+	peer->owner = l->options.first;
+	jh_alarm_init(&peer->first_frame, l->helper->alarms, on_silence, peer);
+	LIST_INSERT_HEAD(&l->peers, peer, link);
+	l->count++;
+	const char *refusal = judge(l, peer);
+	if (refusal) {
+		l->options.refuse(peer, refusal);
+		jh_peer_close(peer);
+	}
+}
+
+static void on_connection(evutil_socket_t fd, short what, void *arg)
+{
+	struct jh_listener *l = arg;
+	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)what;
+	if (conn >= 0) {
+		admit(l, conn);
+	} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+		/* The connection stays in the queue: without a pause the loop would spin on it. */
+		event_del(l->readable);
+		jh_alarm_in(&l->resume, ACCEPT_PAUSE_MS);
+	}
+}
+
+static void on_resume(void *arg)
+{
+	struct jh_listener *l = arg;
+
+	event_add(l->readable, NULL);
+}
+
+struct jh_listener *jh_listener_new(struct jh_helper *helper, int fd, const struct jh_listener_options *options)
+{
+	struct jh_listener *l = calloc(1, sizeof(*l));
+
+	if (!l) {
+		close(fd);
+		return NULL;
+	}
+	l->helper = helper;
+	l->options = *options;
+	l->fd = fd;
+	LIST_INIT(&l->peers);
+	jh_alarm_init(&l->resume, helper->alarms, on_resume, l);
+	l->readable = event_new(helper->base, fd, EV_READ | EV_PERSIST, on_connection, l);
+	if (!l->readable || event_add(l->readable, NULL) < 0) {
+		jh_listener_free(l);
+		return NULL;
+	}
+	return l;
+}
+
+void jh_listener_free(struct jh_listener *l)
+{
+	if (!l)
+		return;
+	while (!LIST_EMPTY(&l->peers))
+		jh_peer_close(LIST_FIRST(&l->peers));
+	jh_alarm_clear(&l->resume);
+	if (l->readable)
+		event_free(l->readable);
+	close(l->fd);
+	free(l);
+}
+
+void jh_peer_give(struct jh_peer *peer, const struct jh_peer_owner *owner, void *arg)
+{
+	peer->owner = owner;
+	peer->arg = arg;
+}
+
+unsigned jh_peers_of(const struct jh_peer *peer, const char *requester)
+{
+	const struct jh_peer *p;
+	unsigned n = 0;
+
+	LIST_FOREACH(p, &peer->listener->peers, link)
+	n += strcmp(p->requester, requester) == 0;
+	return n;
+}

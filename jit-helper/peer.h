@@ -1,0 +1,57 @@
+/*
+ * A connection on one of the two sockets: accepting within limits, the peer's
+ * identity from the kernel, frames in, and its end (closed, or its process
+ * dead). What the frames mean is the business of whoever the peer belongs to.
+ */
+#ifndef JH_PEER_H
+#define JH_PEER_H
+
+#include "alarm.h"
+#include "frame.h"
+#include "proc.h"
+#include "proto.h"
+
+struct jh_helper;
+struct jh_peer;
+
+/* Who a peer belongs to. Either callback may close the peer; after `gone` it is closed anyway. */
+struct jh_peer_owner {
+	void (*frame)(struct jh_peer *peer, const struct jit_frame *frame);
+	void (*gone)(struct jh_peer *peer); /* NULL: nothing to do */
+};
+
+struct jh_peer {
+	LIST_ENTRY(jh_peer) link;
+	struct jh_listener *listener;
+	struct jh_helper *helper;
+	int fd;
+	int pidfd;
+	uid_t uid;
+	struct jh_proc proc;	       /* read under the pidfd when it connected */
+	char requester[JIT_NAME_SIZE]; /* on pam.sock, once the first frame has named one */
+	struct event *readable, *death;
+	struct jh_alarm first_frame;
+	const struct jh_peer_owner *owner;
+	void *arg; /* the owner's */
+};
+
+struct jh_listener_options {
+	const struct jh_peer_owner *first;			    /* owner until the first frame has come */
+	void (*refuse)(struct jh_peer *peer, const char *sentence); /* sends a refusal; the peer is then closed */
+	bool root_only;
+	unsigned max_of_uid; /* connections; 0: counted otherwise */
+};
+
+/* Listens on `fd`, which it takes over. NULL: out of memory. */
+struct jh_listener *jh_listener_new(struct jh_helper *helper, int fd, const struct jh_listener_options *options);
+/* Closes its peers without calling back. NULL is fine. */
+void jh_listener_free(struct jh_listener *listener);
+
+/* Hands the peer to another owner. */
+void jh_peer_give(struct jh_peer *peer, const struct jh_peer_owner *owner, void *arg);
+/* Closes without calling `gone`. */
+void jh_peer_close(struct jh_peer *peer);
+/* Connections of that requester on the same socket, this one included. */
+unsigned jh_peers_of(const struct jh_peer *peer, const char *requester);
+
+#endif

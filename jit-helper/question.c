@@ -1,0 +1,101 @@
+/* See question.h. */
+#include "question.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "text.h"
+
+#define DURATION_S 900 /* asked when the role comes from the module and the service has no section */
+#define AHEAD_S	   2   /* the module must still hear our answer */
+
+/* An absent text is "". What people see must be clean; what is compared must have been clean already. */
+static bool get_text(const struct jit_frame *frame, enum jit_tag tag, char *buf, size_t size)
+{
+	char raw[JIT_COMMAND_SIZE];
+	int r = jit_frame_get_str(frame, (uint8_t)tag, raw, size < sizeof(raw) ? size : sizeof(raw));
+
+	buf[0] = '\0';
+	if (r == -ENOENT)
+		return true;
+	if (r < 0)
+		return false;
+	jit_text_clean_str(buf, size, raw);
+	return true;
+}
+
+static bool get_name(const struct jit_frame *frame, enum jit_tag tag, char *buf, size_t size)
+{
+	char raw[JIT_NAME_SIZE];
+	int r = jit_frame_get_str(frame, (uint8_t)tag, raw, size < sizeof(raw) ? size : sizeof(raw));
+
+	buf[0] = '\0';
+	if (r == -ENOENT)
+		return true;
+	if (r < 0)
+		return false;
+	jit_text_clean_str(buf, size, raw);
+	return strcmp(raw, buf) == 0;
+}
+
+static bool read_fields(const struct jit_frame *f, struct jh_question *q)
+{
+	uint32_t can_ask = 0, uid;
+
+	if (!get_name(f, JIT_T_SERVICE, q->service, sizeof(q->service)) || !q->service[0] ||
+	    !get_name(f, JIT_T_APP, q->app, sizeof(q->app)) || !q->app[0] ||
+	    !get_name(f, JIT_T_REQUESTER, q->requester, sizeof(q->requester)) || !q->requester[0] ||
+	    jit_frame_get_u32(f, JIT_T_UID, &uid) < 0 || jit_frame_get_u32(f, JIT_T_WAIT, &q->wait_s) < 0 ||
+	    !get_name(f, JIT_T_TARGET, q->target, sizeof(q->target)) ||
+	    !get_name(f, JIT_T_ROLE, q->role, sizeof(q->role)) || !get_name(f, JIT_T_GRANT, q->grant, sizeof(q->grant)))
+		return false;
+	int r = jit_frame_get_u32(f, JIT_T_CAN_ASK, &can_ask);
+	if ((r < 0 && r != -ENOENT) || can_ask > 1)
+		return false;
+	q->uid = (uid_t)uid;
+	q->can_ask = can_ask == 1;
+	return get_text(f, JIT_T_TTY, q->tty, sizeof(q->tty)) && get_text(f, JIT_T_RHOST, q->rhost, sizeof(q->rhost)) &&
+	       get_text(f, JIT_T_COMMAND, q->command, sizeof(q->command)) &&
+	       get_text(f, JIT_T_CWD, q->cwd, sizeof(q->cwd)) &&
+	       get_text(f, JIT_T_REASON, q->reason, sizeof(q->reason)) &&
+	       get_text(f, JIT_T_TICKET, q->ticket, sizeof(q->ticket));
+}
+
+int jh_question_read(const struct jit_frame *frame, const struct jh_conf *conf, struct jh_question *ret, char *why,
+		     size_t why_size)
+{
+	struct jh_question q = {.duration_s = DURATION_S};
+
+	if (!read_fields(frame, &q) || q.wait_s == 0) {
+		snprintf(why, why_size,
+			 "the PAM module's question to jit-helper made no sense: install the same "
+			 "version of both");
+		return -EINVAL;
+	}
+	const struct jh_service *service = jh_conf_service(conf, q.service);
+	if (service)
+		q.duration_s = service->duration_s;
+	if (!q.role[0] && service && service->role)
+		snprintf(q.role, sizeof(q.role), "%s", service->role);
+	if (!q.role[0]) {
+		snprintf(why, why_size,
+			 "jit-helper.conf names no role for %s: add [service %s] with a line role = NAME", q.service,
+			 q.service);
+		return -EINVAL;
+	}
+	*ret = q;
+	return 0;
+}
+
+bool jh_question_is_login(const struct jh_question *question)
+{
+	return strcmp(question->app, "sshd") == 0 || strcmp(question->app, "login") == 0;
+}
+
+int64_t jh_question_deadline(int64_t now_ms, uint32_t wait_s, int64_t timeout_s)
+{
+	int64_t left_s = wait_s > AHEAD_S ? (int64_t)wait_s - AHEAD_S : 1;
+
+	return now_ms + (left_s < timeout_s ? left_s : timeout_s) * 1000;
+}

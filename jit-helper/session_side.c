@@ -1,0 +1,320 @@
+/* See session_side.h. */
+#include "session_side.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helper.h"
+#include "log.h"
+#include "status.h"
+
+#define UID_MAX_CONNECTIONS  32
+#define FIRST_CREDENTIALS_MS 10000 /* how long an answer is held for the first credentials */
+
+static void fault(struct jh_peer *peer, enum jit_exit status, const char *sentence)
+{
+	struct jit_frame *out = peer->helper->out;
+
+	jit_frame_start(out, JIT_F_FAULT);
+	jit_frame_put_str(out, JIT_T_TEXT, sentence);
+	jit_frame_put_u32(out, JIT_T_EXIT, status);
+	if (jit_frame_send(peer->fd, out) < 0)
+		jit_log(LOG_DEBUG, "session.sock, uid %u: does not read its answer", (unsigned)peer->uid);
+}
+
+static void fault_and_close(struct jh_peer *peer, enum jit_exit status, const char *sentence)
+{
+	fault(peer, status, sentence);
+	jh_peer_close(peer);
+}
+
+static void send_json(struct jh_peer *peer, struct json_object *json)
+{
+	struct jit_frame *out = peer->helper->out;
+	const char *text =
+		json ? json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+		     : NULL;
+
+	jit_frame_start(out, JIT_F_DOCUMENT);
+	jit_frame_put_str(out, JIT_T_JSON, text);
+	if (!text || jit_frame_send(peer->fd, out) < 0)
+		fault(peer, JIT_EXIT_INTERNAL, "jit-helper could not write its answer");
+	json_object_put(json);
+	jh_peer_close(peer);
+}
+
+/* Whoever waits for the first credentials of a grant. */
+struct waiter {
+	struct jh_peer *peer;
+	struct jh_elevation *elevation;
+	LIST_ENTRY(waiter) link;
+	struct jh_alarm patience;
+};
+
+static LIST_HEAD(, waiter) waiters = LIST_HEAD_INITIALIZER(waiters);
+
+static void waiter_free(struct waiter *w)
+{
+	LIST_REMOVE(w, link);
+	jh_alarm_clear(&w->patience);
+	free(w);
+}
+
+static void on_waiter_gone(struct jh_peer *peer)
+{
+	waiter_free(peer->arg);
+}
+
+static void on_waiter_frame(struct jh_peer *peer, const struct jit_frame *frame)
+{
+	(void)frame; /* one frame, one answer: a second one ends it */
+	waiter_free(peer->arg);
+	jh_peer_close(peer);
+}
+
+static const struct jh_peer_owner waiting = {.frame = on_waiter_frame, .gone = on_waiter_gone};
+
+static void on_patience(void *arg)
+{
+	struct waiter *w = arg;
+	const struct jh_grant *g = w->elevation->grant;
+	struct jh_peer *peer = w->peer;
+	char sentence[JIT_LINE_SIZE];
+
+	snprintf(sentence, sizeof(sentence), "no credentials from the broker yet%s%.384s; try again in a moment",
+		 g->collector.trouble[0] ? ": " : "", g->collector.trouble);
+	waiter_free(w);
+	fault_and_close(peer, JIT_EXIT_UNAVAILABLE, sentence);
+}
+
+static void wait_for_credentials(struct jh_peer *peer, struct jh_elevation *e)
+{
+	struct waiter *w = calloc(1, sizeof(*w));
+
+	if (!w) {
+		fault_and_close(peer, JIT_EXIT_INTERNAL, "jit-helper is out of memory");
+		return;
+	}
+	w->peer = peer;
+	w->elevation = e;
+	jh_alarm_init(&w->patience, peer->helper->alarms, on_patience, w);
+	jh_alarm_in(&w->patience, FIRST_CREDENTIALS_MS);
+	LIST_INSERT_HEAD(&waiters, w, link);
+	jh_peer_give(peer, &waiting, w);
+}
+
+static void answer_credentials(struct jh_peer *peer, const struct jh_elevation *e, const struct jh_creds *creds)
+{
+	struct jit_frame *out = peer->helper->out;
+	/* The peer may have waited: it must still be who it was. */
+	const char *refusal = jh_elevation_judge(e, peer);
+
+	if (refusal) {
+		fault_and_close(peer, JIT_EXIT_REFUSED, refusal);
+		return;
+	}
+	jit_frame_start(out, JIT_F_DOCUMENT);
+	jh_creds_put(creds, out);
+	int r = jit_frame_send(peer->fd, out);
+	OPENSSL_cleanse(out->data, sizeof(out->data));
+	if (r < 0)
+		jit_log(LOG_WARNING, "%s: credentials could not be handed over", e->grant->short_id);
+	jh_peer_close(peer);
+}
+
+void jh_waiters_wake(struct jh_grant *grant)
+{
+	const struct jh_creds *creds = jh_collect_current(grant);
+	struct waiter *w = LIST_FIRST(&waiters), *next;
+
+	for (; w && creds; w = next) {
+		struct jh_peer *peer = w->peer;
+		struct jh_elevation *e = w->elevation;
+
+		next = LIST_NEXT(w, link);
+		if (e->grant != grant)
+			continue;
+		waiter_free(w);
+		answer_credentials(peer, e, creds);
+	}
+}
+
+void jh_waiters_refuse(struct jh_elevation *elevation, const char *sentence)
+{
+	struct waiter *w = LIST_FIRST(&waiters), *next;
+
+	for (; w; w = next) {
+		struct jh_peer *peer = w->peer;
+
+		next = LIST_NEXT(w, link);
+		if (w->elevation != elevation)
+			continue;
+		waiter_free(w);
+		fault_and_close(peer, JIT_EXIT_REFUSED, sentence);
+	}
+}
+
+/*
+ * The elevation whose token the frame carries, if the peer is in its session.
+ * NULL otherwise, with the sentence (which may be NULL: no token came).
+ */
+static struct jh_elevation *proved(struct jh_peer *peer, const struct jit_frame *frame, const char **ret_refusal)
+{
+	const uint8_t *token;
+	size_t len;
+
+	*ret_refusal = NULL;
+	if (!jit_frame_get(frame, JIT_T_TOKEN, 0, &token, &len))
+		return NULL;
+	*ret_refusal = "the elevation that this process belonged to has ended";
+	if (len != JIT_TOKEN_LEN)
+		return NULL;
+	struct jh_elevation *e = jh_elevation_by_token(peer->helper, token);
+	if (!e)
+		return NULL;
+	*ret_refusal = jh_elevation_judge(e, peer);
+	return *ret_refusal ? NULL : e;
+}
+
+static void on_credentials(struct jh_peer *peer, const struct jit_frame *frame)
+{
+	const char *refusal;
+	struct jh_elevation *e = proved(peer, frame, &refusal);
+
+	if (!e) {
+		if (refusal)
+			jit_log(LOG_NOTICE, "credentials refused to pid %d of uid %u: %s", (int)peer->proc.pid,
+				(unsigned)peer->uid, refusal);
+		fault_and_close(peer, JIT_EXIT_REFUSED,
+				refusal ? refusal : "this process is not in an elevated session");
+		return;
+	}
+	if (!e->grant->has_arn) {
+		fault_and_close(peer, JIT_EXIT_NOTHING, "the role of this session has no AWS credentials");
+		return;
+	}
+	const struct jh_creds *creds = jh_collect_current(e->grant);
+	jh_collect_kick(e->grant);
+	if (creds)
+		answer_credentials(peer, e, creds);
+	else
+		wait_for_credentials(peer, e);
+}
+
+/* The login session that the peer may speak for: of its elevation, or its own. */
+static bool speaks_for(struct jh_peer *peer, const struct jit_frame *frame, struct jh_session *ret, bool *ret_elevated)
+{
+	const char *refusal;
+	const struct jh_elevation *e = proved(peer, frame, &refusal);
+
+	*ret_elevated = e != NULL;
+	if (e) {
+		*ret = e->grant->session;
+		return true;
+	}
+	return jh_session_of(&peer->proc, peer->uid, ret, NULL) == 0 && jh_pidfd_alive(peer->pidfd);
+}
+
+static void on_status(struct jh_peer *peer, const struct jit_frame *frame)
+{
+	struct jh_session session;
+	bool elevated;
+
+	if (!speaks_for(peer, frame, &session, &elevated)) {
+		fault_and_close(peer, JIT_EXIT_REFUSED,
+				"the login session of this process cannot be told; log in again");
+		return;
+	}
+	send_json(peer, jh_status_json(peer->helper, &session, elevated));
+}
+
+/* True for the grant's uuid, or its short form with or without dash in any case. */
+static bool is_named(const struct jh_grant *g, const char *id)
+{
+	char flat[JIT_ID_SIZE], mine[JIT_ID_SIZE];
+	size_t n = 0, m = 0;
+
+	if (strcmp(id, g->id) == 0)
+		return true;
+	for (size_t i = 0; id[i] && n < sizeof(flat) - 1; i++)
+		if (id[i] != '-')
+			flat[n++] = (char)(id[i] >= 'a' && id[i] <= 'z' ? id[i] - 'a' + 'A' : id[i]);
+	for (size_t i = 0; g->short_id[i]; i++)
+		if (g->short_id[i] != '-')
+			mine[m++] = g->short_id[i];
+	return n == m && memcmp(flat, mine, n) == 0;
+}
+
+static void on_end(struct jh_peer *peer, const struct jit_frame *frame)
+{
+	struct jh_helper *helper = peer->helper;
+	struct json_object *json, *ended;
+	struct jh_session session;
+	char id[JIT_ID_SIZE];
+	bool elevated;
+	int r = jit_frame_get_str(frame, JIT_T_GRANT, id, sizeof(id));
+
+	if ((r < 0 && r != -ENOENT) || !speaks_for(peer, frame, &session, &elevated)) {
+		fault_and_close(peer, JIT_EXIT_REFUSED,
+				"the login session of this process cannot be told; log in again");
+		return;
+	}
+	json = json_object_new_object();
+	ended = json_object_new_array();
+	struct jh_grant *g = LIST_FIRST(&helper->grants), *next;
+	for (; g; g = next) {
+		next = LIST_NEXT(g, link);
+		if (!jh_session_same(&g->session, &session) || (r == 0 && !is_named(g, id)))
+			continue;
+		json_object_array_add(ended, json_object_new_string(g->short_id));
+		jh_grant_end(g, "given back by its requester", true);
+	}
+	if (json_object_array_length(ended) == 0) {
+		json_object_put(ended);
+		json_object_put(json);
+		fault_and_close(peer, JIT_EXIT_NOTHING,
+				r == 0 ? "this login session holds no grant of that id"
+				       : "this login session holds no grant");
+		return;
+	}
+	json_object_object_add(json, "ended", ended);
+	send_json(peer, json);
+}
+
+static void first_frame(struct jh_peer *peer, const struct jit_frame *frame)
+{
+	switch (jit_frame_type(frame)) {
+	case JIT_F_CREDENTIALS:
+		on_credentials(peer, frame);
+		break;
+	case JIT_F_STATUS:
+		on_status(peer, frame);
+		break;
+	case JIT_F_END:
+		on_end(peer, frame);
+		break;
+	default:
+		fault_and_close(peer, JIT_EXIT_INTERNAL,
+				"jit-helper does not know this question: install the same "
+				"version of both");
+	}
+}
+
+static const struct jh_peer_owner nobody = {.frame = first_frame};
+
+static void refuse(struct jh_peer *peer, const char *sentence)
+{
+	fault(peer, JIT_EXIT_UNAVAILABLE, sentence);
+}
+
+struct jh_listener *jh_session_side_new(struct jh_helper *helper, int fd)
+{
+	const struct jh_listener_options options = {
+		.first = &nobody, .refuse = refuse, .max_of_uid = UID_MAX_CONNECTIONS};
+
+	return jh_listener_new(helper, fd, &options);
+}

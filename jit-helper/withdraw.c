@@ -1,0 +1,178 @@
+/* See withdraw.h. */
+#include "withdraw.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answer.h"
+#include "clock.h"
+#include "helper.h"
+#include "log.h"
+#include "verdict.h"
+
+#define GIVE_UP_MS	 60000
+#define BACKOFF_FIRST_MS 200
+#define BACKOFF_CAP_MS	 5000
+#define KEY_SIZE	 64
+
+struct jh_withdrawal {
+	LIST_ENTRY(jh_withdrawal) link;
+	struct jh_helper *helper;
+	char requester[JIT_NAME_SIZE];
+	char id[JIT_ID_SIZE]; /* "": not known, see body and key */
+	char short_id[JH_SHORT_SIZE];
+	enum jh_withdraw_verb verb;
+	char *body;
+	char key[KEY_SIZE];
+	int64_t give_up_ms;
+	unsigned failures;
+	struct jit_fetch_call *call;
+	struct jh_alarm again;
+};
+
+static void withdrawal_free(struct jh_withdrawal *w)
+{
+	LIST_REMOVE(w, link);
+	jit_fetch_cancel(w->call);
+	jh_alarm_clear(&w->again);
+	free(w->body);
+	free(w);
+}
+
+static void try_now(void *arg);
+
+static const char *name_of(const struct jh_withdrawal *w)
+{
+	return w->short_id[0] ? w->short_id : "(id not known)";
+}
+
+static void retry_or_give_up(struct jh_withdrawal *w, const char *trouble)
+{
+	if (jit_boottime_ms() >= w->give_up_ms) {
+		jit_log(LOG_ERR, "%s: the broker could not be told that %s's request is over: %s", name_of(w),
+			w->requester, trouble);
+		withdrawal_free(w);
+		return;
+	}
+	jh_alarm_in(&w->again, jh_backoff_ms(w->failures++, BACKOFF_FIRST_MS, BACKOFF_CAP_MS));
+}
+
+/* The lost filing, found again: now it can be named, if it still needs an end. */
+static void found(struct jh_withdrawal *w, const struct jit_fetch_result *result)
+{
+	struct jh_answer answer;
+
+	if (jh_answer_read(result->body, result->body_len, &answer) < 0) {
+		retry_or_give_up(w, "its answer makes no sense");
+		return;
+	}
+	memcpy(w->id, answer.id, sizeof(w->id));
+	memcpy(w->short_id, answer.short_id, sizeof(w->short_id));
+	bool over = answer.status > JH_ACTIVE;
+	jh_answer_clear(&answer);
+	if (over)
+		withdrawal_free(w);
+	else
+		try_now(w);
+}
+
+static void on_answer(void *arg, const struct jit_fetch_result *result)
+{
+	struct jh_withdrawal *w = arg;
+	char trouble[JIT_LINE_SIZE];
+
+	w->call = NULL;
+	jh_trouble(result, w->helper->conf->broker, trouble, sizeof(trouble));
+	if (jh_passing(result)) {
+		retry_or_give_up(w, trouble);
+	} else if (result->fault == JIT_FETCH_OK && result->status == 200 && !w->id[0]) {
+		found(w, result);
+	} else {
+		if (result->fault == JIT_FETCH_OK && result->status == 200)
+			jit_log(LOG_INFO, "%s: the broker knows that it is over", name_of(w));
+		else if (w->id[0]) /* a filing that is refused now was not filed before either */
+			jit_log(LOG_WARNING, "%s: the broker did not take its end: %s", name_of(w), trouble);
+		withdrawal_free(w);
+	}
+}
+
+static void try_now(void *arg)
+{
+	struct jh_withdrawal *w = arg;
+	char path[96] = "/request-access";
+	struct jh_call call = {.method = "POST", .path = path};
+
+	if (w->id[0]) {
+		snprintf(path, sizeof(path), "/requests/%s/%s", w->id, w->verb == JH_END ? "end" : "cancel");
+	} else {
+		call.body = w->body;
+		call.idempotency_key = w->key;
+	}
+	w->call = jh_broker_call(w->helper->broker, &call, on_answer, w);
+	if (!w->call)
+		retry_or_give_up(w, "out of memory");
+}
+
+static struct jh_withdrawal *withdrawal_new(struct jh_helper *helper, const char *requester)
+{
+	struct jh_withdrawal *w = calloc(1, sizeof(*w));
+
+	if (!w) {
+		jit_log(LOG_ERR, "out of memory: the broker is not told that a request of %s is over", requester);
+		return NULL;
+	}
+	w->helper = helper;
+	snprintf(w->requester, sizeof(w->requester), "%s", requester);
+	w->give_up_ms = jit_boottime_ms() + GIVE_UP_MS;
+	jh_alarm_init(&w->again, helper->alarms, try_now, w);
+	LIST_INSERT_HEAD(&helper->withdrawals, w, link);
+	return w;
+}
+
+void jh_withdraw(struct jh_helper *helper, const char *requester, const char *id, const char *short_id,
+		 enum jh_withdraw_verb verb)
+{
+	struct jh_withdrawal *w = withdrawal_new(helper, requester);
+
+	if (!w)
+		return;
+	snprintf(w->id, sizeof(w->id), "%s", id);
+	snprintf(w->short_id, sizeof(w->short_id), "%s", short_id);
+	w->verb = verb;
+	try_now(w);
+}
+
+void jh_withdraw_filing(struct jh_helper *helper, const char *requester, const char *body, const char *key)
+{
+	struct jh_withdrawal *w = withdrawal_new(helper, requester);
+
+	if (!w)
+		return;
+	w->verb = JH_CANCEL;
+	w->body = strdup(body);
+	snprintf(w->key, sizeof(w->key), "%s", key);
+	if (w->body)
+		try_now(w);
+	else
+		withdrawal_free(w);
+}
+
+size_t jh_withdrawals_of(const struct jh_helper *helper, const char *requester)
+{
+	const struct jh_withdrawal *w;
+	size_t n = 0;
+
+	LIST_FOREACH(w, &helper->withdrawals, link)
+	n += strcmp(w->requester, requester) == 0;
+	return n;
+}
+
+void jh_withdraw_drop_all(struct jh_helper *helper)
+{
+	while (!LIST_EMPTY(&helper->withdrawals)) {
+		jit_log(LOG_ERR, "%s: stopping before the broker was told that it is over",
+			name_of(LIST_FIRST(&helper->withdrawals)));
+		withdrawal_free(LIST_FIRST(&helper->withdrawals));
+	}
+}
