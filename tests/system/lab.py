@@ -132,10 +132,15 @@ class Lab:
         self.tokens = {}
         for name in ("appr1", "appr2", "op1"):
             self.tokens[name] = broker.admin("token", "add", name).stdout.strip().splitlines()[-1]
-            write(self.token_file(name), self.tokens[name] + "\n", 0o600, name, name)
+            self._make_client(name)
 
-    def token_file(self, name):
-        return f"/home/{name}/.jit-token"
+    def _make_client(self, name):
+        """What an approver has at home, so that `jit-broker approve` needs no options."""
+        folder = f"/home/{name}/.config/jit-broker"
+        os.makedirs(folder)
+        write(f"{folder}/token", self.tokens[name] + "\n", 0o600, name, name)
+        write(f"{folder}/client.conf", "url = https://broker.example:8443\nca = /etc/pam-jit/broker-ca.pem\n"
+              f"token_file = {folder}/token\n", 0o600, name, name)
 
     def _root(self, *command, text=None):
         done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
@@ -242,7 +247,7 @@ class Lab:
         while True:
             page = self.ask_broker(f"/audit?after={after}", self.tokens["appr1"])
             if not page["records"]:
-                return sum(1 for record in records if record.get("to") == "PENDING" and not record.get("from"))
+                return sum(1 for record in records if record["action"] == "request.filed")
             records += page["records"]
             after = page["next"]
 
@@ -252,9 +257,8 @@ class Lab:
         """Runs `jit-broker COMMAND` as that person, with their token's file."""
         account = pwd.getpwnam(name)
         env = {"HOME": account.pw_dir, "PATH": "/usr/bin:/bin:/usr/sbin", "LANG": "C.UTF-8", "USER": name}
-        done = subprocess.run(["/usr/sbin/jit-broker", *command, "--broker", "https://broker.example:8443", "--ca",
-                               "/etc/pam-jit/broker-ca.pem", "--token-file", self.token_file(name)], user=name,
-                              group=name, extra_groups=[], env=env, cwd=account.pw_dir, capture_output=True, text=True,
+        done = subprocess.run(["/usr/sbin/jit-broker", *command], user=name, group=name, extra_groups=[], env=env,
+                              cwd=account.pw_dir, capture_output=True, text=True, stdin=subprocess.DEVNULL,
                               timeout=30)
         if check and done.returncode:
             raise AssertionError(f"jit-broker {' '.join(command)}: exit status {done.returncode}: {done.stderr}")
