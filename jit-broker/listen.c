@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <event2/util.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -13,32 +12,46 @@
 
 #define SPARE_DESCRIPTORS 64 /* store, log, STS */
 
-int jb_listen(const char *address, uint16_t port, char *why, size_t why_size)
-{
-	struct sockaddr_storage bound = {0};
-	int size = sizeof(bound);
-	const int on = 1;
-	char text[80];
-
-	snprintf(text, sizeof(text), strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, port);
-	if (evutil_parse_sockaddr_port(text, (struct sockaddr *)&bound, &size) < 0) {
-		snprintf(why, why_size, "cannot listen: %s is not a numeric address", address);
-		return -1;
-	}
-	JIT_CLOSE int fd = socket(bound.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    bind(fd, (struct sockaddr *)&bound, (socklen_t)size) < 0 || listen(fd, 1024) < 0) {
-		snprintf(why, why_size, "cannot listen on %s: %s", text, strerror(errno));
-		return -1;
-	}
-	return jit_take_fd(&fd);
-}
-
 union address {
 	struct sockaddr any;
 	struct sockaddr_in v4;
 	struct sockaddr_in6 v6;
 };
+
+/* Length of the address; 0 when the text is none. */
+static socklen_t parse_address(const char *text, uint16_t port, union address *ret)
+{
+	if (inet_pton(AF_INET, text, &ret->v4.sin_addr) == 1) {
+		ret->v4.sin_family = AF_INET;
+		ret->v4.sin_port = htons(port);
+		return sizeof(ret->v4);
+	}
+	if (inet_pton(AF_INET6, text, &ret->v6.sin6_addr) == 1) {
+		ret->v6.sin6_family = AF_INET6;
+		ret->v6.sin6_port = htons(port);
+		return sizeof(ret->v6);
+	}
+	return 0;
+}
+
+int jb_listen(const char *text, uint16_t port, char *why, size_t why_size)
+{
+	union address address = {0};
+	socklen_t size = parse_address(text, port, &address);
+	const int on = 1;
+
+	if (!size) {
+		snprintf(why, why_size, "cannot listen: %s is not a numeric address", text);
+		return -1;
+	}
+	JIT_CLOSE int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    bind(fd, &address.any, size) < 0 || listen(fd, 1024) < 0) {
+		snprintf(why, why_size, "cannot listen on %s port %u: %s", text, port, strerror(errno));
+		return -1;
+	}
+	return jit_take_fd(&fd);
+}
 
 bool jb_listen_is_loopback(int fd)
 {

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* Binds a numeric address and listens. The caller closes the descriptor. -1 with a sentence in why. */
-int jb_listen(const char *address, uint16_t port, char *why, size_t why_size);
+int jb_listen(const char *text, uint16_t port, char *why, size_t why_size);
 
 /* True for a TCP socket bound to 127.0.0.0/8 or ::1. */
 bool jb_listen_is_loopback(int fd);

@@ -1,0 +1,247 @@
+/* See client.h. */
+#include "client.h"
+
+#include <getopt.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "client_call.h"
+#include "client_show.h"
+#include "request.h"
+
+struct command {
+	struct jb_client_conf conf;
+	char id[37];
+	const char *code, *comment;
+	bool json;
+};
+
+struct usage {
+	const char *text;
+	bool wants_id, takes_code, takes_comment, takes_json;
+};
+
+#define COMMON_HELP                                                                                                    \
+	"      --url URL           where the broker is (https://broker.example:8443)\n"                                \
+	"      --ca FILE           its CA (default: the system's)\n"                                                   \
+	"      --token-file FILE   your approver's token\n"                                                            \
+	"What is left out is read from ~/.config/jit-broker/client.conf (url, ca, token_file).\n"                      \
+	"Exit status: 0 done, 1 the broker refused, 2 usage, 4 the broker cannot answer.\n"
+
+static const struct usage approve_usage = {
+	.text = "usage: jit-broker approve ID [--code NN] [--comment TEXT]\n"
+		"Approves a request. Without --code it shows what would be granted and asks for the code\n"
+		"that the requester's terminal shows.\n"
+		"      --code NN           that code\n"
+		"      --comment TEXT      for the record\n" COMMON_HELP,
+	.wants_id = true,
+	.takes_code = true,
+	.takes_comment = true,
+};
+static const struct usage deny_usage = {
+	.text = "usage: jit-broker deny ID [--comment TEXT]\n"
+		"Denies a request.\n"
+		"      --comment TEXT      for the requester and the record\n" COMMON_HELP,
+	.wants_id = true,
+	.takes_comment = true,
+};
+static const struct usage revoke_usage = {
+	.text = "usage: jit-broker revoke ID [--comment TEXT]\n"
+		"Ends a grant.\n"
+		"      --comment TEXT      for the requester and the record\n" COMMON_HELP,
+	.wants_id = true,
+	.takes_comment = true,
+};
+static const struct usage list_usage = {
+	.text = "usage: jit-broker list [--json]\n"
+		"Shows the requests that you may decide.\n"
+		"      --json              as JSON\n" COMMON_HELP,
+	.takes_json = true,
+};
+
+static bool set_path(char **field, const char *value)
+{
+	free(*field);
+	*field = strdup(value);
+	return *field != NULL;
+}
+
+/* True when the option belongs to this command and was taken. */
+static bool take_option(struct command *c, const struct usage *usage, int option)
+{
+	switch (option) {
+	case 'u':
+		return set_path(&c->conf.url, optarg);
+	case 'a':
+		return set_path(&c->conf.ca, optarg);
+	case 't':
+		return set_path(&c->conf.token_file, optarg);
+	case 'c':
+		c->code = optarg;
+		return usage->takes_code;
+	case 'm':
+		c->comment = optarg;
+		return usage->takes_comment;
+	case 'j':
+		c->json = true;
+		return usage->takes_json;
+	default:
+		return false;
+	}
+}
+
+static int take_id(struct command *c, const char *text)
+{
+	bool is_short;
+
+	if (jb_request_parse_id(text, c->id, &is_short))
+		return 0;
+	fprintf(stderr, "jit-broker: this is no request's id; give the short one (R7KD-2M9Q) or the whole uuid\n");
+	return -1;
+}
+
+/* -1: go on; else the exit status. */
+static int parse(int argc, char **argv, const struct usage *usage, struct command *c)
+{
+	static const struct option options[] = {
+		{"url", required_argument, NULL, 'u'},
+		{"ca", required_argument, NULL, 'a'},
+		{"token-file", required_argument, NULL, 't'},
+		{"code", required_argument, NULL, 'c'},
+		{"comment", required_argument, NULL, 'm'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (option == 'h') {
+			fputs(usage->text, stdout);
+			return JB_CLIENT_OK;
+		}
+		if (!take_option(c, usage, option)) {
+			fputs(usage->text, stderr);
+			return JB_CLIENT_USAGE;
+		}
+	}
+	if (argc - optind != (usage->wants_id ? 1 : 0)) {
+		fputs(usage->text, stderr);
+		return JB_CLIENT_USAGE;
+	}
+	if ((usage->wants_id && take_id(c, argv[optind]) < 0) || jb_client_conf_complete(&c->conf) < 0)
+		return JB_CLIENT_USAGE;
+	return -1;
+}
+
+/* POST /requests/{id}/{verb} with code and comment. */
+static int post(const struct command *c, const char *verb, struct json_object **ret)
+{
+	struct json_object *body = json_object_new_object();
+	char path[96];
+	int status;
+
+	if (c->code)
+		json_object_object_add(body, "code", json_object_new_string(c->code));
+	if (c->comment)
+		json_object_object_add(body, "comment", json_object_new_string(c->comment));
+	snprintf(path, sizeof(path), "/requests/%s/%s", c->id, verb);
+	status = jb_client_call(&c->conf, path, json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN), ret);
+	json_object_put(body);
+	return status;
+}
+
+/* The code is typed where nobody can pipe one in: a person read it from another person's terminal. */
+static int ask_code(char *buf, size_t size)
+{
+	JIT_FCLOSE FILE *tty = fopen("/dev/tty", "r+e");
+
+	if (!tty) {
+		fprintf(stderr, "jit-broker: there is no terminal to ask for the code on; give --code NN\n");
+		return -1;
+	}
+	fputs("Code on the requester's terminal: ", tty);
+	fflush(tty);
+	if (!fgets(buf, (int)size, tty))
+		return -1;
+	buf[strcspn(buf, "\r\n")] = '\0';
+	return *buf ? 0 : -1;
+}
+
+/* Shows what would be granted and fetches the code where one is wanted. -1: go on; else the exit status. */
+static int look_and_ask(struct command *c, char *buf, size_t size)
+{
+	struct json_object *request = NULL;
+	char path[64];
+	int status;
+
+	snprintf(path, sizeof(path), "/requests/%s", c->id);
+	status = jb_client_call(&c->conf, path, NULL, &request);
+	if (status != JB_CLIENT_OK)
+		return status;
+	jb_show_request(stdout, request);
+	fflush(stdout);
+	status = -1;
+	if (jb_show_wants_code(request)) {
+		if (ask_code(buf, size) < 0)
+			status = JB_CLIENT_USAGE;
+		c->code = buf;
+	}
+	json_object_put(request);
+	return status;
+}
+
+static int decide(int argc, char **argv, const struct usage *usage, const char *verb)
+{
+	struct command c = {0};
+	struct json_object *request = NULL;
+	char code[16] = "";
+	int status = parse(argc, argv, usage, &c);
+
+	if (status < 0 && usage->takes_code && !c.code)
+		status = look_and_ask(&c, code, sizeof(code));
+	if (status < 0) {
+		status = post(&c, verb, &request);
+		if (status == JB_CLIENT_OK)
+			jb_show_decision(stdout, verb, request);
+	}
+	json_object_put(request);
+	jb_client_conf_clear(&c.conf);
+	return status;
+}
+
+int jb_cmd_approve(int argc, char **argv)
+{
+	return decide(argc, argv, &approve_usage, "approve");
+}
+
+int jb_cmd_deny(int argc, char **argv)
+{
+	return decide(argc, argv, &deny_usage, "deny");
+}
+
+int jb_cmd_revoke(int argc, char **argv)
+{
+	return decide(argc, argv, &revoke_usage, "revoke");
+}
+
+int jb_cmd_list(int argc, char **argv)
+{
+	struct command c = {0};
+	struct json_object *list = NULL;
+	int status = parse(argc, argv, &list_usage, &c);
+
+	if (status < 0) {
+		status = jb_client_call(&c.conf, "/requests?status=PENDING", NULL, &list);
+		if (status == JB_CLIENT_OK && c.json)
+			jb_show_json(stdout, list);
+		else if (status == JB_CLIENT_OK)
+			jb_show_list(stdout, list);
+	}
+	json_object_put(list);
+	jb_client_conf_clear(&c.conf);
+	return status;
+}

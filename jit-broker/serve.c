@@ -1,0 +1,195 @@
+/* See serve.h. */
+#include "serve.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "clock.h"
+#include "conf.h"
+#include "engine.h"
+#include "issuer.h"
+#include "log.h"
+#include "server.h"
+#include "store.h"
+
+struct broker {
+	struct event_base *base;
+	struct jb_conf *conf;
+	struct jb_store *store;
+	struct jb_issuer *issuer;
+	struct jb_engine *engine;
+	struct jb_api *api;
+	struct jb_server *server;
+	struct event *stop[2];
+};
+
+/* Nobody but root looks into this process, and nothing it starts gains rights. */
+static int harden(void)
+{
+	const struct rlimit none = {0, 0};
+
+	umask(077);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    setrlimit(RLIMIT_CORE, &none) < 0) {
+		jit_log(LOG_ERR, "cannot harden the process: %s", strerror(errno));
+		return -1;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+static void tell_error(void *arg, const char *message)
+{
+	(void)arg;
+	jit_log(LOG_ERR, "%s", message);
+}
+
+static void on_stop(evutil_socket_t signal_number, short what, void *arg)
+{
+	struct broker *broker = arg;
+
+	(void)what;
+	jit_log(LOG_NOTICE, "stopping on signal %d", (int)signal_number);
+	sd_notify(0, "STOPPING=1");
+	event_base_loopbreak(broker->base);
+}
+
+static int watch_signals(struct broker *broker)
+{
+	static const int signals[] = {SIGTERM, SIGINT};
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		broker->stop[i] = evsignal_new(broker->base, signals[i], on_stop, broker);
+		if (!broker->stop[i] || event_add(broker->stop[i], NULL) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The socket that systemd passed over, -1 where there is none, -2 where there are more. */
+static int passed_socket(void)
+{
+	int n = sd_listen_fds(1);
+
+	if (n > 1) {
+		jit_log(LOG_ERR, "systemd passed %d sockets; the broker takes one", n);
+		return -2;
+	}
+	return n == 1 ? SD_LISTEN_FDS_START : -1;
+}
+
+static int open_parts(struct broker *broker, char *why, size_t why_size)
+{
+	snprintf(why, why_size, "out of memory");
+	broker->base = event_base_new();
+	if (!broker->base || watch_signals(broker) < 0)
+		return -1;
+	broker->store = jb_store_open(broker->conf->store, why, why_size);
+	if (!broker->store)
+		return -1;
+	broker->issuer = jb_issuer_new(broker->base, broker->conf, why, why_size);
+	if (!broker->issuer)
+		return -1;
+	snprintf(why, why_size, "out of memory");
+	broker->engine = jb_engine_new(broker->conf, broker->store, broker->issuer, jit_wall_s());
+	if (broker->engine)
+		broker->api = jb_api_new(broker->base, broker->conf, broker->store, broker->engine);
+	return broker->api ? 0 : -1;
+}
+
+static int open_server(struct broker *broker, char *why, size_t why_size)
+{
+	const struct jb_conf *conf = broker->conf;
+	const struct jb_server_options options = {
+		.address = conf->listen_address,
+		.port = conf->listen_port,
+		.listen_fd = passed_socket(),
+		.tls = conf->tls,
+		.tls_certificate = conf->tls_certificate,
+		.tls_key = conf->tls_key,
+	};
+
+	snprintf(why, why_size, "it was given more than one socket");
+	if (options.listen_fd == -2)
+		return -1;
+	broker->server = jb_server_new(broker->base, &options, jb_api_handle, broker->api, why, why_size);
+	return broker->server ? 0 : -1;
+}
+
+/* Callers before callees: who waits is told, then nobody is left who could call. */
+static void close_all(struct broker *broker)
+{
+	jb_server_free(broker->server);
+	jb_api_free(broker->api);
+	jb_issuer_free(broker->issuer);
+	jb_engine_free(broker->engine);
+	jb_store_close(broker->store);
+	for (size_t i = 0; i < sizeof(broker->stop) / sizeof(broker->stop[0]); i++)
+		if (broker->stop[i])
+			event_free(broker->stop[i]);
+	if (broker->base)
+		event_base_free(broker->base);
+	jb_conf_free(broker->conf);
+}
+
+static int run(struct broker *broker)
+{
+	char why[512];
+
+	if (open_parts(broker, why, sizeof(why)) < 0 || open_server(broker, why, sizeof(why)) < 0) {
+		jit_log(LOG_ERR, "the broker cannot start: %s", why);
+		return EXIT_FAILURE;
+	}
+	if (strcmp(broker->conf->issuer, "demo") == 0)
+		jit_log(LOG_WARNING, "issuer = demo: the credentials it hands out open nothing");
+	jit_log(LOG_NOTICE, "jit-broker %s serves %s on %s port %u", JIT_VERSION, broker->conf->tls ? "https" : "http",
+		broker->conf->listen_address, jb_server_port(broker->server));
+	sd_notify(0, "READY=1");
+	return event_base_dispatch(broker->base) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static const char *const help = "usage: jit-broker serve [--config FILE]\n"
+				"Runs the broker in the foreground until SIGTERM or SIGINT.\n"
+				"  -c, --config FILE  its configuration (default " JB_CONF_PATH ")\n";
+
+int jb_cmd_serve(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	const char *path = JB_CONF_PATH;
+	struct broker broker = {0};
+	int option, status;
+
+	while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		if (option == 'h') {
+			fputs(help, stdout);
+			return EXIT_SUCCESS;
+		}
+		if (option != 'c') {
+			fputs(help, stderr);
+			return 2;
+		}
+		path = optarg;
+	}
+	if (optind < argc) {
+		fputs(help, stderr);
+		return 2;
+	}
+	if (harden() < 0)
+		return EXIT_FAILURE;
+	broker.conf = jb_conf_read(path, tell_error, NULL);
+	status = broker.conf ? run(&broker) : EXIT_FAILURE;
+	close_all(&broker);
+	return status;
+}

@@ -1,0 +1,10 @@
+/* `jit-broker serve`: the daemon, from its configuration to its last connection. */
+#ifndef JB_SERVE_H
+#define JB_SERVE_H
+
+#define JB_CONF_PATH "/etc/jit-broker/broker.conf"
+
+/* Returns the process's exit status. */
+int jb_cmd_serve(int argc, char **argv);
+
+#endif
