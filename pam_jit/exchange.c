@@ -1,8 +1,8 @@
 /* See exchange.h. */
 #include "exchange.h"
 
+#include "channel.h"
 #include "clock.h"
-#include "link.h"
 #include "text.h"
 
 #include <errno.h>
@@ -235,7 +235,7 @@ void pj_exchange(int fd, const struct jit_frame *question, enum pj_phase phase, 
 	bool go_on = tell(&x, question);
 	while (go_on) {
 		int64_t tick = pj_talk_tick(talk);
-		int r = pj_link_wait(fd, quiet, tick < deadline ? tick : deadline);
+		int r = pj_channel_wait(fd, quiet, tick < deadline ? tick : deadline);
 
 		if (r == -EINTR)
 			go_on = settle(&x, JIT_CANCELLED, "");

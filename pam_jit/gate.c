@@ -2,12 +2,12 @@
 #include "gate.h"
 
 #include "args.h"
+#include "channel.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "elevation.h"
 #include "exchange.h"
 #include "frame.h"
-#include "link.h"
 #include "proto.h"
 #include "quiet.h"
 #include "ring.h"
@@ -179,7 +179,7 @@ static bool peer_is_trusted(struct visit *v)
 {
 	struct pj_user helper;
 	uid_t peer;
-	int r = pj_link_peer(v->fd, &peer);
+	int r = pj_channel_peer(v->fd, &peer);
 
 	if (r < 0) {
 		fail(v, JIT_UNAVAILABLE, "it cannot be told who listens at %s: %s", v->args.socket, strerror(-r));
@@ -194,7 +194,7 @@ static bool peer_is_trusted(struct visit *v)
 
 static bool connect_helper(struct visit *v)
 {
-	int r = pj_link_connect(v->args.socket, &v->quiet, jit_boottime_ms() + CONNECT_MS, &v->fd);
+	int r = pj_channel_connect(v->args.socket, &v->quiet, jit_boottime_ms() + CONNECT_MS, &v->fd);
 
 	if (r == -EINTR)
 		fail(v, JIT_CANCELLED, "%s", pj_verdict_sentence(JIT_CANCELLED));

@@ -1,5 +1,5 @@
-/* See link.h. */
-#include "link.h"
+/* See channel.h. */
+#include "channel.h"
 
 #include "cleanup.h"
 #include "clock.h"
@@ -14,7 +14,7 @@
 
 #define RETRY_MS 50
 
-int pj_link_wait(int fd, const struct pj_quiet *quiet, int64_t until)
+int pj_channel_wait(int fd, const struct pj_quiet *quiet, int64_t until)
 {
 	struct pollfd fds[] = {{.fd = quiet->fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
 
@@ -34,7 +34,7 @@ int pj_link_wait(int fd, const struct pj_quiet *quiet, int64_t until)
 	}
 }
 
-int pj_link_connect(const char *path, const struct pj_quiet *quiet, int64_t deadline, int *ret_fd)
+int pj_channel_connect(const char *path, const struct pj_quiet *quiet, int64_t deadline, int *ret_fd)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	size_t len = strlen(path);
@@ -52,7 +52,7 @@ int pj_link_connect(const char *path, const struct pj_quiet *quiet, int64_t dead
 		int64_t now = jit_boottime_ms();
 		if (now >= deadline)
 			return -ETIMEDOUT;
-		int r = pj_link_wait(-1, quiet, now + RETRY_MS);
+		int r = pj_channel_wait(-1, quiet, now + RETRY_MS);
 		if (r != -ETIMEDOUT)
 			return r;
 	}
@@ -60,7 +60,7 @@ int pj_link_connect(const char *path, const struct pj_quiet *quiet, int64_t dead
 	return 0;
 }
 
-int pj_link_peer(int fd, uid_t *ret_uid)
+int pj_channel_peer(int fd, uid_t *ret_uid)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);

@@ -2,8 +2,8 @@
  * The connection to jit-helper: made without blocking, to a listener that is
  * root or the helper's user, and waited on beside the signals.
  */
-#ifndef PJ_LINK_H
-#define PJ_LINK_H
+#ifndef PJ_CHANNEL_H
+#define PJ_CHANNEL_H
 
 #include "quiet.h"
 
@@ -15,12 +15,12 @@
  * 0; -EINTR: a watched signal is pending; -ETIMEDOUT: the helper accepts
  * nothing; -errno of connect(2): -ENOENT, -ECONNREFUSED: no helper.
  */
-int pj_link_connect(const char *path, const struct pj_quiet *quiet, int64_t deadline, int *ret_fd);
+int pj_channel_connect(const char *path, const struct pj_quiet *quiet, int64_t deadline, int *ret_fd);
 
 /* The uid of who listens (SO_PEERCRED: as it was at listen(2)). 0 or -errno. */
-int pj_link_peer(int fd, uid_t *ret_uid);
+int pj_channel_peer(int fd, uid_t *ret_uid);
 
 /* Waits until there is something to read. 0; -EINTR: a watched signal; -ETIMEDOUT: `until` has come; -errno. */
-int pj_link_wait(int fd, const struct pj_quiet *quiet, int64_t until);
+int pj_channel_wait(int fd, const struct pj_quiet *quiet, int64_t until);
 
 #endif
