@@ -26,14 +26,36 @@ __attribute__((format(printf, 2, 3))) static int bad_field(struct jb_fault *faul
 	return -1;
 }
 
+/*
+ * json-c's strict mode still takes 'these' quotes, NaN and raw control characters. Outside strings only JSON's own
+ * characters may stand, within them no control (RFC 8259).
+ */
+static bool has_foreign_characters(const char *text, size_t len)
+{
+	bool in_string = false;
+
+	for (size_t i = 0; i < len; i++) {
+		if (in_string && (unsigned char)text[i] < 0x20)
+			return true;
+		if (in_string && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			in_string = !in_string;
+		else if (!in_string && !strchr("{}[],:+-.0123456789eEtrufalsn \t\r\n", text[i]))
+			return true;
+	}
+	return false;
+}
+
 struct json_object *jb_json_object(const char *text, size_t len)
 {
 	struct json_tokener *tokener;
 	struct json_object *json = NULL;
 
-	while (len && strchr(" \t\r\n", text[len - 1]))
+	while (len && memchr(" \t\r\n", text[len - 1], 4))
 		len--;
-	if (!len || !jit_utf8_valid(text, len) || !(tokener = json_tokener_new_ex(DEPTH_MAX)))
+	if (!len || !jit_utf8_valid(text, len) || has_foreign_characters(text, len) ||
+	    !(tokener = json_tokener_new_ex(DEPTH_MAX)))
 		return NULL;
 	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
 	json = json_tokener_parse_ex(tokener, text, (int)len);

@@ -14,6 +14,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "api.h"
 #include "clock.h"
 #include "conf.h"
@@ -161,13 +162,13 @@ static int run(struct broker *broker)
 
 static const char *const help = "usage: jit-broker serve [--config FILE]\n"
 				"Runs the broker in the foreground until SIGTERM or SIGINT.\n"
-				"  -c, --config FILE  its configuration (default " JB_CONF_PATH ")\n";
+				"  -c, --config FILE  its configuration (default " JB_CONF_DEFAULT ")\n";
 
 int jb_cmd_serve(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-	const char *path = JB_CONF_PATH;
+	const char *path = JB_CONF_DEFAULT;
 	struct broker broker = {0};
 	int option, status;
 

@@ -2,8 +2,6 @@
 #ifndef JB_SERVE_H
 #define JB_SERVE_H
 
-#define JB_CONF_PATH "/etc/jit-broker/broker.conf"
-
 /* Returns the process's exit status. */
 int jb_cmd_serve(int argc, char **argv);
 

@@ -1,0 +1,49 @@
+/* jit-broker: one program, a command for each thing it does. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin.h"
+#include "client.h"
+#include "serve.h"
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *what;
+} commands[] = {
+	{"serve", jb_cmd_serve, "run the broker"},
+	{"list", jb_cmd_list, "show the requests that you may decide"},
+	{"approve", jb_cmd_approve, "approve a request"},
+	{"deny", jb_cmd_deny, "deny a request"},
+	{"revoke", jb_cmd_revoke, "end a grant"},
+	{"key", jb_cmd_key, "make, list and revoke the hosts' API keys"},
+	{"token", jb_cmd_token, "make, list and revoke the approvers' tokens"},
+	{"check", jb_cmd_check, "check the configuration"},
+	{"audit", jb_cmd_audit, "read and verify the audit chain"},
+};
+
+static void print_help(FILE *out)
+{
+	fputs("usage: jit-broker COMMAND [OPTIONS]\n\n", out);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].what);
+	fputs("\n'jit-broker COMMAND --help' says more; 'jit-broker --version' says which one this is.\n", out);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		print_help(stdout);
+		return EXIT_SUCCESS;
+	}
+	if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
+		puts("jit-broker " JIT_VERSION);
+		return EXIT_SUCCESS;
+	}
+	for (size_t i = 0; argc >= 2 && i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	print_help(stderr);
+	return 2;
+}
