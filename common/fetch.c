@@ -2,6 +2,7 @@
 #include "fetch.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <malloc.h>
 #include <openssl/crypto.h>
@@ -140,13 +141,16 @@ static enum jit_fetch_fault fault_of(CURLcode code, bool too_large)
 
 static const char *why_of(enum jit_fetch_fault fault, CURLcode code, const struct jit_fetch_call *call)
 {
+	long os_errno = 0;
+
 	switch (fault) {
 	case JIT_FETCH_OK:
 		return "";
 	case JIT_FETCH_DNS:
 		return "its name cannot be resolved";
 	case JIT_FETCH_CONNECT:
-		return strstr(call->error, "refused") ? "connection refused" : "it cannot be reached";
+		curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &os_errno);
+		return os_errno == ECONNREFUSED ? "connection refused" : "it cannot be reached";
 	case JIT_FETCH_TIMEOUT:
 		return "it did not answer in time";
 	case JIT_FETCH_TOO_LARGE:
