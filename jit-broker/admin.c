@@ -40,6 +40,17 @@ static int usage(const char *text)
 	return 2;
 }
 
+static bool wants_help(int argc, char **argv)
+{
+	return argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+}
+
+static int help(const char *text)
+{
+	printf("usage: jit-broker %s\n", text);
+	return 0;
+}
+
 /* Reads --config, the one option of these commands; the rest of argv begins at optind. NULL: another option. */
 static const char *config_option(int argc, char **argv)
 {
@@ -144,6 +155,8 @@ static int list_secrets(struct jb_store *store, const char *kind)
 
 static int manage_secrets(const char *kind, int argc, char **argv, const char *how)
 {
+	if (wants_help(argc, argv))
+		return help(how);
 	const char *path = config_option(argc, argv);
 	const char *what = path && optind < argc ? argv[optind] : "";
 	const int names = path ? argc - optind - 1 : 0;
@@ -209,11 +222,15 @@ static int show(struct jb_store *store)
 
 int jb_cmd_audit(int argc, char **argv)
 {
+	static const char how[] = "audit [--config FILE] verify | show";
+
+	if (wants_help(argc, argv))
+		return help(how);
 	const char *path = config_option(argc, argv);
 	const char *what = path && optind + 1 == argc ? argv[optind] : "";
 
 	if (strcmp(what, "verify") != 0 && strcmp(what, "show") != 0)
-		return usage("audit [--config FILE] verify | show");
+		return usage(how);
 	CONF *conf = jb_conf_read(path, print_error, NULL);
 	STORE *store = conf ? open_store(conf) : NULL;
 	if (!store)

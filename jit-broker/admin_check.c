@@ -140,6 +140,10 @@ int jb_cmd_check(int argc, char **argv)
 {
 	struct asked asked = {.config = JB_CONF_DEFAULT};
 
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		printf("usage: jit-broker %s\n", how);
+		return 0;
+	}
 	if (!read_options(argc, argv, &asked) ||
 	    ((asked.who || asked.host || asked.role) && (!asked.who || !asked.host || !asked.role))) {
 		fprintf(stderr, "usage: jit-broker %s\n", how);
