@@ -56,7 +56,10 @@ class Terminal:
         self.close()
 
     def close(self):
-        self.child.close(force=True)
+        if self.child.child_fd >= 0:
+            self.child.close(force=True)
+        else:
+            self.child.ptyproc.terminate(force=True)
         self._transcript.close()
 
     @property
@@ -106,8 +109,7 @@ class Terminal:
 
     def hang_up(self):
         """Closes the terminal's window: the kernel tells the session."""
-        os.close(self.child.child_fd)
-        self.child.closed = True
+        self.child.ptyproc.fileobj.close()
         self.child.child_fd = -1
 
 
