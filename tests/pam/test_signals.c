@@ -57,7 +57,7 @@ static void each_way_to_give_up_cancels_and_reaches_the_host(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(signals); i++) {
-		sigset_t before, after;
+		sigset_t before = {0}, after = {0};
 		struct host h;
 		struct peer p;
 
