@@ -1,0 +1,103 @@
+/* jit-helper.conf: what is accepted, and that every error is told with its line. */
+#include "unit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../../jit-helper/conf.h" /* the broker has one of that name too */
+
+static char told[4096];
+
+static void tell(void *arg, const char *message)
+{
+	size_t len = strlen(told);
+
+	(void)arg;
+	snprintf(told + len, sizeof(told) - len, "%s\n", message);
+}
+
+static int parse(const char *text, struct jh_conf **ret)
+{
+	told[0] = '\0';
+	return jh_conf_parse("t.conf", text, tell, NULL, ret);
+}
+
+static void defaults_are_the_documented_ones(void **state)
+{
+	struct jh_conf *c = NULL;
+
+	(void)state;
+	assert_int_equal(parse("[helper]\nbroker = https://b:8443/\n[service sudo]\nrole = admin\n", &c), 0);
+	assert_string_equal(c->broker, "https://b:8443");
+	assert_string_equal(c->api_key_file, "/etc/pam-jit/api.key");
+	assert_string_equal(c->user, "_jit");
+	assert_string_equal(c->pam_socket, "/run/pam-jit/pam.sock");
+	assert_string_equal(c->session_socket, "/run/pam-jit/session.sock");
+	assert_string_equal(c->aws_credentials_file, "/etc/pam-jit/aws-credentials");
+	assert_null(c->ca_file);
+	assert_false(c->plain_loopback);
+	assert_int_equal(c->timeout_s, 300);
+	assert_int_equal(c->broker_timeout_s, 10);
+	assert_int_equal(c->ask_attempts, 3);
+	assert_string_equal(jh_conf_service(c, "sudo")->role, "admin");
+	assert_int_equal(jh_conf_service(c, "sudo")->duration_s, 900);
+	assert_null(jh_conf_service(c, "su"));
+	jh_conf_free(c);
+}
+
+static void every_error_is_told_with_its_line(void **state)
+{
+	struct jh_conf *c = NULL;
+
+	(void)state;
+	assert_int_equal(
+		parse("[helper]\nbroker = ftp://b\ntimeuot = 5m\ntimeout = 0\nask_attempts = 10\n"
+		      "plain_loopback = maybe\nca_file = ca.pem\n[service sudo]\nroll = admin\n[other]\nx = 1\n",
+		      &c),
+		9);
+	assert_null(c);
+	assert_non_null(strstr(told, "t.conf:2: broker must be a URL"));
+	assert_non_null(strstr(told, "t.conf:3: [helper] has no key 'timeuot'"));
+	assert_non_null(strstr(told, "t.conf:4: timeout must be"));
+	assert_non_null(strstr(told, "t.conf:5: ask_attempts"));
+	assert_non_null(strstr(told, "t.conf:6: plain_loopback"));
+	assert_non_null(strstr(told, "t.conf:7: ca_file must be an absolute path"));
+	assert_non_null(strstr(told, "t.conf:9: [service sudo] has no key 'roll'"));
+	assert_non_null(strstr(told, "t.conf:11: there is no section [other]"));
+	assert_non_null(strstr(told, "must name the broker"));
+}
+
+static void plain_http_and_root_are_refused(void **state)
+{
+	struct jh_conf *c = NULL;
+
+	(void)state;
+	assert_int_equal(parse("[helper]\nbroker = http://127.0.0.1:1\nuser = root\n[service sudo]\nrole = a\n", &c),
+			 2);
+	assert_int_equal(
+		parse("[helper]\nbroker = http://127.0.0.1:1\nplain_loopback = yes\n[service sudo]\nrole = a\n", &c),
+		0);
+	jh_conf_free(c);
+}
+
+static void a_file_that_cannot_be_read_is_one_error(void **state)
+{
+	struct jh_conf *c = NULL;
+
+	(void)state;
+	told[0] = '\0';
+	assert_int_equal(jh_conf_read("/nonexistent/jit-helper.conf", tell, NULL, &c), 1);
+	assert_non_null(strstr(told, "cannot read /nonexistent/jit-helper.conf"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_are_the_documented_ones),
+		cmocka_unit_test(every_error_is_told_with_its_line),
+		cmocka_unit_test(plain_http_and_root_are_refused),
+		cmocka_unit_test(a_file_that_cannot_be_read_is_one_error),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,189 @@
+/* Who a grant covers, where it reaches, and how its time runs. */
+#include "unit.h"
+
+#include <stdio.h>
+
+#include "collect.h"
+#include "grant.h"
+
+#define NOW 1000000
+
+static struct jh_grant a_grant(void)
+{
+	return (struct jh_grant){
+		.id = "0b6c1f6e-0000-4000-8000-000000000001",
+		.requester = "op1",
+		.role = "admin",
+		.services = "sudo su",
+		.targets = "root",
+		.rhost = "",
+		.session = {.known = true, .uid = 1000, .audit = 3},
+		.duration_s = 900,
+		.until_ms = NOW + 5000,
+	};
+}
+
+static const struct jh_question asked = {
+	.service = "sudo", .app = "sudo", .requester = "op1", .uid = 1000, .role = "admin"};
+static const struct jh_session here = {.known = true, .uid = 1000, .audit = 3};
+
+static void a_grant_covers_exactly_its_own(void **state)
+{
+	struct jh_grant g = a_grant();
+	struct jh_question q = asked;
+	struct jh_session s = here;
+
+	(void)state;
+	assert_true(jh_grant_covers(&g, &q, &s, NOW));
+	assert_false(jh_grant_covers(&g, &q, &s, g.until_ms)); /* over at its end, not after it */
+	q.service[0] = 'x';
+	assert_false(jh_grant_covers(&g, &q, &s, NOW));
+	q = asked;
+	snprintf(q.service, sizeof(q.service), "su");
+	assert_true(jh_grant_covers(&g, &q, &s, NOW));
+	q = asked;
+	snprintf(q.requester, sizeof(q.requester), "op2");
+	assert_false(jh_grant_covers(&g, &q, &s, NOW));
+	q = asked;
+	snprintf(q.role, sizeof(q.role), "dba");
+	assert_false(jh_grant_covers(&g, &q, &s, NOW));
+	q = asked;
+	q.uid = 1001;
+	assert_false(jh_grant_covers(&g, &q, &s, NOW));
+	s.audit = 4;
+	assert_false(jh_grant_covers(&g, &asked, &s, NOW));
+	s.known = false;
+	assert_false(jh_grant_covers(&g, &asked, &s, NOW));
+}
+
+static void words_are_whole_words(void **state)
+{
+	(void)state;
+	assert_true(jh_words_have("sudo su", "su"));
+	assert_false(jh_words_have("sudo", "su"));
+	assert_false(jh_words_have("sudo su", ""));
+	assert_false(jh_words_have("", "su"));
+	assert_false(jh_words_have("sudo su", "sudo su"));
+	assert_true(jh_words_have("x *", "anything"));
+	assert_false(jh_words_have("x*", "xy"));
+}
+
+static void a_login_grant_binds_once_to_its_own_login(void **state)
+{
+	struct jh_grant g = a_grant();
+	struct jh_question q = asked;
+
+	(void)state;
+	snprintf(g.services, sizeof(g.services), "sshd");
+	snprintf(g.rhost, sizeof(g.rhost), "192.0.2.7");
+	g.session = (struct jh_session){.uid = 1000};
+	snprintf(q.service, sizeof(q.service), "sshd");
+	snprintf(q.app, sizeof(q.app), "sshd");
+	snprintf(q.rhost, sizeof(q.rhost), "192.0.2.7");
+	snprintf(q.grant, sizeof(q.grant), "%s", g.id);
+	assert_true(jh_grant_may_bind(&g, &q, NOW));
+	assert_false(jh_grant_covers(&g, &q, &here, NOW));
+	q.grant[0] = '1';
+	assert_false(jh_grant_may_bind(&g, &q, NOW));
+	q.grant[0] = '0';
+	q.rhost[0] = '2';
+	assert_false(jh_grant_may_bind(&g, &q, NOW));
+	q.rhost[0] = '1';
+	q.uid = 1001;
+	assert_false(jh_grant_may_bind(&g, &q, NOW));
+	q.uid = 1000;
+	g.session = here; /* bound already */
+	assert_false(jh_grant_may_bind(&g, &q, NOW));
+	g.session = (struct jh_session){.uid = 1000};
+	snprintf(q.app, sizeof(q.app), "sudo"); /* sudo has a session and must match by it */
+	assert_false(jh_grant_may_bind(&g, &q, NOW));
+}
+
+static void a_grant_reaches_its_targets_alone(void **state)
+{
+	static const struct {
+		const char *targets, *target;
+		bool reaches;
+	} cases[] = {
+		{"root", "root", true},	 {"root", "postgres", false}, {"root postgres", "postgres", true},
+		{"*", "anyone", true},	 {"self", "op1", true},	      {"self", "op2", false},
+		{"self", "self", false}, {"root", "", false},	      {"rooty", "root", false},
+		{"self *", "op2", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct jh_grant g = a_grant();
+		snprintf(g.targets, sizeof(g.targets), "%s", cases[i].targets);
+		if (jh_grant_reaches(&g, cases[i].target) != cases[i].reaches)
+			fail_msg("targets %s, target '%s'", cases[i].targets, cases[i].target);
+	}
+}
+
+static void the_clock_starts_once_and_the_earlier_end_wins(void **state)
+{
+	struct jh_grant g = a_grant();
+
+	(void)state;
+	assert_int_equal(jh_grant_left_s(&g, NOW), 900);
+	jh_grant_clock_shorten(&g, 1, NOW); /* its clock stands: nothing to shorten */
+	assert_int_equal(g.until_ms, NOW + 5000);
+	jh_grant_clock_start(&g, NOW);
+	assert_int_equal(g.until_ms, NOW + 900000);
+	jh_grant_clock_start(&g, NOW + 60000); /* a second elevation prolongs nothing */
+	assert_int_equal(g.until_ms, NOW + 900000);
+	jh_grant_clock_shorten(&g, 1000, NOW);
+	assert_int_equal(g.until_ms, NOW + 900000);
+	jh_grant_clock_shorten(&g, 600, NOW);
+	assert_int_equal(g.until_ms, NOW + 600000);
+	jh_grant_clock_shorten(&g, -1, NOW);
+	assert_int_equal(g.until_ms, NOW + 600000);
+	assert_int_equal(jh_grant_left_s(&g, NOW + 599500), 0);
+	assert_int_equal(jh_grant_left_s(&g, NOW + 700000), 0);
+}
+
+static void the_helper_answers_before_the_module_gives_up(void **state)
+{
+	(void)state;
+	assert_int_equal(jh_question_deadline(NOW, 300, 600), NOW + 298000);
+	assert_int_equal(jh_question_deadline(NOW, 300, 60), NOW + 60000);
+	assert_int_equal(jh_question_deadline(NOW, 1, 60), NOW + 1000);
+	assert_int_equal(jh_question_deadline(NOW, UINT32_MAX, 300), NOW + 300000);
+}
+
+static void renewal_comes_at_two_thirds_of_a_life(void **state)
+{
+	(void)state;
+	assert_int_equal(jh_renew_at(NOW, 300000, 500), NOW + 200000);
+	assert_int_equal(jh_renew_at(NOW, 300000, 0), NOW + 190000);
+	assert_int_equal(jh_renew_at(NOW, 300000, 1000), NOW + 210000);
+	assert_int_equal(jh_renew_at(NOW, 0, 500), NOW + 2000); /* never in a tight loop */
+	assert_int_equal(jh_renew_at(NOW, -5000, 500), NOW + 2000);
+}
+
+static void back_off_doubles_up_to_its_cap(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 40; i++) {
+		int64_t full = i < 5 ? 200 << i : 5000, delay = jh_backoff_ms(i, 200, 5000);
+		if (full > 5000)
+			full = 5000;
+		assert_in_range(delay, full / 2, full);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_grant_covers_exactly_its_own),
+		cmocka_unit_test(words_are_whole_words),
+		cmocka_unit_test(a_login_grant_binds_once_to_its_own_login),
+		cmocka_unit_test(a_grant_reaches_its_targets_alone),
+		cmocka_unit_test(the_clock_starts_once_and_the_earlier_end_wins),
+		cmocka_unit_test(the_helper_answers_before_the_module_gives_up),
+		cmocka_unit_test(renewal_comes_at_two_thirds_of_a_life),
+		cmocka_unit_test(back_off_doubles_up_to_its_cap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
