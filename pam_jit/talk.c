@@ -63,6 +63,7 @@ void pj_talk_say(struct pj_talk *talk, bool error, const char *text)
 	char clean[JIT_LINE_SIZE];
 
 	leave_line(talk);
+	talk->not_before = jit_boottime_ms() + TICK_MS;
 	jit_text_clean_str(clean, sizeof(clean), text);
 	pam_prompt(talk->pamh, error ? PAM_ERROR_MSG : PAM_TEXT_INFO, NULL, "%s", clean);
 }
@@ -149,6 +150,7 @@ void pj_talk_wait(struct pj_talk *talk, const char *text, int64_t until)
 	jit_text_clean_str(clean, sizeof(clean), text);
 	bool is_new = strcmp(clean, talk->waiting) != 0;
 	talk->until = until;
+	talk->not_before = 0;
 	memcpy(talk->waiting, clean, sizeof(clean));
 	if (can_draw(talk) || !is_new)
 		return;
@@ -163,6 +165,8 @@ int64_t pj_talk_tick(struct pj_talk *talk)
 
 	if (!talk->waiting[0] || talk->tty < 0)
 		return INT64_MAX;
+	if (now < talk->not_before)
+		return talk->not_before;
 	if (is_foreground(talk->tty)) {
 		pj_talk_countdown(line, sizeof(line), talk->waiting, talk->until - now, columns(talk->tty));
 		snprintf(drawing, sizeof(drawing), "\r\033[K%s", line);

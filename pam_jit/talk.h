@@ -21,6 +21,7 @@ struct pj_talk {
 	bool drawn;		     /* the cursor stands in a countdown's line */
 	char waiting[JIT_LINE_SIZE]; /* what is awaited; "" nothing */
 	int64_t until;		     /* its deadline, jit_boottime_ms */
+	int64_t not_before;	     /* of the next drawing: what was just said is mostly the wait's end */
 };
 
 void pj_talk_start(struct pj_talk *talk, pam_handle_t *pamh, enum pj_app app);
