@@ -1,5 +1,7 @@
 """A broker for tests: its CA and certificate, its configuration, its keys and tokens, its life as a process."""
 
+import http.client
+import json
 import os
 import shutil
 import socket
@@ -116,3 +118,72 @@ def built(name):
     if not shutil.which(path):
         raise AssertionError(f"{path} is not built")
     return path
+
+
+# A public P-256 key (RFC 7515, appendix A.3): whoever files with it gets sealed credentials that nobody here can open.
+PUBLIC_KEY = {"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+              "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}
+
+
+class Answer:
+    """status, headers (lower case), body as bytes, and json where it is that."""
+
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.body = response.read()
+        is_json = self.headers.get("content-type") == "application/json"
+        self.json = json.loads(self.body) if is_json else None
+
+
+class Api:
+    """One kept-alive connection to the broker, with a host's key or a person's token."""
+
+    def __init__(self, port, ca, key=None, token=None):
+        self.headers = {"x-api-key": key} if key else {"Authorization": f"Bearer {token}"} if token else {}
+        self.connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=40, context=trusting(ca))
+
+    def send(self, method, path, body=None, headers=None):
+        """Sends without waiting for the answer; receive() takes it."""
+        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
+        self.connection.request(method, path, data, {**self.headers, **(headers or {})})
+
+    def receive(self):
+        return Answer(self.connection.getresponse())
+
+    def call(self, method, path, body=None, headers=None):
+        self.send(method, path, body, headers)
+        return self.receive()
+
+    def get(self, path, headers=None):
+        return self.call("GET", path, None, headers)
+
+    def post(self, path, body=None, headers=None):
+        return self.call("POST", path, {} if body is None else body, headers)
+
+    def close(self):
+        self.connection.close()
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def make_broker(folder, conf, program=None):
+    """A broker in a folder of its own, on a free port, with TLS; not started. `conf` follows its [broker] section's
+    first lines, so it begins with more keys of that section."""
+    make_tls(folder)
+    port = free_port()
+    path = os.path.join(folder, "broker.conf")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"[broker]\nlisten = 127.0.0.1:{port}\ntls_certificate = {folder}/tls.crt\n"
+                   f"tls_key = {folder}/tls.key\nstore = sqlite:{folder}/broker.db\n{conf}")
+    os.chmod(path, 0o600)
+    return Broker(program or built("jit-broker"), path, os.path.join(folder, "broker.log"), port)
+
+
+def new_secret(broker, *command):
+    """The text of a new key or token: ("key", "add", "web-1")."""
+    return broker.admin(*command).stdout.strip().splitlines()[-1]

@@ -37,6 +37,7 @@ root ALL=(ALL:ALL) ALL
 """
 NOPASSWD = "op1 ALL=(ALL:ALL) NOPASSWD: ALL\nop2 ALL=(ALL:ALL) NOPASSWD: ALL"
 WITH_PASSWORD = "op1 ALL=(ALL:ALL) ALL\nop2 ALL=(ALL:ALL) ALL"
+WAITING = r"request (\w{4}-\w{4}), code (\d\d): waiting for approval of role (\w+)"
 WAIT = 20  # seconds that a test waits for what another process does
 
 
@@ -58,11 +59,18 @@ class Lab:
     """The host. There is one in a process: Lab.here()."""
 
     _here = None
+    _failure = None
 
     @classmethod
     def here(cls):
+        if cls._failure:
+            raise cls._failure
         if cls._here is None:
-            cls._here = cls()
+            try:
+                cls._here = cls()
+            except BaseException as failure:
+                cls._failure = failure
+                raise
         return cls._here
 
     def __init__(self):
@@ -104,7 +112,7 @@ class Lab:
 
     def _install(self):
         # What is built already is installed, so that two laboratories at once never build at once.
-        self._root("make", "--no-print-directory", "-C", TREE, "-o", "all", "install", "PREFIX=/usr")
+        self._root("make", "--no-print-directory", "-C", TREE, "-i", "-o", "all", "install", "PREFIX=/usr")
         if os.environ.get("PAM_JIT_SAN"):
             for name, folder in (("jit-helper", "/usr/sbin"), ("jit-broker", "/usr/sbin"), ("jit", "/usr/bin")):
                 shutil.copy(os.path.join(TREE, "build/san", name), folder)
@@ -269,12 +277,13 @@ class Lab:
     def log(self, name):
         return os.path.join(self.logs, f"{name}.log")
 
-    def tails(self, lines=12):
+    def tails(self, lines=8):
+        """The end of each daemon's log and of the two newest terminals."""
+        terminals = sorted(glob.glob(f"{self.logs}/terminal-*.log"), key=os.path.getmtime)[-2:]
         said = []
-        for path in sorted(glob.glob(f"{self.logs}/*.log")):
-            last = read(path).splitlines()[-lines:]
-            if last:
-                said += [f"--- the end of {path}"] + last
+        for path in [self.log("jit-helper"), self.log("jit-broker"), self.log("syslog"), *terminals]:
+            last = read(path).split("\n")[-lines:] if os.path.exists(path) else []
+            said += [f"--- the end of {path}"] + last
         return said
 
 
@@ -297,7 +306,34 @@ class LabCase(unittest.TestCase):
     def log_tails(cls):
         return cls.lab.tails() if hasattr(cls, "lab") else []
 
-    def open_terminal(self, user="op1", **how):
-        terminal = self.lab.terminal(user, **how)
+    def open_terminal(self, user="op1", reason="disk full", **how):
+        """A login session that ends with the test. With a reason given in its environment sudo asks for none."""
+        environment = {"JIT_REASON": reason} if reason else {}
+        terminal = self.lab.terminal(user, environment=environment, **how)
         self.addCleanup(terminal.close)
         return terminal
+
+    def ask(self, terminal, command="sudo id"):
+        """Types the command and waits until it waits for a decision: (short id, code)."""
+        terminal.start(command)
+        shown = terminal.expect(WAITING)
+        return shown[1], shown[2]
+
+    def approve(self, request, name="appr1"):
+        self.lab.as_approver(name, "approve", request[0], "--code", request[1])
+
+    def run_approved(self, terminal, command="sudo id"):
+        """Types the command, has it approved: (short id, what it printed). The command must succeed."""
+        request = self.ask(terminal, command)
+        self.approve(request)
+        terminal.expect(rf"request {request[0]}: approved by appr1")
+        status, text = terminal.finish()
+        self.assertEqual(status, 0, text)
+        return request[0], text
+
+    def assert_asks_nobody(self, terminal, command):
+        """The command succeeds at once and no request is filed: what it printed."""
+        before = self.lab.filed()
+        status, text = terminal.run(command, timeout=5)
+        self.assertEqual((status, self.lab.filed() - before), (0, 0), text)
+        return text

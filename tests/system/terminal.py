@@ -16,6 +16,26 @@ NO_AUDIT_SESSION = 4294967295
 _serial = itertools.count(1)
 
 
+def log_in(user, audit_session=True):
+    """This process, still root, becomes a login session's first process, as login and sshd would make it; its standard
+    input is the terminal."""
+    account = pwd.getpwnam(user)
+    if audit_session and os.path.exists("/proc/self/loginuid"):  # a kernel without audit has none
+        with open("/proc/self/loginuid", "w", encoding="ascii") as loginuid:
+            loginuid.write(str(account.pw_uid))
+    os.fchown(0, account.pw_uid, -1)
+    os.initgroups(user, account.pw_gid)
+    os.setresgid(*[account.pw_gid] * 3)
+    os.setresuid(*[account.pw_uid] * 3)
+    if ctypes.CDLL(None, use_errno=True).syscall(SYS_KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, None) < 0:
+        raise OSError(ctypes.get_errno(), "KEYCTL_JOIN_SESSION_KEYRING")
+
+
+def login_environment(user):
+    return {"HOME": pwd.getpwnam(user).pw_dir, "USER": user, "LOGNAME": user, "SHELL": "/bin/bash", "LANG": "C.UTF-8",
+            "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"}
+
+
 class Terminal:
     """Use as a context manager, or call close(). Times are seconds."""
 
@@ -23,31 +43,16 @@ class Terminal:
         self.user = user
         self.account = pwd.getpwnam(user)
         self.log = os.path.join(log_dir, f"terminal-{next(_serial)}-{user}.log")
-        self._audit_session = audit_session
-        env = {"HOME": self.account.pw_dir, "USER": user, "LOGNAME": user, "SHELL": "/bin/bash", "TERM": "dumb",
-               "LANG": "C.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "PS1": f"{user}:$?$ "}
-        env.update(environment or {})
+        env = {**login_environment(user), "TERM": "dumb", "PS1": f"{user}:$?$ ", **(environment or {})}
         self.prompt = re.escape(user) + r":(\d+)\$ "
         self._transcript = open(self.log, "w", encoding="utf-8")
         self.child = pexpect.spawn("/bin/bash", ["--norc", "--noprofile", "--noediting", "-i"], env=env,
-                                   encoding="utf-8", codec_errors="replace", timeout=15, preexec_fn=self._log_in,
-                                   cwd=self.account.pw_dir, dimensions=(40, columns), logfile=None)
+                                   encoding="utf-8", codec_errors="replace", timeout=15, cwd=self.account.pw_dir,
+                                   dimensions=(40, columns), preexec_fn=lambda: log_in(user, audit_session))
         self.child.logfile_read = self._transcript
         self.child.delaybeforesend = None
         self.child.delayafterclose = self.child.delayafterterminate = 0.05
         self.child.expect(self.prompt)
-
-    def _log_in(self):
-        """In the child, still root: what a login program does before it becomes the person."""
-        if self._audit_session:
-            with open("/proc/self/loginuid", "w", encoding="ascii") as loginuid:
-                loginuid.write(str(self.account.pw_uid))
-        os.fchown(0, self.account.pw_uid, -1)
-        os.initgroups(self.user, self.account.pw_gid)
-        os.setresgid(*[self.account.pw_gid] * 3)
-        os.setresuid(*[self.account.pw_uid] * 3)
-        if ctypes.CDLL(None, use_errno=True).syscall(SYS_KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, None) < 0:
-            raise OSError(ctypes.get_errno(), "KEYCTL_JOIN_SESSION_KEYRING")
 
     def __enter__(self):
         return self
