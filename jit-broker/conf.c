@@ -450,6 +450,14 @@ static bool on_key(void *arg, const char *header, const char *name, const char *
 	return false;
 }
 
+static void relay_error(void *arg, const char *message)
+{
+	struct reading *r = arg;
+
+	r->on_error(r->arg, message);
+	r->errors++;
+}
+
 /* A person without `unix` has the section's name as Unix name. */
 static bool name_persons(struct jb_conf *conf)
 {
@@ -476,7 +484,7 @@ struct jb_conf *jb_conf_read(const char *path, void (*on_error)(void *arg, const
 		return NULL;
 	}
 	declare_sections(&r, text);
-	r.errors += jit_ini_parse(path, text, on_key, on_error, &r);
+	jit_ini_parse(path, text, on_key, relay_error, &r);
 	if (!name_persons(conf))
 		tell(&r, 0, "out of memory");
 	r.errors += jb_conf_check(conf, on_error, arg);

@@ -340,6 +340,7 @@ static char normal_letter(char c)
 
 bool jb_request_parse_id(const char *text, char buf[static 37], bool *ret_short)
 {
+	bool dashed = false;
 	size_t at = 0;
 
 	if (strlen(text) == 36) {
@@ -349,8 +350,10 @@ bool jb_request_parse_id(const char *text, char buf[static 37], bool *ret_short)
 	for (; *text; text++) {
 		char c = normal_letter(*text);
 
-		if (c == '-' && at == 4 && text[1])
+		if (c == '-' && at == 4 && !dashed) {
+			dashed = true;
 			continue;
+		}
 		if (at >= 8 || !strchr(crockford, c))
 			return false;
 		buf[at++] = c;
