@@ -4,7 +4,6 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <malloc.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <strings.h>
 
 #include "cleanup.h"
+#include "curlmem.h"
 
 #define CONNECT_TIMEOUT_MS 5000L
 #define IDLE_CONNECTION_S  600L /* how long a kept-alive connection may lie idle and still be tried */
@@ -42,30 +42,6 @@ struct jit_fetch_call {
 	jit_fetch_done done;
 	void *arg;
 };
-
-/*
- * libcurl's memory passes through here, so that the requests it has sent (API
- * keys, bearer tokens) do not lie about in freed blocks.
- */
-static void wiping_free(void *block)
-{
-	if (block)
-		explicit_bzero(block, malloc_usable_size(block));
-	free(block);
-}
-
-static void *wiping_realloc(void *block, size_t size)
-{
-	void *grown = malloc(size);
-	size_t old = block ? malloc_usable_size(block) : 0;
-
-	if (!grown)
-		return NULL;
-	if (block)
-		memcpy(grown, block, old < size ? old : size);
-	wiping_free(block);
-	return grown;
-}
 
 /* Header lines can carry keys: they lie in OpenSSL's secure heap where the program has made one. */
 static void headers_free(struct curl_slist *line)
@@ -326,6 +302,8 @@ static void set_transport(struct jit_fetch_call *call, const struct jit_fetch_re
 	set(call, curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L));
 	set(call, curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_S));
 	set(call, curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS));
+	/* It copies each request there and keeps it: small, since it is locked memory (curlmem.h). */
+	set(call, curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L));
 	set(call, curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, request->timeout_ms));
 	set(call, curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error));
 	set(call, curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body));
@@ -429,9 +407,7 @@ struct jit_fetch *jit_fetch_new(struct event_base *base, const struct jit_fetch_
 {
 	struct jit_fetch *fetch;
 
-	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wiping_free, wiping_realloc, strdup, calloc) !=
-		    CURLE_OK ||
-	    !(fetch = calloc(1, sizeof(*fetch))))
+	if (jit_curlmem_start() < 0 || !(fetch = calloc(1, sizeof(*fetch))))
 		return NULL;
 	fetch->base = base;
 	fetch->plain_loopback = options->plain_loopback;
