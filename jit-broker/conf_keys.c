@@ -1,0 +1,244 @@
+/* See conf_keys.h. docs/configuration.md tells people the same. */
+#include "conf_keys.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
+
+#define HOUR 3600
+#define DAY  86400
+
+const struct jb_conf_key jb_conf_keys[JB_KEY_COUNT] = {
+	[JB_KEY_LISTEN] = {JB_BROKER, "listen", JB_LISTEN, 0, "127.0.0.1:8443", 0, 0, NULL},
+	[JB_KEY_TLS] = {JB_BROKER, "tls", JB_FLAG, offsetof(struct jb_conf, tls), "on", 0, 0, "off on"},
+	[JB_KEY_TLS_CERTIFICATE] = {JB_BROKER, "tls_certificate", JB_TEXT, offsetof(struct jb_conf, tls_certificate),
+				    NULL, 0, 0, NULL},
+	[JB_KEY_TLS_KEY] = {JB_BROKER, "tls_key", JB_TEXT, offsetof(struct jb_conf, tls_key), NULL, 0, 0, NULL},
+	[JB_KEY_STORE] = {JB_BROKER, "store", JB_TEXT, offsetof(struct jb_conf, store), NULL, 0, 0, NULL},
+	[JB_KEY_ISSUER] = {JB_BROKER, "issuer", JB_TEXT, offsetof(struct jb_conf, issuer), NULL, 0, 0, NULL},
+	[JB_KEY_ISSUER_REGION] = {JB_BROKER, "issuer_region", JB_TEXT, offsetof(struct jb_conf, issuer_region),
+				  "us-east-1", 0, 0, NULL},
+	[JB_KEY_ISSUER_CREDENTIALS] = {JB_BROKER, "issuer_credentials", JB_TEXT,
+				       offsetof(struct jb_conf, issuer_credentials), NULL, 0, 0, NULL},
+	[JB_KEY_ISSUER_CA] = {JB_BROKER, "issuer_ca", JB_TEXT, offsetof(struct jb_conf, issuer_ca), NULL, 0, 0, NULL},
+	[JB_KEY_ISSUER_PLAIN_LOOPBACK] = {JB_BROKER, "issuer_plain_loopback", JB_FLAG,
+					  offsetof(struct jb_conf, issuer_plain_loopback), "no", 0, 0, "no yes"},
+	[JB_KEY_RETENTION] = {JB_BROKER, "retention", JB_SECONDS, offsetof(struct jb_conf, retention), "90d", HOUR,
+			      3650 * DAY, NULL},
+	[JB_KEY_WAITING_PER_HOST] = {JB_BROKER, "waiting_per_host", JB_NUMBER,
+				     offsetof(struct jb_conf, waiting_per_host), "200", 1, 100000, NULL},
+	[JB_KEY_WAITING_PER_REQUESTER] = {JB_BROKER, "waiting_per_requester", JB_NUMBER,
+					  offsetof(struct jb_conf, waiting_per_requester), "20", 1, 100000, NULL},
+	[JB_KEY_REGION] = {JB_ROLE, "region", JB_TEXT, offsetof(struct jb_role, region), NULL, 0, 0, NULL},
+	[JB_KEY_ARN] = {JB_ROLE, "arn", JB_TEXT, offsetof(struct jb_role, arn), NULL, 0, 0, NULL},
+	[JB_KEY_SESSION_POLICY] = {JB_ROLE, "session_policy", JB_APPENDED, offsetof(struct jb_role, session_policy),
+				   NULL, 0, 2048, NULL},
+	[JB_KEY_EXTERNAL_ID] = {JB_ROLE, "external_id", JB_TEXT, offsetof(struct jb_role, external_id), NULL, 0, 0,
+				NULL},
+	[JB_KEY_SERVICES] = {JB_ROLE, "services", JB_WORDS, offsetof(struct jb_role, services), NULL, 0, 0, NULL},
+	[JB_KEY_REQUESTERS] = {JB_ROLE, "requesters", JB_WORDS, offsetof(struct jb_role, requesters), NULL, 0, 0, NULL},
+	[JB_KEY_HOSTS] = {JB_ROLE, "hosts", JB_WORDS, offsetof(struct jb_role, hosts), NULL, 0, 0, NULL},
+	[JB_KEY_TARGETS] = {JB_ROLE, "targets", JB_WORDS, offsetof(struct jb_role, targets), NULL, 0, 0, NULL},
+	[JB_KEY_APPROVERS] = {JB_ROLE, "approvers", JB_WORDS, offsetof(struct jb_role, approvers), NULL, 0, 0, NULL},
+	[JB_KEY_APPROVALS] = {JB_ROLE, "approvals", JB_NUMBER, offsetof(struct jb_role, approvals), "1", 1, 10, NULL},
+	[JB_KEY_MAX_DURATION] = {JB_ROLE, "max_duration", JB_SECONDS, offsetof(struct jb_role, max_duration), "1h", 1,
+				 12 * HOUR, NULL},
+	[JB_KEY_CREDENTIAL_LIFETIME] = {JB_ROLE, "credential_lifetime", JB_SECONDS,
+					offsetof(struct jb_role, credential_lifetime), "15m", 1, HOUR, NULL},
+	[JB_KEY_PENDING] = {JB_ROLE, "pending", JB_SECONDS, offsetof(struct jb_role, pending), "5m", 1, DAY, NULL},
+	[JB_KEY_USE_WITHIN] = {JB_ROLE, "use_within", JB_SECONDS, offsetof(struct jb_role, use_within), "10m", 1, DAY,
+			       NULL},
+	[JB_KEY_SCOPE] = {JB_ROLE, "scope", JB_CHOICE, offsetof(struct jb_role, scope), "session", 0, 0,
+			  "session user"},
+	[JB_KEY_ON_EXPIRY] = {JB_ROLE, "on_expiry", JB_CHOICE, offsetof(struct jb_role, on_expiry), "warn", 0, 0,
+			      "warn end"},
+	[JB_KEY_AUTO_APPROVE] = {JB_ROLE, "auto_approve", JB_CHOICE, offsetof(struct jb_role, auto_approve), "never", 0,
+				 0, "never simulated"},
+	[JB_KEY_CODE] = {JB_ROLE, "code", JB_FLAG, offsetof(struct jb_role, code_required), "required", 0, 0,
+			 "off required"},
+	[JB_KEY_REASON] = {JB_ROLE, "reason", JB_FLAG, offsetof(struct jb_role, reason_required), "required", 0, 0,
+			   "optional required"},
+	[JB_KEY_UNSEALED] = {JB_ROLE, "unsealed", JB_FLAG, offsetof(struct jb_role, unsealed_allowed), "deny", 0, 0,
+			     "deny allow"},
+	[JB_KEY_CHAINING] = {JB_ROLE, "chaining", JB_FLAG, offsetof(struct jb_role, chaining_allowed), "deny", 0, 0,
+			     "deny allow"},
+	[JB_KEY_TICKET] = {JB_ROLE, "ticket", JB_TEXT, offsetof(struct jb_role, ticket), NULL, 0, 0, NULL},
+	[JB_KEY_MEMBERS] = {JB_GROUP, "members", JB_WORDS, offsetof(struct jb_group, members), NULL, 0, 0, NULL},
+	[JB_KEY_UNIX] = {JB_PERSON, "unix", JB_WORDS, offsetof(struct jb_person, unix_names), NULL, 0, 0, NULL},
+	[JB_KEY_SHARED] = {JB_PERSON, "shared", JB_FLAG, offsetof(struct jb_person, shared), "no", 0, 0, "no yes"},
+	[JB_KEY_MAY_REQUEST_FOR] = {JB_HOST, "may_request_for", JB_WORDS,
+				    offsetof(struct jb_host_conf, may_request_for), NULL, 0, 0, NULL},
+};
+
+/* Values: each function reads one kind into `at`, or says what is wrong with it. */
+
+static bool set_text(char **at, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return false;
+	free(*at);
+	*at = copy;
+	return true;
+}
+
+static bool append_text(char **at, const char *value, size_t max)
+{
+	size_t have = *at ? strlen(*at) : 0, more = strlen(value);
+	char *grown;
+
+	if (have + more > max || !(grown = realloc(*at, have + more + 1)))
+		return false;
+	memcpy(grown + have, value, more + 1);
+	*at = grown;
+	return true;
+}
+
+bool jb_words_add(struct jb_words *words, const char *value)
+{
+	for (value += strspn(value, " \t"); *value; value += strspn(value, " \t")) {
+		size_t len = strcspn(value, " \t");
+		char **grown = realloc(words->word, (words->count + 1) * sizeof(*grown));
+
+		if (!grown)
+			return false;
+		words->word = grown;
+		if (!(grown[words->count] = strndup(value, len)))
+			return false;
+		words->count++;
+		value += len;
+	}
+	return true;
+}
+
+/* The place of `value` among the blank-separated choices; -1 when it is none of them. */
+static int choice_of(const char *choices, const char *value)
+{
+	size_t len = strlen(value);
+
+	for (int i = 0; *choices; i++, choices += strspn(choices, " ")) {
+		size_t n = strcspn(choices, " ");
+
+		if (n == len && memcmp(choices, value, n) == 0)
+			return i;
+		choices += n;
+	}
+	return -1;
+}
+
+/* "127.0.0.1:8443", "[::1]:8443". */
+static bool set_listen(struct jb_conf *conf, const char *value)
+{
+	const char *colon = strrchr(value, ':');
+	bool bracketed = value[0] == '[';
+	char address[INET6_ADDRSTRLEN];
+	uint8_t binary[16];
+	uint64_t port;
+
+	if (!colon || jit_parse_u64(colon + 1, UINT16_MAX, &port) < 0)
+		return false;
+	size_t len = (size_t)(colon - value);
+	if (bracketed) {
+		if (len < 2 || colon[-1] != ']')
+			return false;
+		value++;
+		len -= 2;
+	}
+	if (len >= sizeof(address))
+		return false;
+	memcpy(address, value, len);
+	address[len] = '\0';
+	if (inet_pton(bracketed ? AF_INET6 : AF_INET, address, binary) != 1)
+		return false;
+	conf->listen_port = (uint16_t)port;
+	return set_text(&conf->listen_address, address);
+}
+
+static bool set_number(const struct jb_conf_key *key, uint32_t *at, const char *value, char *why, size_t why_size)
+{
+	uint64_t number;
+	int bad = key->kind == JB_SECONDS ? jit_parse_duration(value, UINT32_MAX, &number)
+					  : jit_parse_u64(value, UINT32_MAX, &number);
+
+	if (bad < 0 || number < key->min || number > key->max) {
+		if (key->kind == JB_SECONDS) {
+			char least[48], most[48];
+
+			jit_format_duration(key->min, least, sizeof(least));
+			jit_format_duration(key->max, most, sizeof(most));
+			snprintf(why, why_size, "%s is a time from %s to %s, like 90s, 15m, 4h or 2d", key->name, least,
+				 most);
+		} else {
+			snprintf(why, why_size, "%s is a number from %u to %u", key->name, key->min, key->max);
+		}
+		return false;
+	}
+	*at = (uint32_t)number;
+	return true;
+}
+
+static bool set_choice(const struct jb_conf_key *key, void *at, const char *value, char *why, size_t why_size)
+{
+	int choice = choice_of(key->choices, value);
+
+	if (choice < 0) {
+		snprintf(why, why_size, "%s is one of: %s", key->name, key->choices);
+		return false;
+	}
+	if (key->kind == JB_FLAG)
+		*(bool *)at = choice == 1;
+	else /* the enums of conf.h count from 0 in the order of the choices */
+		*(enum jb_scope *)at = (enum jb_scope)choice;
+	return true;
+}
+_Static_assert(sizeof(enum jb_scope) == sizeof(enum jb_auto) && sizeof(enum jb_scope) == sizeof(enum jb_on_expiry),
+	       "set_choice writes all three");
+
+bool jb_conf_set(const struct jb_conf_key *key, void *section, const char *value, char *why, size_t why_size)
+{
+	void *at = (char *)section + key->offset;
+
+	snprintf(why, why_size, "out of memory");
+	if (!*value || !jit_utf8_valid(value, strlen(value))) {
+		snprintf(why, why_size, "%s has no value, or one that is not UTF-8", key->name);
+		return false;
+	}
+	switch (key->kind) {
+	case JB_TEXT:
+		return set_text(at, value);
+	case JB_APPENDED:
+		snprintf(why, why_size, "%s is longer than %u bytes", key->name, key->max);
+		return append_text(at, value, key->max);
+	case JB_WORDS:
+		return jb_words_add(at, value);
+	case JB_SECONDS:
+	case JB_NUMBER:
+		return set_number(key, at, value, why, why_size);
+	case JB_CHOICE:
+	case JB_FLAG:
+		return set_choice(key, at, value, why, why_size);
+	case JB_LISTEN:
+		snprintf(why, why_size, "listen is a numeric address and a port, like 127.0.0.1:8443 or [::1]:8443");
+		return set_listen(section, value);
+	}
+	return false;
+}
+
+void jb_conf_free_value(const struct jb_conf_key *key, void *section)
+{
+	void *at = (char *)section + key->offset;
+
+	if (key->kind == JB_TEXT || key->kind == JB_APPENDED) {
+		free(*(char **)at);
+	} else if (key->kind == JB_WORDS) {
+		struct jb_words *words = at;
+
+		for (size_t i = 0; i < words->count; i++)
+			free(words->word[i]);
+		free(words->word);
+	}
+}
