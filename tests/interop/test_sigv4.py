@@ -1,0 +1,119 @@
+"""The AssumeRole call that jit-broker really sends, signed again by botocore: both must come to the same signature."""
+
+import http.server
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import unittest
+import urllib.parse
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "system"))
+
+from brokerlib import Api, make_broker, new_secret  # noqa: E402  (its folder has just been added)
+
+try:
+    sys.path.append("/usr/lib/python3/dist-packages")  # where Debian's packages lie, whichever python3 this is
+    import botocore.auth
+    import botocore.awsrequest
+    import botocore.credentials
+except ImportError:
+    botocore = None
+
+REGION = "eu-west-1"
+ACCESS, SECRET, TOKEN = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "tok/en+" + "x" * 400 + "=="
+ARN = "arn:aws:iam::123456789012:role/JIT-ElevatedAdminRole"
+CONF = """issuer = sts:{endpoint}
+issuer_region = {region}
+issuer_credentials = {folder}/keys
+issuer_plain_loopback = yes
+[role JIT-ElevatedAdminRole]
+arn = {arn}
+services = sudo
+requesters = admin@example.com
+hosts = *
+targets = root
+reason = optional
+auto_approve = simulated
+unsealed = allow
+"""
+CALL = {"requester": "admin@example.com", "role": "JIT-ElevatedAdminRole", "roleArn": ARN, "duration": 900,
+        "simulateApproval": True, "ticket": "INC-4711 (é & more)"}
+
+
+class Recorder(http.server.BaseHTTPRequestHandler):
+    """Keeps what it is sent and refuses it, as STS refuses a role."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.seen.append((self.path, self.headers, body))
+        answer = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+@unittest.skipIf(botocore is None, "botocore is not installed (python3-botocore)")
+class SignatureTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="sigv4-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Recorder)
+        self.server.seen = []
+        self.addCleanup(self.server.server_close)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.addCleanup(self.server.shutdown)
+        self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
+
+    def sent_with(self, token):
+        """What the broker sends for one approved request: (path, headers, body)."""
+        with open(os.open(f"{self.folder}/keys", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(f"[default]\naws_access_key_id = {ACCESS}\naws_secret_access_key = {SECRET}\n")
+            if token:
+                file.write(f"aws_session_token = {token}\n")
+        conf = CONF.format(endpoint=self.endpoint, region=REGION, folder=self.folder, arn=ARN)
+        broker = make_broker(self.folder, conf)
+        broker.start()
+        try:
+            api = Api(broker.port, f"{self.folder}/ca.pem", key=new_secret(broker, "key", "add", "web-1"))
+            answer = api.post("/request-access", CALL)
+            api.close()
+        finally:
+            broker.stop()
+        self.assertEqual((answer.status, answer.json["error"]), (502, "issuer.refused"), answer.body)
+        self.assertEqual(len(self.server.seen), 1)
+        return self.server.seen[0]
+
+    def check(self, token):
+        path, headers, body = self.sent_with(token)
+        self.assertEqual(path, "/")
+        authorization = headers["Authorization"]
+        signed = authorization.split("SignedHeaders=")[1].split(",")[0].split(";")
+        self.assertLessEqual({"content-type", "host", "x-amz-date"} | ({"x-amz-security-token"} if token else set()),
+                             set(signed))
+        again = botocore.awsrequest.AWSRequest("POST", f"{self.endpoint}/", data=body,
+                                               headers={name: headers[name] for name in signed})
+        again.context["timestamp"] = headers["X-Amz-Date"]
+        signer = botocore.auth.SigV4Auth(botocore.credentials.Credentials(ACCESS, SECRET), "sts", REGION)
+        canonical = signer.canonical_request(again)
+        signature = signer.signature(signer.string_to_sign(again, canonical), again)
+        self.assertEqual(authorization.split("Signature=")[1], signature)
+        self.assertTrue(authorization.startswith(f"AWS4-HMAC-SHA256 Credential={ACCESS}/{headers['X-Amz-Date'][:8]}/"
+                                                 f"{REGION}/sts/aws4_request"))
+        self.assertNotIn(SECRET, str(headers))
+        return urllib.parse.parse_qs(body.decode("ascii"), strict_parsing=True)
+
+    def test_botocore_comes_to_the_same_signature(self):
+        form = self.check(None)
+        self.assertEqual(form["Action"], ["AssumeRole"])
+        self.assertEqual(form["SourceIdentity"], ["admin@example.com"])
+        self.assertEqual(form["Tags.member.4.Value"], ["INC-4711 __ _ more_"])
+
+    def test_a_session_token_is_sent_and_signed_too(self):
+        self.check(TOKEN)
+        self.assertEqual(self.server.seen[0][1]["X-Amz-Security-Token"], TOKEN)
