@@ -14,7 +14,7 @@
 static void *take(size_t size)
 {
 	if (size < LARGE)
-		return malloc(size);
+		return malloc(size ? size : 1);
 	if (size > SIZE_MAX - PAGE)
 		return NULL;
 	size_t whole = (size + PAGE - 1) & ~(PAGE - 1);

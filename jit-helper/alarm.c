@@ -13,16 +13,16 @@
 struct jh_alarms {
 	int fd;
 	struct event *event;
-	LIST_HEAD(, jh_alarm) set;
+	LIST_HEAD(jh_alarm_list, jh_alarm) set;
 };
 
 static struct jh_alarm *earliest(const struct jh_alarms *all)
 {
 	struct jh_alarm *first = NULL, *a;
 
-	LIST_FOREACH(a, &all->set, link)
-	if (!first || a->when_ms < first->when_ms)
-		first = a;
+	for (a = LIST_FIRST(&all->set); a; a = LIST_NEXT(a, link))
+		if (!first || a->when_ms < first->when_ms)
+			first = a;
 	return first;
 }
 

@@ -139,9 +139,9 @@ static struct jh_service *service_section(struct jh_conf *conf, const char *name
 {
 	struct jh_service *service;
 
-	LIST_FOREACH(service, &conf->services, link)
-	if (strcmp(service->name, name) == 0)
-		return service;
+	for (service = LIST_FIRST(&conf->services); service; service = LIST_NEXT(service, link))
+		if (strcmp(service->name, name) == 0)
+			return service;
 	service = calloc(1, sizeof(*service));
 	if (!service)
 		return NULL;
@@ -301,8 +301,8 @@ const struct jh_service *jh_conf_service(const struct jh_conf *conf, const char 
 {
 	const struct jh_service *service;
 
-	LIST_FOREACH(service, &conf->services, link)
-	if (strcmp(service->name, name) == 0)
-		return service;
+	for (service = LIST_FIRST(&conf->services); service; service = LIST_NEXT(service, link))
+		if (strcmp(service->name, name) == 0)
+			return service;
 	return NULL;
 }

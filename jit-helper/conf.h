@@ -33,7 +33,7 @@ struct jh_conf {
 	int64_t timeout_s;	  /* longest wait for a decision */
 	int64_t broker_timeout_s; /* of one call */
 	unsigned ask_attempts;
-	LIST_HEAD(, jh_service) services;
+	LIST_HEAD(jh_service_list, jh_service) services;
 };
 
 /* Returns the number of errors told through on_error; 0 and *ret, which the caller frees, when there were none. */

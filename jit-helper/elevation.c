@@ -122,8 +122,7 @@ static struct jh_grant *bind_waiting(struct jh_helper *helper, const struct jh_q
 	struct jh_grant *g;
 	int leader_fd;
 
-	LIST_FOREACH(g, &helper->grants, link)
-	{
+	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link)) {
 		if (!jh_grant_may_bind(g, q, jit_boottime_ms()))
 			continue;
 		if (jh_session_of(proc, session->uid, &again, &leader_fd) < 0)
@@ -237,8 +236,8 @@ unsigned jh_elevations_of(const struct jh_grant *grant)
 	const struct jh_elevation *e;
 	unsigned n = 0;
 
-	LIST_FOREACH(e, &grant->helper->elevations, link)
-	n += e->grant == grant && e->stands;
+	for (e = LIST_FIRST(&grant->helper->elevations); e; e = LIST_NEXT(e, link))
+		n += e->grant == grant && e->stands;
 	return n;
 }
 
@@ -249,9 +248,9 @@ struct jh_elevation *jh_elevation_by_token(struct jh_helper *helper, const uint8
 
 	if (!SHA256(token, JIT_TOKEN_LEN, hash))
 		return NULL;
-	LIST_FOREACH(e, &helper->elevations, link)
-	if (CRYPTO_memcmp(e->hash, hash, sizeof(hash)) == 0 && e->stands)
-		found = e;
+	for (e = LIST_FIRST(&helper->elevations); e; e = LIST_NEXT(e, link))
+		if (CRYPTO_memcmp(e->hash, hash, sizeof(hash)) == 0 && e->stands)
+			found = e;
 	OPENSSL_cleanse(hash, sizeof(hash));
 	return found;
 }

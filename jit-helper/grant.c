@@ -174,9 +174,9 @@ bool jh_grant_changed(struct jh_helper *helper, const struct jh_answer *a)
 	struct jh_verdict verdict;
 	struct jh_grant *g;
 
-	LIST_FOREACH(g, &helper->grants, link)
-	if (strcmp(g->id, a->id) == 0)
-		break;
+	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link))
+		if (strcmp(g->id, a->id) == 0)
+			break;
 	if (!g)
 		return false;
 	if (a->status > JH_ACTIVE) {
@@ -195,8 +195,7 @@ struct jh_grant *jh_grant_find(struct jh_helper *helper, const struct jh_questio
 	struct jh_grant *g, *found = NULL;
 	int best = -1;
 
-	LIST_FOREACH(g, &helper->grants, link)
-	{
+	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link)) {
 		if (!jh_grant_covers(g, q, session, now))
 			continue;
 		/* Of several, one that reaches the target, and of those the one that account found. */

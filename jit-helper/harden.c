@@ -14,8 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-
 #define SECURE_HEAP	 (1 << 20)
 #define SECURE_HEAP_MIN	 32
 #define DESCRIPTORS_WANT 4096
@@ -43,13 +41,13 @@ static int no_dumps(void)
 
 int jh_harden_start(int kept)
 {
-	JIT_CLOSE int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
 		return -errno;
+	/* null goes with the rest: it is the lowest number that was free. */
 	if (close_range(3U + (unsigned)kept, ~0U, 0) < 0)
 		return -errno;
-	null = -1; /* closed with the rest */
 	umask(077);
 	raise_descriptors();
 	signal(SIGPIPE, SIG_IGN);

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 struct options {
@@ -42,11 +41,9 @@ static int read_options(int argc, char **argv, struct options *ret)
 			ret->socket = argv[++i];
 		else if (strcmp(argv[i], "--json") == 0)
 			ret->json = true;
-		else if (argv[i][0] == '-')
-			goto wrong;
-		else if (!ret->command)
+		else if (argv[i][0] != '-' && !ret->command)
 			ret->command = argv[i];
-		else if (!ret->id && strcmp(ret->command, "end") == 0)
+		else if (argv[i][0] != '-' && !ret->id && strcmp(ret->command, "end") == 0)
 			ret->id = argv[i];
 		else
 			goto wrong;
@@ -92,6 +89,19 @@ static enum jit_exit no_token(int error)
 	}
 }
 
+/* write(2), not stdio: no second copy of credentials in a buffer. */
+static int write_all(const uint8_t *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(STDOUT_FILENO, data, len);
+		if (n < 0 && errno != EINTR)
+			return -1;
+		data += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
 static enum jit_exit print_document(const struct options *o, const struct jit_frame *frame)
 {
 	const uint8_t *json;
@@ -105,9 +115,7 @@ static enum jit_exit print_document(const struct options *o, const struct jit_fr
 		return jit_print_status((const char *)json, len);
 	if (!o->json && strcmp(o->command, "end") == 0)
 		return jit_print_ended((const char *)json, len);
-	/* write, not stdio: no second copy of credentials in a buffer. */
-	struct iovec out[] = {{(void *)(uintptr_t)json, len}, {(void *)(uintptr_t) "\n", 1}};
-	if (writev(STDOUT_FILENO, out, 2) != (ssize_t)len + 1) {
+	if (write_all(json, len) < 0 || write_all((const uint8_t *)"\n", 1) < 0) {
 		fprintf(stderr, "jit: cannot write: %s\n", strerror(errno));
 		return JIT_EXIT_INTERNAL;
 	}

@@ -23,7 +23,7 @@ struct jh_listener {
 	struct event *readable;
 	struct jh_alarm resume;
 	unsigned count;
-	LIST_HEAD(, jh_peer) peers;
+	LIST_HEAD(jh_peer_list, jh_peer) peers;
 };
 
 void jh_peer_close(struct jh_peer *peer)
@@ -111,8 +111,8 @@ static unsigned count_uid(const struct jh_listener *l, uid_t uid)
 	const struct jh_peer *p;
 	unsigned n = 0;
 
-	LIST_FOREACH(p, &l->peers, link)
-	n += p->uid == uid;
+	for (p = LIST_FIRST(&l->peers); p; p = LIST_NEXT(p, link))
+		n += p->uid == uid;
 	return n;
 }
 
@@ -222,7 +222,7 @@ unsigned jh_peers_of(const struct jh_peer *peer, const char *requester)
 	const struct jh_peer *p;
 	unsigned n = 0;
 
-	LIST_FOREACH(p, &peer->listener->peers, link)
-	n += strcmp(p->requester, requester) == 0;
+	for (p = LIST_FIRST(&peer->listener->peers); p; p = LIST_NEXT(p, link))
+		n += strcmp(p->requester, requester) == 0;
 	return n;
 }

@@ -398,8 +398,7 @@ static const char *over_limit(const struct jh_helper *helper, const char *reques
 	const struct jh_request *r;
 	size_t all = 0, theirs = jh_withdrawals_of(helper, requester);
 
-	LIST_FOREACH(r, &helper->requests, link)
-	{
+	for (r = LIST_FIRST(&helper->requests); r; r = LIST_NEXT(r, link)) {
 		all++;
 		theirs += strcmp(r->question.requester, requester) == 0;
 	}
@@ -487,9 +486,9 @@ bool jh_request_changed(struct jh_helper *helper, const struct jh_answer *answer
 {
 	struct jh_request *r;
 
-	LIST_FOREACH(r, &helper->requests, link)
-	if (r->id[0] && strcmp(r->id, answer->id) == 0)
-		break;
+	for (r = LIST_FIRST(&helper->requests); r; r = LIST_NEXT(r, link))
+		if (r->id[0] && strcmp(r->id, answer->id) == 0)
+			break;
 	if (!r)
 		return false;
 	if (r->stage == WAITING && answer->status != JH_PENDING) {

@@ -55,7 +55,7 @@ struct waiter {
 	struct jh_alarm patience;
 };
 
-static LIST_HEAD(, waiter) waiters = LIST_HEAD_INITIALIZER(waiters);
+static LIST_HEAD(jh_waiter_list, waiter) waiters = LIST_HEAD_INITIALIZER(waiters);
 
 static void waiter_free(struct waiter *w)
 {

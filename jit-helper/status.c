@@ -67,9 +67,9 @@ struct json_object *jh_status_json(const struct jh_helper *helper, const struct 
 		json_object_put(list);
 		return NULL;
 	}
-	LIST_FOREACH(g, &helper->grants, link)
-	if (jh_session_same(&g->session, session))
-		json_object_array_add(list, grant_json(g, now_ms));
+	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link))
+		if (jh_session_same(&g->session, session))
+			json_object_array_add(list, grant_json(g, now_ms));
 	json_object_object_add(json, "grants", list);
 	json_object_object_add(json, "elevated", json_object_new_boolean(elevated));
 	return json;

@@ -163,8 +163,8 @@ size_t jh_withdrawals_of(const struct jh_helper *helper, const char *requester)
 	const struct jh_withdrawal *w;
 	size_t n = 0;
 
-	LIST_FOREACH(w, &helper->withdrawals, link)
-	n += strcmp(w->requester, requester) == 0;
+	for (w = LIST_FIRST(&helper->withdrawals); w; w = LIST_NEXT(w, link))
+		n += strcmp(w->requester, requester) == 0;
 	return n;
 }
 
