@@ -255,7 +255,7 @@ static void accept_account(struct visit *v)
 /* Puts the token where the session's processes, and they alone, find it; keeps the connection as the elevation. */
 static bool begin_elevation(struct visit *v)
 {
-	int32_t key;
+	int32_t key = 0;
 
 	int r = pj_ring_enter(v->args.app, v->who.uid);
 	if (r == 0)

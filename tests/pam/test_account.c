@@ -123,6 +123,31 @@ static void what_the_helper_sends_cannot_steer_the_terminal_or_forge_a_log_line(
 
 /* --- the terminal's part --- */
 
+static void talk_dirt(int fd)
+{
+	struct jit_frame f;
+
+	peer_recv(fd, &f, JIT_F_ELEVATE);
+	peer_say(fd, "a\033[2Jb", 0);
+	peer_ask(fd, "c\rd", 1);
+	peer_recv(fd, &f, JIT_F_REPLY);
+	peer_wait(fd, "e\nf", 299);
+	peer_verdict(fd, JIT_DENIED, NULL, NULL);
+	peer_expect_end(fd);
+}
+
+static void lines_prompts_and_waits_cannot_steer_the_terminal_either(void **state)
+{
+	struct host h;
+	struct peer p;
+
+	(void)state;
+	assert_int_equal(account(&h, &p, "sshd", talk_dirt, ""), PAM_PERM_DENIED);
+	assert_string_equal(h.shown, "info: a?[2Jb\nask: c?d\ninfo: e?f, 4:59 left\n"
+				     "error: jit: the request was denied\n");
+	end(&h, &p);
+}
+
 static void converse_all(int fd)
 {
 	struct jit_frame f;
@@ -142,7 +167,7 @@ static void converse_all(int fd)
 	peer_recv(fd, &f, JIT_F_TAKEN);
 }
 
-/* su in the test has no terminal of its own to count down on where there is none: sshd never draws. */
+/* In sshd, whose wait is told through the conversation wherever the test runs. */
 static void the_module_shows_asks_and_waits_for_the_helper(void **state)
 {
 	struct host h;
@@ -224,9 +249,35 @@ static void a_verdict_that_came_during_a_prompt_is_the_one_that_counts(void **st
 	end(&h, &p);
 }
 
+static void decide_without_reading_the_answer(int fd)
+{
+	struct jit_frame f;
+	struct pollfd replied = {.fd = fd, .events = POLLIN};
+
+	peer_recv(fd, &f, JIT_F_ELEVATE);
+	peer_ask(fd, "Reason: ", 1);
+	EXPECT(poll(&replied, 1, PEER_LIMIT * 1000) == 1);
+	/* Stopped, so that the module finds the verdict and the reset connection at once. */
+	EXPECT(kill(getppid(), SIGSTOP) == 0);
+	peer_verdict(fd, JIT_TIMED_OUT, NULL, NULL);
+	close(fd);
+	EXPECT(kill(getppid(), SIGCONT) == 0);
+}
+
+static void a_verdict_before_a_reset_connection_is_read(void **state)
+{
+	struct host h;
+	struct peer p;
+
+	(void)state;
+	assert_int_equal(account(&h, &p, "sudo", decide_without_reading_the_answer, ""), PAM_PERM_DENIED);
+	assert_says(h.shown, "nobody decided in time");
+	end(&h, &p);
+}
+
 /* --- a helper that fails --- */
 
-static void absent_helper_is_named(void **state)
+static void an_absent_helper_is_named(void **state)
 {
 	struct host h;
 	char arguments[PATH_MAX + 64];
@@ -491,11 +542,13 @@ int main(void)
 		cmocka_unit_test(a_service_that_is_not_gated_is_left_to_the_rest_of_the_stack),
 		cmocka_unit_test(every_refusal_has_its_code_and_one_line),
 		cmocka_unit_test(what_the_helper_sends_cannot_steer_the_terminal_or_forge_a_log_line),
+		cmocka_unit_test(lines_prompts_and_waits_cannot_steer_the_terminal_either),
 		cmocka_unit_test(the_module_shows_asks_and_waits_for_the_helper),
 		cmocka_unit_test(a_prompt_that_nobody_can_answer_refuses_and_says_how_else),
 		cmocka_unit_test(an_answer_is_sent_as_clean_text),
 		cmocka_unit_test(a_verdict_that_came_during_a_prompt_is_the_one_that_counts),
-		cmocka_unit_test(absent_helper_is_named),
+		cmocka_unit_test(a_verdict_before_a_reset_connection_is_read),
+		cmocka_unit_test(an_absent_helper_is_named),
 		cmocka_unit_test(a_socket_that_nobody_listens_on_is_no_helper),
 		cmocka_unit_test(a_silent_helper_is_given_up_two_seconds_after_the_timeout),
 		cmocka_unit_test(a_helper_that_keeps_talking_does_not_move_the_deadline),

@@ -218,6 +218,15 @@ static void count_down(int fd)
 	peer_expect_end(fd);
 }
 
+static unsigned count_open(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 /* A person's terminal of 40 columns; the child runs account of `service` on it. Fills `seen` with what it showed. */
 static void run_on_terminal(const char *service, bool in_background, char *seen, size_t size)
 {
@@ -237,7 +246,9 @@ static void run_on_terminal(const char *service, bool in_background, char *seen,
 			EXPECT(setpgid(p.pid, p.pid) == 0 && tcsetpgrp(0, p.pid) == 0);
 		}
 		host_start(&h, service, p.arguments);
+		unsigned open_before = count_open();
 		EXPECT(pam_acct_mgmt(h.pamh, PAM_SILENT) == PAM_PERM_DENIED);
+		EXPECT(count_open() == open_before); /* the terminal has been closed again */
 		dprintf(1, "[%s]", h.shown);
 		host_end(&h);
 		peer_finish(&p);
