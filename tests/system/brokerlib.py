@@ -14,25 +14,31 @@ from namespace import TREE, die_with_parent
 START_LIMIT = 20
 
 
-def make_tls(folder, common_name="broker", names=("localhost", "broker.example"), addresses=("127.0.0.1",)):
+CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+
+
+def _openssl(*args):
+    subprocess.run(["openssl", *args], check=True, capture_output=True, timeout=30)
+
+
+def make_tls(folder, names=("localhost", "broker.example"), addresses=("127.0.0.1",)):
     """Makes a CA and a server certificate in the folder: ca.pem, tls.crt, tls.key."""
-    def path(name):
-        return os.path.join(folder, name)
+    _openssl("req", "-x509", *CURVE, "-keyout", f"{folder}/ca.key", "-out", f"{folder}/ca.pem", "-days", "30", "-subj",
+             "/CN=test CA", "-addext", "basicConstraints=critical,CA:TRUE", "-addext",
+             "keyUsage=critical,keyCertSign")
+    make_certificate(folder, folder, names, addresses)
 
-    def openssl(*args):
-        subprocess.run(["openssl", *args], check=True, capture_output=True, timeout=30)
 
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    openssl("req", "-x509", *curve, "-keyout", path("ca.key"), "-out", path("ca.pem"), "-days", "30", "-subj",
-            f"/CN={common_name} test CA", "-addext", "basicConstraints=critical,CA:TRUE", "-addext",
-            "keyUsage=critical,keyCertSign")
+def make_certificate(ca_folder, folder, names, addresses):
+    """A server certificate of that folder's CA: tls.crt, tls.key."""
     subject = ",".join([f"DNS:{name}" for name in names] + [f"IP:{address}" for address in addresses])
-    with open(path("tls.ext"), "w", encoding="ascii") as extensions:
+    with open(f"{folder}/tls.ext", "w", encoding="ascii") as extensions:
         extensions.write(f"subjectAltName={subject}\nextendedKeyUsage=serverAuth\n")
-    openssl("req", *curve, "-keyout", path("tls.key"), "-out", path("tls.csr"), "-subj", f"/CN={common_name}")
-    openssl("x509", "-req", "-in", path("tls.csr"), "-CA", path("ca.pem"), "-CAkey", path("ca.key"), "-out",
-            path("tls.crt"), "-days", "30", "-set_serial", str(int(time.time())), "-extfile", path("tls.ext"))
-    os.chmod(path("tls.key"), 0o600)
+    _openssl("req", *CURVE, "-keyout", f"{folder}/tls.key", "-out", f"{folder}/tls.csr", "-subj", "/CN=broker")
+    _openssl("x509", "-req", "-in", f"{folder}/tls.csr", "-CA", f"{ca_folder}/ca.pem", "-CAkey", f"{ca_folder}/ca.key",
+             "-out", f"{folder}/tls.crt", "-days", "30", "-set_serial", str(time.time_ns()), "-extfile",
+             f"{folder}/tls.ext")
+    os.chmod(f"{folder}/tls.key", 0o600)
 
 
 def edit_ini(text, changes):

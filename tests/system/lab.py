@@ -136,11 +136,14 @@ class Lab:
         broker = brokerlib.Broker("/usr/sbin/jit-broker", BROKER_CONF, self.log("jit-broker"), user="_jitbroker")
         self.broker = broker
         self.api_key = broker.admin("key", "add", HOSTNAME).stdout.strip().splitlines()[-1]
-        write("/etc/pam-jit/api.key", self.api_key + "\n", 0o640, "root", "_jit")
+        self.set_api_key(self.api_key)
         self.tokens = {}
         for name in ("appr1", "appr2", "op1"):
             self.tokens[name] = broker.admin("token", "add", name).stdout.strip().splitlines()[-1]
             self._make_client(name)
+
+    def set_api_key(self, key):
+        write("/etc/pam-jit/api.key", key + "\n", 0o640, "root", "_jit")
 
     def _make_client(self, name):
         """What an approver has at home, so that `jit-broker approve` needs no options."""
