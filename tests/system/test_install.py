@@ -1,0 +1,79 @@
+"""What `make install` puts on a host: nothing that raises privileges, and a module that asks nothing of its process."""
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+import unittest
+
+from namespace import TREE
+
+ENTRIES = {"pam_sm_acct_mgmt", "pam_sm_authenticate", "pam_sm_chauthtok", "pam_sm_close_session",
+           "pam_sm_open_session", "pam_sm_setcred"}
+
+
+def output(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+class Install(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.root = folder.name
+        output("make", "--no-print-directory", "-C", TREE, "-o", "all", "install", f"DESTDIR={cls.root}",
+               "PREFIX=/usr")
+        cls.files = {os.path.relpath(os.path.join(at, name), cls.root): os.path.join(at, name)
+                     for at, _, names in os.walk(cls.root) for name in names}
+        cls.module = next(path for path in cls.files.values() if path.endswith("/security/pam_jit.so"))
+
+    def test_programs_stand_where_hosts_look_for_them(self):
+        self.assertTrue({"usr/sbin/jit-helper", "usr/sbin/jit-broker", "usr/bin/jit"} <= set(self.files), self.files)
+
+    def test_nothing_has_a_setuid_or_setgid_bit(self):
+        raised = [name for name, path in self.files.items() if os.lstat(path).st_mode & (stat.S_ISUID | stat.S_ISGID)]
+        self.assertEqual(raised, [])
+
+    def test_nothing_has_file_capabilities(self):
+        getcap = shutil.which("getcap") or "/usr/sbin/getcap"
+        self.assertEqual(output(getcap, "-r", self.root), "")
+
+    def test_nothing_can_be_written_by_others(self):
+        loose = [name for name, path in self.files.items() if os.lstat(path).st_mode & 0o022]
+        self.assertEqual(loose, [])
+
+    def test_installing_gates_no_service(self):
+        self.assertEqual([name for name in self.files if name.startswith("etc/")], [])
+
+    def test_the_module_needs_libpam_and_libc_alone(self):
+        needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", output("readelf", "-d", self.module)))
+        self.assertLessEqual(needed, {"libpam.so.0", "libc.so.6"})
+        self.assertIn("libpam.so.0", needed)
+
+    def test_the_module_exports_its_entry_points_alone(self):
+        names = {line.split()[-1].split("@")[0] for line in output("nm", "-D", "--defined-only", self.module).splitlines()}
+        self.assertEqual(names, ENTRIES)
+
+    def test_the_module_starts_no_process_and_no_thread(self):
+        used = {line.split()[-1].split("@")[0] for line in output("nm", "-D", "--undefined-only", self.module).splitlines()}
+        starts = {"fork", "vfork", "clone", "execve", "execv", "execvp", "posix_spawn", "posix_spawnp", "system", "popen",
+                  "pthread_create", "atexit", "exit", "abort"}
+        self.assertEqual(used & starts, set())
+
+    def test_jit_links_no_libcurl(self):
+        needed = output("readelf", "-d", self.files["usr/bin/jit"])
+        self.assertNotIn("libcurl", needed)
+        self.assertNotIn("libssl", needed)
+
+    def test_every_program_is_hardened(self):
+        for path in [self.module] + [self.files[f"usr/{name}"] for name in ("bin/jit", "sbin/jit-helper", "sbin/jit-broker")]:
+            with self.subTest(os.path.basename(path)):
+                dynamic, headers = output("readelf", "-d", path), output("readelf", "-lW", path)
+                self.assertRegex(dynamic, r"BIND_NOW|Flags: .*NOW")
+                self.assertIn("GNU_RELRO", headers)
+                self.assertRegex(headers, r"GNU_STACK .* RW +0x")
+                self.assertIn("DYN (", output("readelf", "-h", path))
+                self.assertNotRegex(dynamic, "RPATH|RUNPATH|TEXTREL")

@@ -1,0 +1,133 @@
+"""Where secrets must not be: the actual strings, looked for in every environment, command line, log, file and core."""
+
+import glob
+import json
+import os
+import re
+import subprocess
+
+from lab import Lab, LabCase, read
+from terminal import wait_until
+
+HELD = "/run/lab/held"  # root's: what the elevated session got
+
+
+def found_in(data, secrets):
+    return [name for name, secret in secrets.items() if secret in data]
+
+
+def contents(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:  # a process that has ended
+        return b""
+
+
+class Secrets(LabCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        os.makedirs(HELD, 0o700, exist_ok=True)
+        terminal = cls.lab.terminal("op1", environment={"JIT_REASON": "disk full"})
+        cls.addClassCleanup(terminal.close)
+        cls.short = cls.hold(terminal)
+        cls.secrets = cls.known_secrets()
+
+    @classmethod
+    def hold(cls, terminal):
+        """An elevated session that stays open, its credentials and its session token in files of root's."""
+        case = cls("test_no_log_holds_a_secret")
+        command = (f"sudo sh -c 'umask 77; jit credentials >{HELD}/credentials; aws configure list >{HELD}/seen; "
+                   f"for key in $(keyctl show @s | sed -n \"s/^ *\\([0-9]*\\) .* user: .*/\\1/p\"); do "
+                   f"keyctl pipe $key >{HELD}/token; done; echo ready; cat'")
+        request = case.ask(terminal, command)
+        case.approve(request)
+        terminal.expect("ready\r\n")
+        return request[0]
+
+    @classmethod
+    def known_secrets(cls):
+        credentials = json.loads(read(f"{HELD}/credentials"))
+        token = contents(f"{HELD}/token")
+        if len(token) < 32:
+            raise AssertionError(f"the session token was not read from the keyring: {len(token)} bytes")
+        texts = {"SecretAccessKey": credentials["SecretAccessKey"], "API key": cls.lab.api_key.rsplit("_", 1)[-1],
+                 "appr1's token": cls.lab.tokens["appr1"].rsplit("_", 1)[-1]}
+        secrets = {name: text.encode() for name, text in texts.items()}
+        return {**secrets, "session token": token, "session token in hex": token.hex().encode()}
+
+    def assert_clean(self, paths, least):
+        """None of the files holds a secret; there were at least so many that were not empty."""
+        read_files = 0
+        for path in paths:
+            data = contents(path)
+            read_files += bool(data)
+            self.assertEqual(found_in(data, self.secrets), [], path)
+        self.assertGreaterEqual(read_files, least)
+
+    def test_no_environment_and_no_command_line_holds_a_secret(self):
+        pids = [pid for pid in os.listdir("/proc") if pid.isdigit()]
+        self.assert_clean([f"/proc/{pid}/{name}" for pid in pids for name in ("environ", "cmdline")], 8)
+
+    def test_no_log_holds_a_secret(self):
+        logs = [self.lab.log(name) for name in ("jit-broker", "jit-helper", "syslog")]
+        terminals = glob.glob(f"{self.lab.logs}/terminal-*.log")
+        self.assert_clean(logs + terminals, 4)
+
+    def test_no_file_of_the_host_holds_a_secret(self):
+        """But those that are made to: the key's file and the approvers' own."""
+        folders = ["/etc/pam-jit", "/etc/jit-broker", "/run/pam-jit", "/var/lib/jit-broker", "/var/log", "/tmp",
+                   "/root/.aws", "/home/op1"]
+        meant = {"/etc/pam-jit/api.key"} | {f"/home/{name}/.config/jit-broker/token" for name in self.lab.tokens}
+        paths = [os.path.join(folder, name) for top in folders for folder, _, names in os.walk(top) for name in names]
+        self.assertTrue(meant & set(paths))
+        self.assert_clean([path for path in paths if path not in meant and os.path.isfile(path)], 6)
+
+    def test_the_stores_files_hold_no_secret(self):
+        files = glob.glob("/var/lib/jit-broker/*")
+        self.assertTrue([path for path in files if path.endswith(".db")])
+        self.assert_clean(files, 2)
+
+    def test_a_core_of_the_helper_holds_no_secret(self):
+        """The secrets are in its memory, and not in what a core takes of it."""
+        pid = self.helper_pid()
+        self.assertIn("SecretAccessKey", found_in(self.memory_of(pid), self.secrets), "the search itself works")
+        done = subprocess.run(["gcore", "-o", f"{HELD}/core", str(pid)], capture_output=True, text=True, timeout=120)
+        core = f"{HELD}/core.{pid}"
+        self.assertTrue(os.path.exists(core), done.stderr)
+        data = contents(core)
+        self.assertIn(b"broker.example", data, "the core has the helper's ordinary memory")
+        self.assertEqual(found_in(data, self.secrets), [])
+
+    def test_the_helper_cannot_be_dumped_or_traced_by_its_own_user(self):
+        limits = read(f"/proc/{self.helper_pid()}/limits")
+        self.assertRegex(limits, r"Max core file size +0 +0 ")
+        self.assertEqual(os.stat(f"/proc/{self.helper_pid()}/mem").st_uid, 0, "a dumpable process's belong to its user")
+
+    def test_the_helper_has_no_privileges(self):
+        status = read(f"/proc/{self.helper_pid()}/status")
+        self.assertRegex(status, r"NoNewPrivs:\s+1")
+        self.assertNotRegex(status, r"Uid:\s+.*\b0\b")
+        for name in ("CapPrm", "CapEff", "CapInh", "CapAmb"):
+            with self.subTest(name):
+                self.assertRegex(status, rf"{name}:\s+0000000000000000")
+
+    def helper_pid(self):
+        return self.lab.helper.pid
+
+    @staticmethod
+    def memory_of(pid):
+        """All that can be read of a process's memory, as root."""
+        data = []
+        with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+            for line in read(f"/proc/{pid}/maps").splitlines():
+                start, end, mode = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()
+                if not mode.startswith("rw"):
+                    continue
+                try:
+                    memory.seek(int(start, 16))
+                    data.append(memory.read(int(end, 16) - int(start, 16)))
+                except OSError:
+                    continue
+        return b"".join(data)
