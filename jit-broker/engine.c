@@ -70,23 +70,19 @@ int jb_engine_store_fault(struct jb_engine *engine, struct jb_fault *fault)
 			       jb_store_error(engine->store));
 }
 
-char *jb_engine_detail(const char *name, ...)
+char *jb_engine_detail(const struct jb_pair *pairs)
 {
 	json_object *detail = json_object_new_object();
 	bool ok = detail != NULL;
-	va_list args;
 
-	va_start(args, name);
-	for (; name; name = va_arg(args, const char *)) {
-		const char *text = va_arg(args, const char *);
-		json_object *value = text ? json_object_new_string(text) : NULL;
+	for (; ok && pairs->name; pairs++) {
+		json_object *value = pairs->text ? json_object_new_string(pairs->text) : NULL;
 
-		if (text && (!ok || !value || json_object_object_add(detail, name, value) < 0)) {
+		if (pairs->text && (!value || json_object_object_add(detail, pairs->name, value) < 0)) {
 			json_object_put(value);
 			ok = false;
 		}
 	}
-	va_end(args);
 	const char *text = ok ? json_object_to_json_string_ext(detail, JSON_C_TO_STRING_PLAIN) : NULL;
 	char *copy = text ? strdup(text) : NULL;
 	json_object_put(detail);
@@ -180,7 +176,7 @@ enum jb_step jb_engine_settle(struct jb_engine *engine, struct jb_request *reque
 	const struct jb_change change = {.to = JB_EXPIRED,
 					 .action = "request.expired",
 					 .actor = "timer",
-					 .detail = jb_engine_detail("why", why, NULL),
+					 .detail = JB_DETAIL({"why", why}),
 					 .announce = true};
 	return jb_engine_commit(engine, request, &change, now, fault);
 }
@@ -267,7 +263,7 @@ enum jb_step jb_engine_recheck(struct jb_engine *engine, struct jb_request *requ
 	const struct jb_change change = {.to = JB_REVOKED,
 					 .action = "request.revoked",
 					 .actor = "policy",
-					 .detail = jb_engine_detail("rule", d.code, "why", d.message, NULL),
+					 .detail = JB_DETAIL({"rule", d.code}, {"why", d.message}),
 					 .announce = true};
 	enum jb_step went = jb_engine_commit(engine, request, &change, now, fault);
 	if (went != JB_STEP_DONE)

@@ -88,10 +88,8 @@ static enum jb_step drop_token(struct jb_engine *engine, struct jb_request *requ
 	free(request->grant_token_hash);
 	request->grant_token_hash = NULL;
 	jb_engine_host_actor(c->host, actor, sizeof(actor));
-	const struct jb_change change = {.to = request->status,
-					 .action = "grant.token_renewed",
-					 .actor = actor,
-					 .detail = jb_engine_detail(NULL, NULL)};
+	const struct jb_change change = {
+		.to = request->status, .action = "grant.token_renewed", .actor = actor, .detail = JB_NO_DETAIL};
 	return jb_engine_commit(engine, request, &change, now, fault);
 }
 
@@ -194,8 +192,8 @@ static enum jb_step store_step(struct jb_engine *engine, struct jb_request *requ
 	const struct jb_change change = {.to = JB_ACTIVE,
 					 .action = "credentials.issued",
 					 .actor = actor,
-					 .detail = jb_engine_detail("accessKeyId", credentials->access_key_id, "until",
-								    until, "sealed", c->sealed ? "yes" : "no", NULL),
+					 .detail = JB_DETAIL({"accessKeyId", credentials->access_key_id},
+							     {"until", until}, {"sealed", c->sealed ? "yes" : "no"}),
 					 .announce = request->filed_by != NULL};
 	return jb_engine_commit(engine, request, &change, now, fault);
 }
@@ -216,7 +214,7 @@ static enum jb_step refused_step(struct jb_engine *engine, struct jb_request *re
 	const struct jb_change change = {.to = first ? JB_FAILED : JB_ACTIVE,
 					 .action = first ? "request.failed" : "credentials.refused",
 					 .actor = "issuer",
-					 .detail = jb_engine_detail("why", c->issue->why, NULL),
+					 .detail = JB_DETAIL({"why", c->issue->why}),
 					 .announce = first};
 	went = jb_engine_commit(engine, request, &change, now, fault);
 	if (went == JB_STEP_DONE) {

@@ -51,7 +51,7 @@ static enum jb_step wrong_code(struct jb_engine *engine, struct jb_request *requ
 	const struct jb_change change = {.to = last ? JB_DENIED : JB_PENDING,
 					 .action = last ? "request.denied" : "approval.wrong_code",
 					 .actor = said->person,
-					 .detail = jb_engine_detail("why", "wrong code", NULL),
+					 .detail = JB_DETAIL({"why", "wrong code"}),
 					 .announce = last};
 	enum jb_step went = jb_engine_commit(engine, request, &change, now, fault);
 	if (went != JB_STEP_DONE)
@@ -112,7 +112,7 @@ static enum jb_step add_and_commit(struct jb_engine *engine, struct jb_request *
 	const struct jb_change change = {.to = enough ? JB_APPROVED : JB_PENDING,
 					 .action = enough ? "request.approved" : "request.approval",
 					 .actor = said->person,
-					 .detail = jb_engine_detail("comment", request->comment, NULL),
+					 .detail = JB_DETAIL({"comment", request->comment}),
 					 .announce = enough};
 	return jb_engine_commit(engine, request, &change, now, fault);
 }
@@ -162,7 +162,7 @@ static enum jb_step deny_step(struct jb_engine *engine, struct jb_request *reque
 	const struct jb_change change = {.to = JB_DENIED,
 					 .action = "request.denied",
 					 .actor = said->person,
-					 .detail = jb_engine_detail("comment", request->comment, NULL),
+					 .detail = JB_DETAIL({"comment", request->comment}),
 					 .announce = true};
 	return jb_engine_commit(engine, request, &change, now, fault);
 }
@@ -188,7 +188,7 @@ static enum jb_step revoke_step(struct jb_engine *engine, struct jb_request *req
 	const struct jb_change change = {.to = JB_REVOKED,
 					 .action = "request.revoked",
 					 .actor = said->person,
-					 .detail = jb_engine_detail("comment", request->comment, NULL),
+					 .detail = JB_DETAIL({"comment", request->comment}),
 					 .announce = true};
 	return jb_engine_commit(engine, request, &change, now, fault);
 }

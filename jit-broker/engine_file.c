@@ -239,11 +239,11 @@ static char *filed_detail(const struct jb_request *r)
 	char duration[24];
 
 	snprintf(duration, sizeof(duration), "%lld", (long long)r->duration);
-	return jb_engine_detail("shortId", r->short_id, "status", jb_status_name(r->status), "host", r->host,
-				"requester", r->requester, "person", r->person, "loginUser", r->login_user, "role",
-				r->role, "duration", duration, "service", r->service, "target", r->target, "tty",
-				r->tty, "rhost", r->rhost, "command", r->command, "reason", r->reason, "ticket",
-				r->ticket, NULL);
+	return JB_DETAIL({"shortId", r->short_id}, {"status", jb_status_name(r->status)}, {"host", r->host},
+			 {"requester", r->requester}, {"person", r->person}, {"loginUser", r->login_user},
+			 {"role", r->role}, {"duration", duration}, {"service", r->service}, {"target", r->target},
+			 {"tty", r->tty}, {"rhost", r->rhost}, {"command", r->command}, {"reason", r->reason},
+			 {"ticket", r->ticket});
 }
 
 /* 0, -EEXIST (the id or the idempotency key is taken), or another error. */

@@ -34,7 +34,7 @@ static enum jb_step start_step(struct jb_engine *engine, struct jb_request *requ
 	const struct jb_change change = {.to = JB_ACTIVE,
 					 .action = "grant.started",
 					 .actor = actor,
-					 .detail = jb_engine_detail(NULL, NULL),
+					 .detail = JB_NO_DETAIL,
 					 .announce = others_listen(request)};
 	return jb_engine_commit(engine, request, &change, now, fault);
 }
@@ -61,7 +61,7 @@ static enum jb_step end_step(struct jb_engine *engine, struct jb_request *reques
 	const struct jb_change change = {.to = active ? JB_ENDED : JB_CANCELLED,
 					 .action = active ? "grant.ended" : "request.cancelled",
 					 .actor = actor,
-					 .detail = jb_engine_detail(NULL, NULL),
+					 .detail = JB_NO_DETAIL,
 					 .announce = others_listen(request)};
 	return jb_engine_commit(engine, request, &change, now, fault);
 }

@@ -40,8 +40,14 @@ __attribute__((format(printf, 4, 5))) int jb_engine_fault(struct jb_fault *fault
 int jb_engine_unknown(const char *id, struct jb_fault *fault);
 int jb_engine_store_fault(struct jb_engine *engine, struct jb_fault *fault);
 
-/* A JSON object of name, value pairs of texts, NULL values left out; ends with a NULL name. NULL: out of memory. */
-__attribute__((sentinel)) char *jb_engine_detail(const char *name, ...);
+/* An audit record's detail: texts by name, NULL ones left out. JB_DETAIL({"why", why}, {"rule", rule}) */
+struct jb_pair {
+	const char *name, *text;
+};
+#define JB_DETAIL(...) jb_engine_detail((const struct jb_pair[]){__VA_ARGS__, {NULL, NULL}})
+#define JB_NO_DETAIL   JB_DETAIL({"", NULL})
+/* A JSON object of the pairs up to one without a name. NULL: out of memory. The caller frees. */
+char *jb_engine_detail(const struct jb_pair *pairs);
 
 /* Replaces a text of a request by a clean copy of at most JB_TEXT_SIZE - 1 bytes; NULL empties it. False: no memory. */
 bool jb_engine_set_text(char **at, const char *text);

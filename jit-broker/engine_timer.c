@@ -108,7 +108,7 @@ static enum jb_step silent_step(struct jb_engine *engine, struct jb_request *req
 	const struct jb_change change = {.to = JB_CANCELLED,
 					 .action = "request.cancelled",
 					 .actor = "timer",
-					 .detail = jb_engine_detail("why", "the host fell silent", NULL),
+					 .detail = JB_DETAIL({"why", "the host fell silent"}),
 					 .announce = true};
 	return jb_engine_commit(engine, request, &change, now, fault);
 }

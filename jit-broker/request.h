@@ -74,7 +74,7 @@ struct jb_request {
 	char *decided_by;  /* persons (words, more than one with a quorum), "policy", "timer" or "host:web-1" */
 	char *ended_by;	   /* who withdrew, gave back or revoked it: like decided_by */
 	char *comment;	   /* of the last decision: approval, denial, revocation */
-	char *failure; /* why it is FAILED, in a sentence */
+	char *failure;	   /* why it is FAILED, in a sentence */
 	int64_t requested_at;
 	int64_t pending_until;
 	int64_t decided_at;

@@ -599,8 +599,10 @@ static void the_first_collection_starts_the_clock(void **state)
 	assert_string_equal(token, again);
 	drop(&told.request);
 
+	int calls = b->issuer.calls;
 	assert_string_equal(collect_code(r, "jitg_wrong", NOW + 201), "grant.token");
 	assert_string_equal(collect_code(r, "", NOW + 201), "grant.token");
+	assert_int_equal(b->issuer.calls, calls); /* STS was not even asked */
 
 	/* A host that lost it gets another, and the old one is dead. */
 	told = collect(r, NULL, NOW + 300);
@@ -625,6 +627,27 @@ static void a_grant_that_ended_while_sts_answered_gives_nothing(void **state)
 	assert_null(told.request);
 	assert_string_equal(told.code, "grant.revoked");
 	status_is(r->id, NOW, JB_REVOKED);
+	drop(&r);
+}
+
+/* The token was replaced while STS answered: what comes under the old one is thrown away. */
+static void a_token_that_died_while_sts_answered_gives_nothing(void **state)
+{
+	struct jb_request *r = in_state(JB_APPROVED);
+	struct told told = collect(r, NULL, NOW), late = {0};
+	struct fake_issuer earlier;
+	char token[128];
+
+	(void)state;
+	unseal_token(told.request, token, sizeof(token));
+	drop(&told.request);
+	jb_engine_collect(b->engine, "web-1", r->id, jwk, token, NOW, on_collected, &late);
+	earlier = b->issuer;
+	assert_string_equal(collect_code(r, NULL, NOW), "");
+	b->issuer = earlier;
+	issue_good(NOW + 300);
+	assert_string_equal(late.code, "grant.token");
+	assert_null(late.request);
 	drop(&r);
 }
 
@@ -869,6 +892,7 @@ int main(void)
 		TEST(a_control_node_files_for_its_hosts),
 		TEST(the_first_collection_starts_the_clock),
 		TEST(a_grant_that_ended_while_sts_answered_gives_nothing),
+		TEST(a_token_that_died_while_sts_answered_gives_nothing),
 		TEST(two_collections_at_once_both_answer),
 		TEST(what_sts_refuses_in_passing_changes_nothing),
 		TEST(a_role_without_arn_starts_and_gives_no_credentials),

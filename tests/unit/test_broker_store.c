@@ -257,6 +257,34 @@ static void a_tampered_chain_is_found_where_it_breaks(void **state)
 	}
 }
 
+static void keep_last(void *arg, int64_t seq, const char *json)
+{
+	(void)seq;
+	snprintf(arg, 1024, "%s", json);
+}
+
+/* A forger who also makes the record's hash anew is betrayed by the record after it. */
+static void a_record_forged_with_its_hash_is_found(void **state)
+{
+	char last[1024] = "", text[1024], hash[JB_HASH_SIZE], sql[2300];
+	int64_t seq = 0;
+
+	(void)state;
+	add_records(3);
+	assert_int_equal(jb_store_audit_read(b->store, 1, 1, keep_last, last), 0);
+	char *at = strstr(last, ",\"hash\"");
+	assert_non_null(at);
+	snprintf(text, sizeof(text), "%.*s}", (int)(at - last), last);
+	assert_non_null(at = strstr(text, "op1"));
+	at[2] = '2';
+	assert_int_equal(jb_sha256_hex(text, strlen(text), hash), 0);
+	run_sql("DROP TRIGGER audit_no_update");
+	snprintf(sql, sizeof(sql), "UPDATE audit SET text='%s', hash='%s' WHERE seq=2", text, hash);
+	run_sql(sql);
+	assert_int_equal(jb_store_audit_verify(b->store, &seq), -EBADMSG);
+	assert_int_equal(seq, 3);
+}
+
 static void the_chain_cannot_be_changed_by_accident(void **state)
 {
 	char path[128];
@@ -269,12 +297,6 @@ static void the_chain_cannot_be_changed_by_accident(void **state)
 	assert_int_equal(sqlite3_exec(db, "UPDATE audit SET text='' WHERE seq=1", NULL, NULL, NULL), SQLITE_CONSTRAINT);
 	assert_int_equal(sqlite3_exec(db, "DELETE FROM audit", NULL, NULL, NULL), SQLITE_CONSTRAINT);
 	sqlite3_close(db);
-}
-
-static void keep_last(void *arg, int64_t seq, const char *json)
-{
-	(void)seq;
-	snprintf(arg, 1024, "%s", json);
 }
 
 static void a_record_is_shown_with_its_hash(void **state)
@@ -372,11 +394,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown_broker)
 	const struct CMUnitTest tests[] = {
-		TEST(a_record_comes_back_as_it_was_written),   TEST(an_id_or_a_key_is_taken_once),
-		TEST(a_write_on_what_has_changed_is_stale),    TEST(no_audit_record_no_change),
-		TEST(forty_racing_decisions_have_one_winner),  TEST(a_tampered_chain_is_found_where_it_breaks),
-		TEST(the_chain_cannot_be_changed_by_accident), TEST(a_record_is_shown_with_its_hash),
-		TEST(a_key_is_good_until_it_is_revoked),       TEST(the_file_holds_no_secret),
+		TEST(a_record_comes_back_as_it_was_written),
+		TEST(an_id_or_a_key_is_taken_once),
+		TEST(a_write_on_what_has_changed_is_stale),
+		TEST(no_audit_record_no_change),
+		TEST(forty_racing_decisions_have_one_winner),
+		TEST(a_tampered_chain_is_found_where_it_breaks),
+		TEST(a_record_forged_with_its_hash_is_found),
+		TEST(the_chain_cannot_be_changed_by_accident),
+		TEST(a_record_is_shown_with_its_hash),
+		TEST(a_key_is_good_until_it_is_revoked),
+		TEST(the_file_holds_no_secret),
 		TEST(a_file_that_others_can_read_is_refused),
 	};
 
