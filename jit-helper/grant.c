@@ -73,8 +73,9 @@ static void on_end(void *arg)
 {
 	struct jh_grant *g = arg;
 
+	/* The broker's own clock ends it there, if it was ever told that the clock runs. */
 	if (g->active)
-		jh_grant_end(g, "its time is over", true);
+		jh_grant_end(g, "its time is over", !g->collector.started);
 	else
 		jh_grant_end(g, "nobody used it", true);
 }

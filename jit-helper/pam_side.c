@@ -55,10 +55,10 @@ int jh_send_verdict(struct jh_peer *peer, enum jit_outcome outcome, const char *
 	return send_out(peer);
 }
 
-static void refuse(struct jh_peer *peer, const char *sentence)
+static void refuse(struct jh_peer *peer, bool senseless, const char *sentence)
 {
 	jit_log(LOG_WARNING, "pam.sock, uid %u: %s", (unsigned)peer->uid, sentence);
-	jh_send_verdict(peer, JIT_UNAVAILABLE, sentence);
+	jh_send_verdict(peer, senseless ? JIT_INVALID : JIT_UNAVAILABLE, sentence);
 }
 
 static void refuse_question(struct jh_peer *peer, enum jit_outcome outcome, const char *sentence)

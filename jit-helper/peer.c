@@ -62,8 +62,9 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		peer->owner->frame(peer, frame);
 	} else {
 		if (r == -EPROTO || r == -EMSGSIZE)
-			peer->listener->options.refuse(peer, "jit-helper does not understand this program: install "
-							     "the same version of both");
+			peer->listener->options.refuse(peer, true,
+						       "jit-helper does not understand this program: install "
+						       "the same version of both");
 		peer_gone(peer);
 	}
 	OPENSSL_cleanse(frame->data, sizeof(frame->data));
@@ -150,7 +151,7 @@ static void admit(struct jh_listener *l, int fd)
 	l->count++;
 	const char *refusal = judge(l, peer);
 	if (refusal) {
-		l->options.refuse(peer, refusal);
+		l->options.refuse(peer, false, refusal);
 		jh_peer_close(peer);
 	}
 }

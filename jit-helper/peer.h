@@ -36,8 +36,9 @@ struct jh_peer {
 };
 
 struct jh_listener_options {
-	const struct jh_peer_owner *first;			    /* owner until the first frame has come */
-	void (*refuse)(struct jh_peer *peer, const char *sentence); /* sends a refusal; the peer is then closed */
+	const struct jh_peer_owner *first; /* owner until the first frame has come */
+	/* Sends a refusal; the peer is then closed. `senseless`: its frame made no sense. */
+	void (*refuse)(struct jh_peer *peer, bool senseless, const char *sentence);
 	bool root_only;
 	unsigned max_of_uid; /* connections; 0: counted otherwise */
 };

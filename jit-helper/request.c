@@ -316,6 +316,8 @@ static void on_filed(void *arg, const struct jit_fetch_result *result)
 	case JH_FILED_ASK_TICKET:
 		r->maybe_filed = false;
 		if (r->question.can_ask && r->asked < r->helper->conf->ask_attempts) {
+			if (came == JH_FILED_ASK_TICKET ? facts.has_ticket : facts.has_reason)
+				jh_send_say(r->peer, r->last.text); /* why the one that was given will not do */
 			ask(r, came == JH_FILED_ASK_TICKET);
 			return;
 		}
@@ -457,7 +459,8 @@ void jh_request_begin(struct jh_peer *peer, const struct jh_question *q)
 
 	if (find_session(peer, q, &session, &leader_fd) < 0 || !jh_pidfd_alive(peer->pidfd)) {
 		turn_away(peer, q, JIT_INVALID,
-			  "your login session cannot be told: its first process is gone; log in again");
+			  "your login session cannot be told: its first process is gone or outside this container; log "
+			  "in again");
 		return;
 	}
 	const struct jh_grant *live = jh_grant_find(helper, q, &session);

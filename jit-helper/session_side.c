@@ -306,9 +306,9 @@ static void first_frame(struct jh_peer *peer, const struct jit_frame *frame)
 
 static const struct jh_peer_owner nobody = {.frame = first_frame};
 
-static void refuse(struct jh_peer *peer, const char *sentence)
+static void refuse(struct jh_peer *peer, bool senseless, const char *sentence)
 {
-	fault(peer, JIT_EXIT_UNAVAILABLE, sentence);
+	fault(peer, senseless ? JIT_EXIT_INTERNAL : JIT_EXIT_UNAVAILABLE, sentence);
 }
 
 struct jh_listener *jh_session_side_new(struct jh_helper *helper, int fd)
