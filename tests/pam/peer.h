@@ -76,6 +76,24 @@ static inline void peer_finish(const struct peer *p)
 	assert_int_equal(status, 0);
 }
 
+/* A helper that accepts nothing: its queue is full. Fills fds, which the caller closes. */
+static inline void peer_start_full(char *path, size_t size, int fds[static 8])
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+	snprintf(path, size, "%s/pam.sock", lab.dir);
+	memset(fds, -1, 8 * sizeof(*fds));
+	fds[0] = peer_listen(path);
+	assert_int_equal(listen(fds[0], 0), 0);
+	memcpy(addr.sun_path, path, strlen(path));
+	for (int i = 1; i < 8; i++) {
+		fds[i] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (connect(fds[i], (const struct sockaddr *)&addr, sizeof(addr)) < 0)
+			return;
+	}
+	fail_msg("the queue takes everybody");
+}
+
 static inline void peer_recv(int fd, struct jit_frame *f, uint8_t type)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};

@@ -305,6 +305,25 @@ static void a_socket_that_nobody_listens_on_is_no_helper(void **state)
 	host_end(&h);
 }
 
+static void a_helper_that_accepts_nobody_is_given_up_after_five_seconds(void **state)
+{
+	char path[PATH_MAX + 16], arguments[PATH_MAX + 64];
+	int64_t began = jit_boottime_ms();
+	struct host h;
+	int fds[8];
+
+	(void)state;
+	peer_start_full(path, sizeof(path), fds);
+	snprintf(arguments, sizeof(arguments), "socket=%s", path);
+	host_start(&h, "sudo", arguments);
+	assert_int_equal(pam_acct_mgmt(h.pamh, 0), PAM_AUTHINFO_UNAVAIL);
+	assert_in_range(jit_boottime_ms() - began, 5000, 6000);
+	assert_refused(&h, "too busy");
+	host_end(&h);
+	for (int i = 0; i < 8 && fds[i] >= 0; i++)
+		close(fds[i]);
+}
+
 static void say_nothing(int fd)
 {
 	struct jit_frame f;
@@ -550,6 +569,7 @@ int main(void)
 		cmocka_unit_test(a_verdict_before_a_reset_connection_is_read),
 		cmocka_unit_test(an_absent_helper_is_named),
 		cmocka_unit_test(a_socket_that_nobody_listens_on_is_no_helper),
+		cmocka_unit_test(a_helper_that_accepts_nobody_is_given_up_after_five_seconds),
 		cmocka_unit_test(a_silent_helper_is_given_up_two_seconds_after_the_timeout),
 		cmocka_unit_test(a_helper_that_keeps_talking_does_not_move_the_deadline),
 		cmocka_unit_test(a_helper_that_dies_mid_wait_refuses_at_once),

@@ -82,6 +82,34 @@ static void each_way_to_give_up_cancels_and_reaches_the_host(void **state)
 	}
 }
 
+static void ctrl_c_ends_the_wait_for_a_helper_that_accepts_nobody(void **state)
+{
+	char path[PATH_MAX + 16], arguments[PATH_MAX + 64];
+	struct host h;
+	int fds[8], status;
+
+	(void)state;
+	handle(SIGINT, catch_signal);
+	peer_start_full(path, sizeof(path), fds);
+	snprintf(arguments, sizeof(arguments), "socket=%s helper_user=%s", path, lab.user);
+	host_start(&h, "sshd", arguments);
+	int64_t began = jit_boottime_ms();
+	pid_t child = fork();
+	if (child == 0) {
+		await_sleep(getppid());
+		_exit(kill(getppid(), SIGINT) != 0);
+	}
+	assert_int_equal(pam_acct_mgmt(h.pamh, 0), PAM_PERM_DENIED);
+	assert_true(jit_boottime_ms() - began < 500);
+	assert_refused(&h, "cancelled");
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	host_end(&h);
+	for (int i = 0; i < 8 && fds[i] >= 0; i++)
+		close(fds[i]);
+	handle(SIGINT, SIG_DFL);
+}
+
 /* The approval is there already when Ctrl-C is: the person's wish counts. */
 static void interrupt_and_allow(int fd)
 {
@@ -302,6 +330,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_way_to_give_up_cancels_and_reaches_the_host),
+		cmocka_unit_test(ctrl_c_ends_the_wait_for_a_helper_that_accepts_nobody),
 		cmocka_unit_test(ctrl_c_that_races_an_approval_wins),
 		cmocka_unit_test(a_signal_that_the_host_ignores_cancels_nothing),
 		cmocka_unit_test(a_signal_that_the_host_has_blocked_cancels_nothing_and_stays_pending),
