@@ -209,7 +209,7 @@ static int expire_due(struct jb_engine *engine, int64_t now)
 int64_t jb_engine_tick(struct jb_engine *engine, int64_t now)
 {
 	struct sweep sweep = {.now = now, .next = INT64_MAX};
-	int64_t due;
+	int64_t due = INT64_MAX;
 	int r = expire_due(engine, now);
 
 	sweep_hosts(engine, &sweep);
