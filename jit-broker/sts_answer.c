@@ -149,19 +149,23 @@ static bool has_credentials(const struct jb_credentials *c)
 void jb_sts_parse(const char *body, size_t len, struct jb_sts_answer *ret)
 {
 #define RESULT "AssumeRoleResponse/AssumeRoleResult/Credentials/"
+#define FIELD(where, array)                                                                                            \
+	{                                                                                                              \
+		.path = (where), .buf = (array), .size = sizeof(array)                                                 \
+	}
 	char expiration[64] = "", code[2][64] = {"", ""}, message[2][1024] = {"", ""};
 	struct jb_credentials *c = &ret->credentials;
-	struct reader r = {
-		.fields = {
-			[ACCESS_KEY] = {RESULT "AccessKeyId", c->access_key_id, sizeof(c->access_key_id)},
-			[SECRET_KEY] = {RESULT "SecretAccessKey", c->secret_access_key, sizeof(c->secret_access_key)},
-			[TOKEN] = {RESULT "SessionToken", c->session_token, sizeof(c->session_token)},
-			[EXPIRATION] = {RESULT "Expiration", expiration, sizeof(expiration)},
-			[CODE] = {"ErrorResponse/Error/Code", code[0], sizeof(code[0])},
-			[BARE_CODE] = {"Error/Code", code[1], sizeof(code[1])},
-			[MESSAGE] = {"ErrorResponse/Error/Message", message[0], sizeof(message[0])},
-			[BARE_MESSAGE] = {"Error/Message", message[1], sizeof(message[1])},
-		}};
+	struct reader r = {.fields = {
+				   [ACCESS_KEY] = FIELD(RESULT "AccessKeyId", c->access_key_id),
+				   [SECRET_KEY] = FIELD(RESULT "SecretAccessKey", c->secret_access_key),
+				   [TOKEN] = FIELD(RESULT "SessionToken", c->session_token),
+				   [EXPIRATION] = FIELD(RESULT "Expiration", expiration),
+				   [CODE] = FIELD("ErrorResponse/Error/Code", code[0]),
+				   [BARE_CODE] = FIELD("Error/Code", code[1]),
+				   [MESSAGE] = FIELD("ErrorResponse/Error/Message", message[0]),
+				   [BARE_MESSAGE] = FIELD("Error/Message", message[1]),
+			   }};
+#undef FIELD
 #undef RESULT
 
 	*ret = (struct jb_sts_answer){.kind = JB_STS_MALFORMED};
