@@ -23,7 +23,7 @@ SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 endif
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DJIT_VERSION='"$(VERSION)"' -fvisibility=hidden $(WARN) $(HARDEN) $(SANFLAGS) \
-	$(CFLAGS) -Icommon -Ijit-broker -Ijit-helper -Ipam_jit $(PKG_CFLAGS)
+	$(CFLAGS) -Icommon $(PKG_CFLAGS)
 LDHARDEN := -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SANFLAGS)
 
 PACKAGES := json-c libcurl libevent libevent_openssl inih openssl sqlite3 expat libsystemd cmocka
@@ -51,6 +51,11 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 all: $(PROGRAMS) ## build pam_jit.so, jit-helper, jit and jit-broker (default)
+
+# Rooms do not see each other; a test sees the room it is named after.
+$(O)/tests/unit/test_helper_%.o: ALL_CFLAGS += -Ijit-helper
+$(O)/tests/unit/test_broker_%.o: ALL_CFLAGS += -Ijit-broker
+$(O)/tests/unit/test_module_%.o $(O)/tests/pam/%.o: ALL_CFLAGS += -Ipam_jit
 
 $(O)/%.o: %.c Makefile
 	@mkdir -p $(@D)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../jit-helper/conf.h" /* the broker has one of that name too */
+#include "conf.h"
 
 static char told[4096];
 
