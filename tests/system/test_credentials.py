@@ -126,13 +126,13 @@ class AfterItsEnd(StsCase):
 
 
 class Renewal(StsCase):
-    role_conf = {("role admin", "credential_lifetime"): "4s"}
+    role_conf = {("role admin", "credential_lifetime"): "8s"}
 
     def test_credentials_are_renewed_while_the_grant_lasts_and_old_ones_die(self):
         terminal = self.open_terminal()
         self.run_approved(terminal)
         first = self.copied_credentials(terminal)
-        wait_until("the first credentials are refused", lambda: self.verdict_on(first), 8)
+        wait_until("the first credentials are refused", lambda: self.verdict_on(first), 12)
         second = self.copied_credentials(terminal)
         self.assertNotEqual(second["AccessKeyId"], first["AccessKeyId"])
         self.assertIsNone(self.verdict_on(second))
