@@ -17,6 +17,9 @@
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_CAP_MS	 30000
 #define RENEW_LEAST_MS	 2000 /* credentials that live shorter are not asked for faster than this */
+/* AWS' clock counts whole seconds and a call takes its time: so close to their end credentials are held back, where
+ * others can be had. */
+#define SPARE_MS	 2000
 #define SAME_END_MS	 2000 /* credentials that end with the grant: another set would not last longer */
 
 int64_t jh_renew_at(int64_t taken_ms, int64_t life_ms, unsigned chance)
@@ -61,8 +64,10 @@ void jh_collect_stop(struct jh_grant *g)
 const struct jh_creds *jh_collect_current(const struct jh_grant *g)
 {
 	const struct jh_creds *creds = &g->collector.creds;
+	int64_t quarter_ms = (creds->expires_ms - creds->taken_ms) / 4;
+	int64_t spare_ms = g->collector.renew_ms == 0 ? 0 : quarter_ms < SPARE_MS ? quarter_ms : SPARE_MS;
 
-	return creds->plain && jit_boottime_ms() < creds->expires_ms ? creds : NULL;
+	return creds->plain && jit_boottime_ms() + spare_ms < creds->expires_ms ? creds : NULL;
 }
 
 static void try_later(struct jh_grant *g, const char *trouble)
