@@ -3,7 +3,6 @@
 The programs come from `make install`, the configuration from the examples of the tree, the accounts are op1, op2 and
 appr1. The helper starts as root and drops to _jit, the broker runs as _jitbroker behind TLS with a CA of its own."""
 
-import contextlib
 import glob
 import json
 import os
@@ -209,10 +208,12 @@ class Lab:
             raise AssertionError(f"jit-helper did not end within 10 s of SIGTERM; log: {self.log('jit-helper')}") from None
 
     def stop(self):
-        """Ends the daemons. The store's content stays."""
-        with contextlib.ExitStack() as stack:
-            stack.callback(self.broker.stop)
-            self.stop_helper()
+        """Ends the daemons, which must do so by themselves and find nothing wrong. The store's content stays."""
+        daemons = {"jit-helper": self.stop_helper, "jit-broker": self.broker.stop}
+        ended = {name: end() for name, end in daemons.items()}
+        wrong = {name: status for name, status in ended.items() if status not in (0, None)}
+        if wrong:
+            raise AssertionError(f"exit status other than 0: {wrong}; logs: {self.logs}")
 
     def restart(self, broker=None, helper=None):
         self.stop()
