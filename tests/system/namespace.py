@@ -14,6 +14,7 @@ import fcntl
 import os
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -23,11 +24,13 @@ LAB = "/run/lab"
 HOSTNAME = "web-1"
 MARK = "PAM_JIT_LAB"
 OVERLAID = ["/etc", "/usr", "/home", "/root", "/var", "/opt"]
-DEVICES = ["null", "zero", "full", "random", "urandom", "tty", "fuse"]
+DEVICES = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}  # minor numbers of major 1
 # What a shell may bring along that would change what is tested.
 KEPT_ENVIRONMENT = ("LANG", "TERM", "HOME", "COLUMNS", "LINES")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PR_SET_PDEATHSIG = 1
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
+FIRST = [sys.executable, os.path.abspath(__file__), "--first"]  # process 1, then its command
 
 
 def inside():
@@ -38,9 +41,10 @@ def why_not():
     """None where a laboratory can be made, else the reason in a sentence."""
     if os.geteuid() != 0:
         return "it needs root, to make a private mount namespace"
-    probe = subprocess.run(_unshare(["true"]), capture_output=True, text=True, timeout=20)
+    probe = subprocess.run(_unshare([*FIRST, "true"]), capture_output=True, text=True, timeout=30)
     if probe.returncode:
-        return "this machine does not allow new namespaces: " + probe.stderr.strip()
+        said = probe.stderr.strip().splitlines() or [f"exit status {probe.returncode}"]
+        return f"this machine does not allow private namespaces ({said[-1]})"
     return None
 
 
@@ -54,19 +58,56 @@ def enter(argv, environment=None):
     env = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
     env.update(environment or {}, PATH=PATH)
     env[MARK] = "1"
-    os.execvpe("unshare", _unshare([sys.executable, os.path.abspath(__file__), "--first", *argv]), env)
+    os.execvpe("unshare", _unshare([*FIRST, *argv]), env)
 
 
 def _unshare(argv):
-    return ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc",
-            "--propagation", "private", *argv]
+    return ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child", "--propagation",
+            "unchanged", *argv]
 
 
 def _mount(*args):
     subprocess.run(["mount", *args], check=True)
 
 
+def _libc_mount(source, target, flags):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mount(source.encode(), target.encode(), None, ctypes.c_ulong(flags), None) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), target)
+
+
+def _root_is_a_mount():
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+            return any(line.split()[4] == "/" for line in mounts)
+    except OSError:
+        return False
+
+
+def _make_mounts_private():
+    """No mount made from here on is seen outside. In a chroot whose / is a mere folder of a mount that is only out of
+    sight, this process first goes to where it can be reached: its own copy, in its own namespace."""
+    if _root_is_a_mount():
+        return _libc_mount("none", "/", MS_REC | MS_PRIVATE)
+    inner = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    os.chdir("/")
+    os.chroot("/usr")
+    while not os.path.samestat(os.stat("."), os.stat("..")):
+        os.chdir("..")
+    os.chroot(".")
+    _libc_mount("none", "/", MS_REC | MS_PRIVATE)
+    os.fchdir(inner)
+    os.close(inner)
+    root = os.getcwd()
+    _libc_mount(root, root, MS_BIND | MS_REC)
+    os.chdir(root)
+    os.chroot(".")
+    return None
+
+
 def _make_walls():
+    _make_mounts_private()
+    _mount("-t", "proc", "proc", "/proc")
     _mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run")
     os.mkdir(LAB, 0o755)
     os.mkdir(f"{LAB}/tree")
@@ -99,10 +140,14 @@ def _make_dev():
     new = f"{LAB}/dev"
     os.mkdir(new)
     _mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", new)
-    for name in DEVICES:
+    for name, device in {**{name: os.makedev(1, minor) for name, minor in DEVICES.items()},
+                         "tty": os.makedev(5, 0)}.items():
         if os.path.exists(f"/dev/{name}"):
             open(f"{new}/{name}", "w", encoding="ascii").close()
             _mount("--bind", f"/dev/{name}", f"{new}/{name}")
+        else:
+            os.mknod(f"{new}/{name}", 0o666 | stat.S_IFCHR, device)
+            os.chmod(f"{new}/{name}", 0o666)
     for name, mode in (("pts", 0o755), ("shm", 0o1777)):
         os.mkdir(f"{new}/{name}")
         os.chmod(f"{new}/{name}", mode)
