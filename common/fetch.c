@@ -260,16 +260,31 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 	return len;
 }
 
-/* Plain http is for a broker or an STS on this very machine. */
-static bool is_plain_loopback(const char *url)
+static void urlp(CURLU **url)
 {
-	static const char *const hosts[] = {"http://127.0.0.1", "http://[::1]", "http://localhost"};
+	curl_url_cleanup(*url);
+}
 
-	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-		size_t len = strlen(hosts[i]);
-		if (strncasecmp(url, hosts[i], len) == 0 && strchr(":/", url[len]))
+static void curl_textp(char **text)
+{
+	curl_free(*text);
+}
+
+/* Plain http is for a broker or an STS on this very machine. libcurl's own parser says which host it will ask. */
+static bool is_plain_loopback(const char *text)
+{
+	static const char *const hosts[] = {"127.0.0.1", "[::1]", "localhost"};
+	JIT_CLEANUP(urlp) CURLU *url = curl_url();
+	JIT_CLEANUP(curl_textp) char *scheme = NULL;
+	JIT_CLEANUP(curl_textp) char *host = NULL;
+
+	if (!url || curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK || strcmp(scheme, "http") != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
+		if (strcmp(host, hosts[i]) == 0)
 			return true;
-	}
 	return false;
 }
 

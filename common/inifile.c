@@ -84,5 +84,8 @@ int jit_ini_read(const char *path, bool secret, jit_ini_key on_key, jit_ini_erro
 		on_error(arg, why);
 		return 1;
 	}
-	return jit_ini_parse(path, text, on_key, on_error, arg);
+	int errors = jit_ini_parse(path, text, on_key, on_error, arg);
+	if (secret)
+		explicit_bzero(text, len);
+	return errors;
 }

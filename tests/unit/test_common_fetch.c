@@ -1,0 +1,69 @@
+/* common/fetch: which URLs are spoken to at all. What the calls do stands in the tests of helper and broker. */
+#include <event2/event.h>
+#include <string.h>
+
+#include "fetch.h"
+#include "unit.h"
+
+struct outcome {
+	bool done;
+	enum jit_fetch_fault fault;
+};
+
+static void on_done(void *arg, const struct jit_fetch_result *result)
+{
+	struct outcome *o = arg;
+
+	o->done = true;
+	o->fault = result->fault;
+}
+
+static enum jit_fetch_fault ask(bool plain_loopback, const char *url)
+{
+	const struct jit_fetch_options options = {.plain_loopback = plain_loopback};
+	const struct jit_fetch_request request = {.method = "GET", .url = url, .timeout_ms = 5000, .max_body = 1};
+	struct event_base *base = event_base_new();
+	struct jit_fetch *fetch = jit_fetch_new(base, &options);
+	struct outcome o = {.done = false};
+
+	assert_non_null(fetch);
+	assert_non_null(jit_fetch_start(fetch, &request, on_done, &o));
+	assert_false(o.done); /* never from within the call */
+	event_base_dispatch(base);
+	assert_true(o.done);
+	jit_fetch_free(fetch);
+	event_base_free(base);
+	return o.fault;
+}
+
+/* Port 1 is closed: whoever is asked at all refuses the connection. */
+static void plain_http_goes_to_this_machine_alone_and_only_when_allowed(void **state)
+{
+	(void)state;
+	assert_int_equal(ask(true, "http://127.0.0.1:1/"), JIT_FETCH_CONNECT);
+	assert_int_equal(ask(true, "http://localhost:1/"), JIT_FETCH_CONNECT);
+	assert_int_equal(ask(false, "http://127.0.0.1:1/"), JIT_FETCH_LOCAL);
+	assert_int_equal(ask(true, "http://192.0.2.1:1/"), JIT_FETCH_LOCAL);
+	assert_int_equal(ask(true, "http://127.0.0.1.example:1/"), JIT_FETCH_LOCAL);
+	assert_int_equal(ask(true, "http://localhost:x@192.0.2.1:1/"), JIT_FETCH_LOCAL);
+	assert_int_equal(ask(true, "http://127.0.0.1@192.0.2.1:1/"), JIT_FETCH_LOCAL);
+}
+
+static void other_protocols_are_not_spoken(void **state)
+{
+	(void)state;
+	assert_int_equal(ask(true, "file:///etc/passwd"), JIT_FETCH_LOCAL);
+	assert_int_equal(ask(true, "ftp://127.0.0.1:1/"), JIT_FETCH_LOCAL);
+	assert_int_equal(ask(true, ""), JIT_FETCH_LOCAL);
+	assert_int_equal(ask(false, "https://127.0.0.1:1/"), JIT_FETCH_CONNECT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plain_http_goes_to_this_machine_alone_and_only_when_allowed),
+		cmocka_unit_test(other_protocols_are_not_spoken),
+	};
+
+	return cmocka_run_group_tests_name("common fetch", tests, NULL, NULL);
+}
