@@ -3,7 +3,9 @@
 VERSION := 0.1.0
 PREFIX ?= /usr
 DESTDIR ?=
-PAM_MODULE_DIR ?= $(PREFIX)/lib/$(shell $(CC) -print-multiarch 2>/dev/null)/security
+# Debian: lib/x86_64-linux-gnu; Fedora: lib64.
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+PAM_MODULE_DIR ?= $(PREFIX)/$(if $(MULTIARCH),lib/$(MULTIARCH),$(if $(wildcard /usr/lib64),lib64,lib))/security
 DOC_DIR ?= $(PREFIX)/share/doc/pam-jit
 UNIT_DIR ?= $(PREFIX)/lib/systemd/system
 
@@ -129,6 +131,10 @@ check: ## build, and run the short tier of tests (tests/run --help)
 demo: all ## show the main job: sudo asks, a second person approves
 	@demo/demo
 
+# Configuration names programs by their path: $(call put,FILES,FOLDER) writes them for this PREFIX.
+put = for f in $(1); do sed 's|/usr/\(s\{0,1\}bin\)/|$(PREFIX)/\1/|g' $$f >$(DESTDIR)$(2)/$$(basename $$f) && \
+	chmod 0644 $(DESTDIR)$(2)/$$(basename $$f) || exit 1; done
+
 install: all ## install below DESTDIR (PREFIX=/usr); gates nothing by itself
 	install -d $(DESTDIR)$(PAM_MODULE_DIR) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DOC_DIR)/examples \
 		$(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
@@ -136,9 +142,8 @@ install: all ## install below DESTDIR (PREFIX=/usr); gates nothing by itself
 	install -m 0755 $(B)/jit-helper $(B)/jit-broker $(DESTDIR)$(PREFIX)/sbin/
 	install -m 0755 $(B)/jit $(DESTDIR)$(PREFIX)/bin/jit
 	install -m 0644 README.md CHANGELOG.md SECURITY.md LICENSE $(wildcard docs/*.md) $(DESTDIR)$(DOC_DIR)/
-	install -m 0644 etc/pam-jit/jit-helper.conf etc/pam-jit/aws-credentials etc/jit-broker/broker.conf \
-		etc/pam.d/sudo.example $(DESTDIR)$(DOC_DIR)/examples/
-	install -m 0644 $(wildcard etc/systemd/*.s*) $(DESTDIR)$(UNIT_DIR)/
+	$(call put,etc/pam-jit/jit-helper.conf etc/pam-jit/aws-credentials etc/jit-broker/broker.conf etc/pam.d/sudo.example,$(DOC_DIR)/examples)
+	$(call put,$(wildcard etc/systemd/*.s*),$(UNIT_DIR))
 	install -m 0644 etc/sysusers.d/pam-jit.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/
 	install -m 0644 etc/tmpfiles.d/pam-jit.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/
 
