@@ -6,7 +6,7 @@ import re
 import signal
 import time
 
-from lab import NOPASSWD, PASSWORD, WAITING, WITH_PASSWORD, LabCase
+from lab import NOPASSWD, PASSWORD, WAITING, WITH_PASSWORD, LabCase, write
 from terminal import wait_until
 
 NOT_ELEVATED = 3  # exit status of `jit credentials` outside an elevated session
@@ -191,6 +191,19 @@ class Sessions(LabCase):
         terminal.run("sudo sleep 300 &")
         self.assert_no_credentials(terminal)
 
+    def test_a_token_carried_into_another_session_opens_nothing(self):
+        """Root of one elevated session hands its token, in a key of root's, to root of another session."""
+        terminal, other = self.open_terminal(), self.open_terminal("root")
+        request = self.ask(terminal, "sudo sh")
+        self.approve(request)
+        self.assertEqual(terminal.finish()[0], 0)
+        self.assertEqual(terminal.run("keyctl pipe $(keyctl search @s user pam_jit:token) >/run/lab/token")[0], 0)
+        self.assertEqual(terminal.run("jit credentials >/dev/null")[0], 0)
+        self.assertEqual(other.run("keyctl padd user pam_jit:token @s </run/lab/token >/dev/null")[0], 0)
+        status, text = other.run("jit credentials")
+        self.assertEqual(status, NOT_ELEVATED, text)
+        self.assertIn("not in the elevated session", text)
+
     def test_without_an_audit_session_the_grant_stays_with_its_terminal(self):
         terminal = self.open_terminal(audit_session=False)
         self.assertIsNone(terminal.audit_session())
@@ -233,31 +246,34 @@ class Ends(LabCase):
         self.lab.wait_for_status(short, "CANCELLED", 5)
 
     def test_a_killed_sudo_takes_the_credentials_along(self):
-        self.credentials_die_with("sudo")
+        self.credentials_die_with(0, "Defaults use_pty")
 
     def test_a_killed_pty_monitor_takes_the_credentials_along(self):
-        self.credentials_die_with("monitor")
+        self.credentials_die_with(1, "Defaults use_pty")
 
-    def credentials_die_with(self, victim):
-        """A process of the elevated session that survives asks for credentials ten times a second, before and after."""
-        self.lab.set_sudoers("Defaults use_pty\n" + NOPASSWD)
+    def test_a_killed_sudo_without_a_pty_of_its_own_takes_the_credentials_along(self):
+        self.credentials_die_with(0, "Defaults !use_pty")
+
+    def credentials_die_with(self, victim, defaults):
+        """What survives of the elevated session asks for credentials ten times a second, before and after. The command
+        ignores the signals with which sudo would end it, so that sudo's own clean-up takes long."""
+        self.lab.set_sudoers(f"{defaults}\n{NOPASSWD}")
         self.addCleanup(self.lab.set_sudoers, NOPASSWD)
-        answers = f"/run/lab/answers-{victim}"
-        survivor = ("trap '' HUP TERM; exec </dev/null >/dev/null 2>&1; while :; do jit credentials; "
-                    f"echo $? $(date +%s.%N) >>{answers}; sleep 0.1; done")
-        with open("/run/lab/survivor.sh", "w", encoding="ascii") as script:
-            script.write(survivor)
+        answers = f"/run/lab/answers-{self.id()}"
+        write("/run/lab/survivor.sh", "exec </dev/null >/dev/null 2>&1; while :; do jit credentials; "
+              f"echo $? $(date +%s.%N) >>{answers}; sleep 0.1; done\n")
         terminal = self.open_terminal()
-        request = self.ask(terminal, "sudo sh -c 'setsid sh /run/lab/survivor.sh & echo ready; sleep 600'")
+        request = self.ask(terminal, "sudo sh -c 'trap \"\" HUP TERM; setsid sh /run/lab/survivor.sh & echo ready; "
+                           "while :; do sleep 1; done'")
         self.approve(request)
         terminal.expect("ready")
         wait_until("the survivor has credentials", lambda: self.answers(answers)[-1:] == [0] or None, 5)
         pids = self.sudo_processes(terminal)
-        self.assertEqual(len(pids), 2, "sudo and its pty monitor")
+        self.assertEqual(len(pids), 1 if "!" in defaults else 2, "sudo, and its pty monitor where it has one")
         killed = time.time()
-        os.kill(pids[0] if victim == "sudo" else pids[1], signal.SIGKILL)
+        os.kill(pids[victim], signal.SIGKILL)
         wait_until("the survivor is refused", lambda: self.answers(answers)[-1:] == [NOT_ELEVATED] or None, 5)
-        late = [at for status, at in self.timed(answers) if status == 0 and at > killed + 1.0]
+        late = [at - killed for status, at in self.timed(answers) if status == 0 and at > killed + 1.0]
         self.assertEqual(late, [], "credentials came later than a second after the kill")
 
     @staticmethod
