@@ -208,13 +208,21 @@ static bool ticket_rule(const struct question *q)
 			      "role %s wants a ticket of the form %s", q->role->name, q->role->ticket);
 }
 
-/* A grant that nobody approved lives only while the role still approves by itself. */
-static bool auto_rule(const struct question *q)
+/*
+ * A grant lives only while somebody who approved it may still do so; one that
+ * nobody approved, while the role still approves by itself.
+ */
+static bool approval_rule(const struct question *q)
 {
 	const struct jb_request *r = q->request;
 
-	if ((r->status != JB_APPROVED && r->status != JB_ACTIVE) || !r->decided_by ||
-	    strcmp(r->decided_by, "policy") != 0 || (q->role->auto_approve == JB_AUTO_SIMULATED && r->simulate))
+	if (r->status != JB_APPROVED && r->status != JB_ACTIVE)
+		return true;
+	if (r->approved_by)
+		return jb_policy_count_approvals(q->conf, r) > 0 ||
+		       refuse(q->decision, "policy.approval", role_line(q, JB_KEY_APPROVERS),
+			      "nobody who approved this may approve role %s any more; ask anew", q->role->name);
+	if (q->role->auto_approve == JB_AUTO_SIMULATED && r->simulate)
 		return true;
 	return refuse(q->decision, "policy.auto_approve", role_line(q, JB_KEY_AUTO_APPROVE),
 		      "role %s is no longer approved without a person", q->role->name);
@@ -223,8 +231,8 @@ static bool auto_rule(const struct question *q)
 struct jb_decision jb_policy_allows(const struct jb_conf *conf, const struct jb_request *request)
 {
 	static bool (*const rules[])(const struct question *) = {
-		host_rule,     requester_rule, shared_rule, service_rule, target_rule, arn_rule,
-		unsealed_rule, duration_rule,  auto_rule,   reason_rule,  ticket_rule,
+		host_rule,     requester_rule, shared_rule,   service_rule, target_rule, arn_rule,
+		unsealed_rule, duration_rule,  approval_rule, reason_rule,  ticket_rule,
 	};
 	struct jb_decision d = {.allowed = false};
 	const struct question q = {conf, jb_conf_role(conf, request->role), request, &d};
@@ -241,11 +249,16 @@ struct jb_decision jb_policy_allows(const struct jb_conf *conf, const struct jb_
 	return d;
 }
 
+/* The section's name is a person's own too, even where `unix` leaves it out. */
+static bool is_name_of(const struct jb_conf *conf, const struct jb_person *person, const char *name)
+{
+	return name && (strcmp(name, person->name) == 0 || jb_conf_person_by_unix(conf, name) == person);
+}
+
 bool jb_policy_is_own(const struct jb_conf *conf, const struct jb_request *request, const struct jb_person *person)
 {
 	return (request->person && strcmp(request->person, person->name) == 0) ||
-	       jb_conf_person_by_unix(conf, request->requester) == person ||
-	       jb_conf_person_by_unix(conf, request->login_user) == person;
+	       is_name_of(conf, person, request->requester) || is_name_of(conf, person, request->login_user);
 }
 
 /* A person who may decide over anything at all: declared, and one human being. */

@@ -73,7 +73,11 @@ static void each_rule_stops_what_it_is_for(void **state)
 		{"policy.duration", {GOOD, .duration = 0}},
 		{"policy.duration", {GOOD, .duration = -1}},
 		{"policy.auto_approve", {GOOD, .status = JB_APPROVED, .simulate = true, .decided_by = own("policy")}},
-		{"", {GOOD, .status = JB_APPROVED, .decided_by = own("appr1")}},
+		{"", {GOOD, .status = JB_APPROVED, .decided_by = own("appr1 left"), .approved_by = own("appr1 left")}},
+		{"policy.approval", {GOOD, .status = JB_ACTIVE, .decided_by = own("left"), .approved_by = own("left")}},
+		{"policy.approval", /* it turned out to be their own */
+		 {GOOD, .login_user = own("a3"), .status = JB_ACTIVE, .decided_by = own("appr3"),
+		  .approved_by = own("appr3")}},
 		{"policy.reason", {TWO, .ticket = own("INC-1")}},
 		{"policy.reason", {TWO, .reason = own(" "), .ticket = own("INC-1")}},
 		{"policy.ticket", {TWO, .reason = own("disk")}},
@@ -115,6 +119,10 @@ static void nobody_decides_their_own_request(void **state)
 		{"approval.own_request", "op1", {GOOD, .requester = own("op2"), .login_user = own("op1")}},
 		{"approval.own_request", "appr1", {GOOD, .requester = own("deploy"), .login_user = own("appr1-adm")}},
 		{"approval.own_request", "appr1", {GOOD, .requester = own("op2"), .person = own("appr1")}},
+		/* The section's name is theirs too, even where `unix` leaves it out. */
+		{"approval.own_request", "appr3", {GOOD, .requester = own("appr3")}},
+		{"approval.own_request", "appr3", {GOOD, .login_user = own("appr3")}},
+		{"approval.own_request", "appr3", {GOOD, .login_user = own("a3")}},
 		{"approval.not_eligible", "appr2", {GOOD, .role = own("local")}},
 		{"approval.not_eligible", "appr2", {GOOD, .role = own("nothing")}},
 		{"approval.not_eligible", "nobody", {GOOD}},
