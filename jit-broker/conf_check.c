@@ -5,12 +5,16 @@
 #include "conf_check.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <json-c/json.h>
 #include <regex.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "filing.h"
+#include "sts.h"
 
 #define LIST_TEXT_MAX 500 /* bytes of a role's services or targets, as the approver reads them */
 
@@ -197,18 +201,32 @@ static void check_ticket(struct check *c, const struct jb_role *role)
 	tell(c, jb_conf_line(&role->lines, JB_KEY_TICKET), "ticket is no regular expression: %s", why);
 }
 
+/* As it goes to AWS: a part that nobody reads, or that makes it too long, would be found out at the first request. */
+static void check_session_policy(struct check *c, const struct jb_role *role)
+{
+	const unsigned line = jb_conf_line(&role->lines, JB_KEY_SESSION_POLICY);
+	json_object *json = jb_json_object(role->session_policy, strlen(role->session_policy));
+	char *whole = NULL;
+	int r = json ? jb_sts_policy(role, 0, &whole) : 0;
+
+	if (!json)
+		tell(c, line, "session_policy is no JSON object");
+	else if (r == -E2BIG)
+		tell(c, line, "session_policy is too long: with the broker's own statements AWS takes %d characters",
+		     JB_STS_POLICY_MAX);
+	else if (r < 0)
+		tell(c, line, "session_policy has no Statement");
+	free(whole);
+	json_object_put(json);
+}
+
 static void check_aws(struct check *c, const struct jb_role *role)
 {
 	if (role->arn &&
 	    (!begins(role->arn, "arn:aws") || !strstr(role->arn, ":iam::") || !strstr(role->arn, ":role/")))
 		tell(c, jb_conf_line(&role->lines, JB_KEY_ARN), "arn is a role's: arn:aws:iam::123456789012:role/NAME");
-	if (role->session_policy) {
-		json_object *policy = json_tokener_parse(role->session_policy);
-
-		if (!json_object_is_type(policy, json_type_object))
-			tell(c, jb_conf_line(&role->lines, JB_KEY_SESSION_POLICY), "session_policy is no JSON object");
-		json_object_put(policy);
-	}
+	if (role->session_policy)
+		check_session_policy(c, role);
 }
 
 static void check_persons(struct check *c)

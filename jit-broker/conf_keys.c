@@ -214,6 +214,12 @@ bool jb_conf_set(const struct jb_conf_key *key, void *section, const char *value
 		snprintf(why, why_size, "%s is longer than %u bytes", key->name, key->max);
 		return append_text(at, value, key->max);
 	case JB_WORDS:
+		/* libinih knows ';' behind a value, not '#': what was meant to be gone would stay in the list. */
+		if (*value == '#' || strstr(value, " #") || strstr(value, "\t#")) {
+			snprintf(why, why_size, "%s has a comment behind its value; give the comment a line of its own",
+				 key->name);
+			return false;
+		}
 		return jb_words_add(at, value);
 	case JB_SECONDS:
 	case JB_NUMBER:

@@ -94,7 +94,7 @@ static void every_key_is_read(void **state)
 					 "waiting_per_requester = 2\n"
 					 "[role r]\nregion = eu-west-1\narn = arn:aws:iam:::role/x\n"
 					 "session_policy = {\"Version\":\"2012-10-17\",\n"
-					 "session_policy = \"Statement\":[]}\n"
+					 "session_policy = \"Statement\":{}}\n"
 					 "external_id = ex\nservices = sudo\nservices = su sshd\nrequesters = @g op2\n"
 					 "hosts = web-* bastion-?\ntargets = self *\napprovers = @g appr2\n"
 					 "approvals = 2\nmax_duration = 4h\ncredential_lifetime = 30s\npending = 2m\n"
@@ -114,7 +114,7 @@ static void every_key_is_read(void **state)
 	assert_string_equal(conf->issuer_credentials, "/aws");
 	assert_int_equal(conf->retention, 30 * 86400);
 	const struct jb_role *role = jb_conf_role(conf, "r");
-	assert_string_equal(role->session_policy, "{\"Version\":\"2012-10-17\",\"Statement\":[]}");
+	assert_string_equal(role->session_policy, "{\"Version\":\"2012-10-17\",\"Statement\":{}}");
 	assert_int_equal(role->services.count, 3);
 	assert_int_equal(role->credential_lifetime, 30);
 	assert_int_equal(role->use_within, 60);
@@ -155,6 +155,8 @@ static void every_error_is_told_with_its_line(void **state)
 		{"shared\n", ":12: this is neither"},
 		{"shared =\n", ":12: shared has no value"},
 		{"[person b]\nunix = appr1\n", ":13: Unix name appr1 belongs to person appr1 already"},
+		{"unix = a # b\n", ":12: unix has a comment behind its value"},
+		{"unix = a ; b\n", ""},
 		{"[group g]\n", ":12: group g wants members"},
 		{"[group g]\nmembers = @h\n", ":13: group g has @h as a member"},
 		{"[host h]\n", ":12: host h wants may_request_for"},
@@ -175,6 +177,12 @@ static void every_error_is_told_with_its_line(void **state)
 		{ROLE "approvers = appr1\nticket = (\n", ":18: ticket is no regular expression"},
 		{ROLE "approvers = appr1\narn = admin\n", ":18: arn is a role's"},
 		{ROLE "approvers = appr1\nsession_policy = {\n", ":18: session_policy is no JSON object"},
+#define POLICY ROLE "approvers = appr1\nsession_policy = "
+		{POLICY "{\"Statement\":{}}\n", ""},
+		{POLICY "{\"Statement\":{}},{\"Statement\":{}}\n", ":18: session_policy is no JSON object"},
+		{POLICY "{'Statement':{}}\n", ":18: session_policy is no JSON object"},
+		{POLICY "{\"statement\":{}}\n", ":18: session_policy has no Statement"},
+		{POLICY "{\"Statement\":[]}\n", ":18: session_policy has no Statement"},
 		{"[role t]\napprovers = appr1\n", ":12: role t wants services"},
 		{"[role t]\napprovers = appr1\n", ":12: role t wants requesters"},
 		{"[role t]\napprovers = appr1\n", ":12: role t wants hosts"},
@@ -191,6 +199,21 @@ static void every_error_is_told_with_its_line(void **state)
 			fail_msg("%s\nexpected: %s\ngot: %s", cases[i].added, cases[i].told, errors);
 		jb_conf_free(conf);
 	}
+}
+
+/* What the broker adds to it takes its share of AWS's 2048 characters. */
+static void a_session_policy_that_AWS_would_not_take_is_told(void **state)
+{
+	char text[4096], errors[8192];
+	int len = snprintf(text, sizeof(text), "%s", SMALL ROLE "approvers = appr1\nsession_policy = {\"Statement\":[");
+
+	(void)state;
+	for (int i = 0; i < 19; i++)
+		len += snprintf(text + len, sizeof(text) - (size_t)len, "\nsession_policy = %s{\"Sid\":\"%090d\"}",
+				i ? "," : "", i);
+	snprintf(text + len, sizeof(text) - (size_t)len, "\nsession_policy = ]}\n");
+	assert_null(read_text(text, errors));
+	assert_non_null(strstr(errors, ":18: session_policy is too long"));
 }
 
 static void the_broker_section_is_checked(void **state)
@@ -263,6 +286,7 @@ int main(void)
 		cmocka_unit_test(defaults_are_those_of_the_documentation),
 		cmocka_unit_test(every_key_is_read),
 		cmocka_unit_test(every_error_is_told_with_its_line),
+		cmocka_unit_test(a_session_policy_that_AWS_would_not_take_is_told),
 		cmocka_unit_test(the_broker_section_is_checked),
 		cmocka_unit_test(all_errors_are_told_in_one_run),
 		cmocka_unit_test(a_file_that_others_can_read_or_write_is_refused),
