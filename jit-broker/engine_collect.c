@@ -182,6 +182,12 @@ static enum jb_step store_step(struct jb_engine *engine, struct jb_request *requ
 		return wrong_token(fault);
 	if (first)
 		jb_engine_start_clock(request, c->now);
+	/* The clock was started meanwhile, and earlier than this credential's end was reckoned from. */
+	if (credentials->expiration > request->granted_until) {
+		jb_engine_fault(fault, 503, "issuer.unavailable",
+				"the grant began while AWS was asked, and ends before these credentials; try again");
+		return JB_STEP_REFUSED;
+	}
 	if (c->sealed && (!replace(&request->sealed, c->sealed) ||
 			  (!c->has_bearer && !replace(&request->grant_token_hash, c->token_hash))))
 		return JB_STEP_REFUSED;

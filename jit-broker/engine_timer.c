@@ -4,7 +4,8 @@
  *
  * Silence is counted from when a host was last heard of by this process, at the
  * earliest from the process's own start: a broker that was away must not cancel
- * what waited for it. It is kept in memory alone; hosts have keys, so there is
+ * what waited for it, nor one that was stopped, suspended or set to another
+ * time: a timer that comes late tells. It is kept in memory alone; hosts have keys, so there is
  * one entry a key.
  */
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include "engine_private.h"
 
 #define SILENT_S     30	 /* a host that says nothing for so long is gone */
+#define LATE_S	     3	 /* a timer that comes so late has been held up, and with it whatever hosts have sent */
 #define EXPIRE_BATCH 100 /* records read at once */
 
 struct host {
@@ -115,6 +117,7 @@ static enum jb_step silent_step(struct jb_engine *engine, struct jb_request *req
 
 struct sweep {
 	int64_t now;
+	int64_t awake;
 	int64_t next; /* when the next host will have been silent for too long */
 	struct host **silent;
 	size_t count;
@@ -151,9 +154,10 @@ static void visit(const void *node, VISIT which, void *arg)
 
 	if ((which != postorder && which != leaf) || host->swept)
 		return;
-	if (host->heard + SILENT_S > sweep->now) {
-		if (host->heard + SILENT_S < sweep->next)
-			sweep->next = host->heard + SILENT_S;
+	int64_t gone = (host->heard > sweep->awake ? host->heard : sweep->awake) + SILENT_S;
+	if (gone > sweep->now) {
+		if (gone < sweep->next)
+			sweep->next = gone;
 		return;
 	}
 	struct host **grown = reallocarray(sweep->silent, sweep->count + 1, sizeof(struct host *));
@@ -208,16 +212,19 @@ static int expire_due(struct jb_engine *engine, int64_t now)
 
 int64_t jb_engine_tick(struct jb_engine *engine, int64_t now)
 {
-	struct sweep sweep = {.now = now, .next = INT64_MAX};
 	int64_t due = INT64_MAX;
 	int r = expire_due(engine, now);
 
+	if (engine->next_tick && now > engine->next_tick + LATE_S)
+		engine->awake = now;
+	struct sweep sweep = {.now = now, .awake = engine->awake, .next = INT64_MAX};
 	sweep_hosts(engine, &sweep);
 	if (r == 0)
 		r = jb_store_prune(engine->store, now);
 	if (r == 0)
 		r = jb_store_next_due(engine->store, &due);
 	if (r < 0 || sweep.failed) /* the store is in trouble: again soon, what is due stays due */
-		return now + 1;
-	return due < sweep.next ? due : sweep.next;
+		due = now + 1;
+	engine->next_tick = due < sweep.next ? due : sweep.next;
+	return engine->next_tick;
 }

@@ -49,6 +49,7 @@ int jb_store_get_idempotent(struct jb_store *store, const char *host, const char
 
 struct jb_query {
 	const char *host;      /* good there, or filed from there; NULL: all */
+	const char *filer;     /* filed from there; NULL: all */
 	const char *requester; /* NULL: all */
 	bool open_only;	       /* PENDING, APPROVED, ACTIVE */
 	int status;	       /* an enum jb_status, or -1: all */

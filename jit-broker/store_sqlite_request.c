@@ -201,10 +201,11 @@ static sqlite3_stmt *prepare_query(struct jb_store *store, const char *what, con
 	char sql[512];
 	sqlite3_stmt *s = NULL;
 
-	snprintf(sql, sizeof(sql), "SELECT %s FROM request WHERE 1%s%s%s%s%s%s%s%s", what,
-		 q->host ? " AND (host=?1 OR filer=?1)" : "", q->requester ? " AND requester=?2" : "",
-		 q->open_only ? " AND open=1" : "", q->status >= 0 ? " AND status=?3" : "",
-		 q->changed_after >= 0 ? " AND changed>?4" : "", q->due_until ? " AND due<=?5" : "",
+	snprintf(sql, sizeof(sql), "SELECT %s FROM request WHERE 1%s%s%s%s%s%s%s%s%s", what,
+		 q->host ? " AND (host=?1 OR filer=?1)" : "", q->filer ? " AND filer=?7" : "",
+		 q->requester ? " AND requester=?2" : "", q->open_only ? " AND open=1" : "",
+		 q->status >= 0 ? " AND status=?3" : "", q->changed_after >= 0 ? " AND changed>?4" : "",
+		 q->due_until ? " AND due<=?5" : "",
 		 !ordered		 ? ""
 		 : q->changed_after >= 0 ? " ORDER BY changed"
 					 : " ORDER BY requested_at DESC, id",
@@ -213,6 +214,8 @@ static sqlite3_stmt *prepare_query(struct jb_store *store, const char *what, con
 		return NULL;
 	if (q->host)
 		jb_sqlite_text(s, 1, q->host);
+	if (q->filer)
+		jb_sqlite_text(s, 7, q->filer);
 	if (q->requester)
 		jb_sqlite_text(s, 2, q->requester);
 	sqlite3_bind_int(s, 3, q->status);

@@ -333,7 +333,8 @@ static void clocks_end_what_nobody_ends(void **state)
 	status_is(active->id, NOW, JB_EXPIRED);
 	assert_string_equal(collect_code(active, NULL, NOW + 900), "grant.ended");
 	/* Past retention they are forgotten, and nothing is due any more. */
-	assert_int_equal(jb_engine_tick(b->engine, NOW + 91 * 86400), INT64_MAX);
+	jb_engine_tick(b->engine, NOW + 91 * 86400);
+	assert_int_equal(jb_engine_tick(b->engine, NOW + 91 * 86400 + 30), INT64_MAX);
 	assert_int_equal(jb_engine_get(b->engine, "web-1", active->id, NOW, &(struct jb_request *){NULL}, &b->fault),
 			 -1);
 	assert_string_equal(b->fault.code, "request.unknown");
@@ -384,6 +385,23 @@ static void a_silent_host_loses_what_waits(void **state)
 	drop(&plain);
 	drop(&resume);
 	drop(&approved);
+}
+
+/* Stopped, suspended, or its clock set forward: what hosts said meanwhile has not been read yet. */
+static void a_broker_that_was_held_up_blames_no_host(void **state)
+{
+	struct jb_filing f = filing();
+	struct jb_request *r = file(&f, NOW);
+
+	(void)state;
+	assert_int_equal(jb_engine_tick(b->engine, NOW), NOW + 30);
+	jb_engine_tick(b->engine, NOW + 100);
+	status_is(r->id, NOW, JB_PENDING);
+	assert_int_equal(jb_engine_tick(b->engine, NOW + 129), NOW + 130);
+	status_is(r->id, NOW, JB_PENDING);
+	jb_engine_tick(b->engine, NOW + 130);
+	status_is(r->id, NOW, JB_CANCELLED);
+	drop(&r);
 }
 
 static void an_approval_wants_the_code_and_another_person(void **state)
@@ -515,6 +533,26 @@ static void waiting_requests_are_limited(void **state)
 	r[4] = file(&f, NOW);
 	for (int i = 0; i < 5; i++)
 		drop(&r[i]);
+}
+
+static void what_another_host_filed_counts_against_that_host(void **state)
+{
+	struct jb_filing f = filing();
+	struct jb_request *r = NULL;
+	bool replayed;
+
+	(void)state;
+	f.for_host = "web-1";
+	for (int i = 0; i < 4; i++) {
+		f.requester = i < 2 ? "op1" : "op2";
+		assert_int_equal(jb_engine_file(b->engine, "ctl", &f, NOW, &r, &replayed, &b->fault), 0);
+		drop(&r);
+	}
+	assert_int_equal(jb_engine_file(b->engine, "ctl", &f, NOW, &r, &replayed, &b->fault), -1);
+	assert_string_equal(b->fault.code, "limit.waiting");
+	f.for_host = NULL;
+	r = file(&f, NOW); /* from web-1 itself */
+	drop(&r);
 }
 
 static void simulated_approval_counts_only_where_it_is_configured(void **state)
@@ -670,6 +708,38 @@ static void two_collections_at_once_both_answer(void **state)
 	assert_int_equal(first.request->sealed_until, NOW + 301); /* the last to die, not the last to come */
 	drop(&first.request);
 	drop(&second.request);
+	drop(&r);
+}
+
+/* The clock started meanwhile, and earlier than this call had assumed: its credential would outlive the grant. */
+static void no_credential_outlives_the_grant(void **state)
+{
+	struct jb_filing f = filing();
+	struct told first = {0}, late = {0};
+	struct fake_issuer earlier;
+
+	(void)state;
+	f.duration = 60;
+	struct jb_request *r = file(&f, NOW);
+	assert_string_equal(approve("appr1", r, r->code, NOW), "");
+	jb_engine_collect(b->engine, "web-1", r->id, jwk, NULL, NOW, on_collected, &first);
+	earlier = b->issuer;
+	jb_engine_collect(b->engine, "web-1", r->id, jwk, NULL, NOW + 5, on_collected, &late);
+	assert_int_equal(b->issuer.granted_until, NOW + 65);
+	struct fake_issuer later = b->issuer;
+	b->issuer = earlier;
+	issue_good(NOW + 60);
+	assert_string_equal(first.code, "");
+	assert_int_equal(first.request->granted_until, NOW + 60);
+	b->issuer = later;
+	issue_good(NOW + 65);
+	assert_string_equal(late.code, "issuer.unavailable");
+	assert_int_equal(late.http, 503);
+	assert_null(late.request);
+	assert_string_equal(collect_code(first.request, NULL, NOW + 6),
+			    "issuer.unavailable"); /* the fake gives 300 s */
+	status_is(r->id, NOW, JB_ACTIVE);
+	drop(&first.request);
 	drop(&r);
 }
 
@@ -882,11 +952,13 @@ int main(void)
 		TEST(clocks_end_what_nobody_ends),
 		TEST(a_deadline_holds_where_no_timer_came_by),
 		TEST(a_silent_host_loses_what_waits),
+		TEST(a_broker_that_was_held_up_blames_no_host),
 		TEST(an_approval_wants_the_code_and_another_person),
 		TEST(two_approvals_are_two_persons),
 		TEST(what_makes_no_sense_is_refused_at_filing),
 		TEST(the_same_key_and_body_is_the_same_request),
 		TEST(waiting_requests_are_limited),
+		TEST(what_another_host_filed_counts_against_that_host),
 		TEST(simulated_approval_counts_only_where_it_is_configured),
 		TEST(other_hosts_see_nothing),
 		TEST(a_control_node_files_for_its_hosts),
@@ -894,6 +966,7 @@ int main(void)
 		TEST(a_grant_that_ended_while_sts_answered_gives_nothing),
 		TEST(a_token_that_died_while_sts_answered_gives_nothing),
 		TEST(two_collections_at_once_both_answer),
+		TEST(no_credential_outlives_the_grant),
 		TEST(what_sts_refuses_in_passing_changes_nothing),
 		TEST(a_role_without_arn_starts_and_gives_no_credentials),
 		TEST(a_caller_without_key_gets_clear_credentials),
