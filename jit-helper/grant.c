@@ -116,12 +116,15 @@ struct jh_grant *jh_grant_new(struct jh_helper *helper, const struct jh_answer *
 
 int jh_grant_bind(struct jh_grant *g, const struct jh_session *session, int leader_fd)
 {
+	if (leader_fd >= 0) {
+		g->leader_fd = leader_fd;
+		g->leader_gone = event_new(g->helper->base, leader_fd, EV_READ, on_leader_gone, g);
+		/* One that is not listed yet is watched from then on. */
+		if (!g->leader_gone || (g->listed && event_add(g->leader_gone, NULL) < 0))
+			return -1;
+	}
 	g->session = *session;
-	if (leader_fd < 0)
-		return 0;
-	g->leader_fd = leader_fd;
-	g->leader_gone = event_new(g->helper->base, leader_fd, EV_READ, on_leader_gone, g);
-	return g->leader_gone ? 0 : -1;
+	return 0;
 }
 
 void jh_grant_list(struct jh_grant *g)
