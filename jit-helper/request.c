@@ -324,11 +324,12 @@ static void on_filed(void *arg, const struct jit_fetch_result *result)
 		break;
 	case JH_FILED_UNKNOWN:
 		r->maybe_filed = true;
-		withdraw(r);
 		break;
-	default:
+	default: /* a refusal of this try says nothing of an earlier one that was lost */
 		break;
 	}
+	if (r->maybe_filed)
+		withdraw(r);
 	refuse(r, r->last.outcome, r->last.text);
 }
 
