@@ -193,6 +193,8 @@ static void decide(struct jh_request *r, const struct jh_answer *answer)
 
 	jh_judge_decision(answer, r->pending_s, &verdict);
 	jh_alarm_clear(&r->again);
+	jit_fetch_cancel(r->call); /* a look that is under way would bring the same decision once more */
+	r->call = NULL;
 	if (verdict.outcome == JIT_ALLOW)
 		approve(r, answer, &verdict);
 	else
