@@ -126,7 +126,7 @@ struct jit_fetch_call *jh_broker_call(struct jh_broker *broker, const struct jh_
 		.body = call->body,
 		.body_len = call->body ? strlen(call->body) : 0,
 		.timeout_ms = (long)broker->conf->broker_timeout_s * 1000 + call->longer_ms,
-		.max_body = JH_ANSWER_MAX,
+		.max_body = call->max_body ? call->max_body : JH_ANSWER_MAX,
 	};
 	started = jit_fetch_start(broker->fetch, &request, done, arg);
 	secure_free(bearer);

@@ -11,7 +11,7 @@
 #include "creds.h"
 #include "fetch.h"
 
-#define JH_ANSWER_MAX 65536 /* bytes of an answer */
+#define JH_ANSWER_MAX 65536 /* bytes of an answer about one request */
 
 struct event_base;
 struct jh_broker;
@@ -23,6 +23,7 @@ struct jh_call {
 	const char *idempotency_key;  /* or NULL */
 	const struct jh_span *bearer; /* or NULL */
 	long longer_ms;		      /* beyond broker_timeout: what the broker was asked to wait */
+	size_t max_body;	      /* bytes of the answer; 0: JH_ANSWER_MAX */
 };
 
 /* Reads the API key into the secure heap. NULL with a sentence in `why`. `conf` must live longer. */

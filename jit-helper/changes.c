@@ -13,6 +13,7 @@
 #include "verdict.h"
 
 #define POLL_S		 25
+#define LIST_MAX	 (4 << 20) /* bytes: some hundred requests, each with a long command and its credentials */
 #define BACKOFF_FIRST_MS 500
 #define BACKOFF_IDLE_MS	 30000
 #define BACKOFF_BUSY_MS	 1000 /* while somebody waits at a terminal */
@@ -95,7 +96,8 @@ static void poll_now(void *arg)
 
 	if (c->cursor >= 0)
 		snprintf(path, sizeof(path), "/changes?after=%lld&wait=%d", (long long)c->cursor, POLL_S);
-	const struct jh_call call = {.method = "GET", .path = path, .longer_ms = c->cursor >= 0 ? POLL_S * 1000 : 0};
+	const struct jh_call call = {
+		.method = "GET", .path = path, .longer_ms = c->cursor >= 0 ? POLL_S * 1000 : 0, .max_body = LIST_MAX};
 	c->call = jh_broker_call(c->helper->broker, &call, on_answer, c);
 	if (!c->call)
 		back_off(c);
