@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "grant.h"
 #include "helper.h"
 #include "log.h"
@@ -18,6 +19,7 @@
 #define BACKOFF_IDLE_MS	 30000
 #define BACKOFF_BUSY_MS	 1000 /* while somebody waits at a terminal */
 #define BUSY_FIRST_MS	 400  /* with jitter never under 200 */
+#define NOTHING_NEW_MS	 1000 /* a broker that does not hold the poll is not asked faster than this */
 
 struct jh_changes {
 	struct jh_helper *helper;
@@ -25,6 +27,8 @@ struct jh_changes {
 	struct jh_alarm again;
 	unsigned failures; /* in a row */
 	int64_t cursor;	   /* -1: none yet */
+	int64_t asked_ms;  /* when the poll under way began, and with which cursor */
+	int64_t asked_cursor;
 	uint64_t strangers;
 };
 
@@ -80,7 +84,10 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 		if (c->failures)
 			jit_log(LOG_NOTICE, "the broker at %s answers", c->helper->conf->broker);
 		c->failures = 0;
-		poll_now(c);
+		if (c->cursor == c->asked_cursor && jit_boottime_ms() < c->asked_ms + NOTHING_NEW_MS)
+			jh_alarm_at(&c->again, c->asked_ms + NOTHING_NEW_MS);
+		else
+			poll_now(c);
 		return;
 	}
 	jh_trouble(result, c->helper->conf->broker, trouble, sizeof(trouble));
@@ -94,6 +101,8 @@ static void poll_now(void *arg)
 	struct jh_changes *c = arg;
 	char path[96] = "/changes";
 
+	c->asked_ms = jit_boottime_ms();
+	c->asked_cursor = c->cursor;
 	if (c->cursor >= 0)
 		snprintf(path, sizeof(path), "/changes?after=%lld&wait=%d", (long long)c->cursor, POLL_S);
 	const struct jh_call call = {
