@@ -16,6 +16,8 @@
 #define FIRST_FRAME_MS	5000
 #define ACCEPT_PAUSE_MS 100 /* when no descriptor is free */
 
+static const char FULL[] = "jit-helper has too many connections; try again in a moment";
+
 struct jh_listener {
 	struct jh_helper *helper;
 	struct jh_listener_options options;
@@ -117,6 +119,24 @@ static unsigned count_uid(const struct jh_listener *l, uid_t uid)
 	return n;
 }
 
+/*
+ * Whoever has not said anything yet makes room, the longest silent first: one
+ * person may have the uids of many (newuidmap), and hold a connection with each.
+ */
+static bool make_room(struct jh_listener *l)
+{
+	struct jh_peer *silent = NULL, *p;
+
+	for (p = LIST_FIRST(&l->peers); p; p = LIST_NEXT(p, link))
+		if (p->first_frame.when_ms && (!silent || p->first_frame.when_ms < silent->first_frame.when_ms))
+			silent = p;
+	if (!silent)
+		return false;
+	l->options.refuse(silent, false, FULL);
+	jh_peer_close(silent);
+	return true;
+}
+
 /* Why this peer is not served; NULL when it is. */
 static const char *judge(struct jh_listener *l, struct jh_peer *peer)
 {
@@ -124,10 +144,10 @@ static const char *judge(struct jh_listener *l, struct jh_peer *peer)
 		return "the calling process cannot be identified: it is gone or in another pid namespace";
 	if (l->options.root_only && peer->uid != 0)
 		return "only root may ask here";
-	if (l->count > CONNECTIONS_MAX)
-		return "jit-helper has too many connections; try again in a moment";
 	if (l->options.max_of_uid && count_uid(l, peer->uid) > l->options.max_of_uid)
 		return "you have too many connections to jit-helper; try again in a moment";
+	if (l->count > CONNECTIONS_MAX && !make_room(l))
+		return FULL;
 	if (watch(peer) < 0)
 		return "jit-helper is out of memory";
 	return NULL;
