@@ -18,7 +18,8 @@
 
 static bool same_asker(const struct jh_grant *g, const struct jh_question *q, int64_t now_ms)
 {
-	return now_ms < g->until_ms && strcmp(g->requester, q->requester) == 0 &&
+	/* Of the last second jh_grant_left_s says 0, and no session can be opened for that long. */
+	return now_ms + 1000 <= g->until_ms && strcmp(g->requester, q->requester) == 0 &&
 	       jh_words_have(g->services, q->service) && strcmp(g->role, q->role) == 0;
 }
 

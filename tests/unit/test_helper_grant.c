@@ -36,6 +36,9 @@ static void a_grant_covers_exactly_its_own(void **state)
 	(void)state;
 	assert_true(jh_grant_covers(&g, &q, &s, NOW));
 	assert_false(jh_grant_covers(&g, &q, &s, g.until_ms)); /* over at its end, not after it */
+	/* Of its last second nothing is left that a session could be opened for. */
+	assert_true(jh_grant_covers(&g, &q, &s, g.until_ms - 1000));
+	assert_false(jh_grant_covers(&g, &q, &s, g.until_ms - 999));
 	q.service[0] = 'x';
 	assert_false(jh_grant_covers(&g, &q, &s, NOW));
 	q = asked;
