@@ -152,8 +152,10 @@ size_t jit_text_clean(char *buf, size_t size, const char *s, size_t len)
 		size_t need = keep ? n : 1;
 
 		if (out + need + 1 > size) {
-			memcpy(buf + cut, "...", 4);
-			return cut + 3;
+			size_t dots = size > 3 ? 3 : size - 1;
+			memset(buf + cut, '.', dots);
+			buf[cut + dots] = '\0';
+			return cut + dots;
 		}
 		if (keep)
 			memcpy(buf + out, s, n);

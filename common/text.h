@@ -27,7 +27,7 @@ bool jit_utf8_valid(const char *s, size_t len);
  * a page: C0 and C1 controls, DEL, bidirectional and other format characters,
  * line and paragraph separators and malformed bytes each become '?'. Cuts on a
  * character's border, then ends with "..." where it had to cut. `size` counts
- * the NUL and must be at least 4. Returns the length written.
+ * the NUL and must be at least 1. Returns the length written.
  */
 size_t jit_text_clean(char *buf, size_t size, const char *s, size_t len);
 

@@ -138,6 +138,18 @@ static void utf8_is_checked_by_the_rfc(void **state)
 	assert_false(jit_utf8_valid("\xe2\x82", 2));
 }
 
+static void a_small_buffer_is_not_overrun(void **state)
+{
+	(void)state;
+	for (size_t size = 1; size < 8; size++) {
+		char buf[9] = "________";
+
+		assert_int_equal(jit_text_clean_str(buf, size, "123456789"), size - 1);
+		assert_int_equal(buf[size - 1], '\0');
+		assert_int_equal(buf[size], '_');
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +158,7 @@ int main(void)
 		cmocka_unit_test(durations_read_like_speech),
 		cmocka_unit_test(hostile_text_cannot_move_a_cursor_or_forge_a_line),
 		cmocka_unit_test(long_text_is_cut_between_characters),
+		cmocka_unit_test(a_small_buffer_is_not_overrun),
 		cmocka_unit_test(utf8_is_checked_by_the_rfc),
 	};
 
