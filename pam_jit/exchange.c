@@ -35,13 +35,12 @@ static bool broken(struct exchange *x)
 	return settle(x, JIT_INVALID, "");
 }
 
+/* PATH, BASH_ENV and their like would let a helper that has been taken over choose what root runs. */
 static bool is_env_name(const char *s, size_t len)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_", more[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
 
-	if (len == 0 || !strchr(letters, s[0]) || (len >= 3 && memcmp(s, "LD_", 3) == 0))
-		return false;
-	return strspn(s, more) == len;
+	return len > 4 && (memcmp(s, "JIT_", 4) == 0 || memcmp(s, "AWS_", 4) == 0) && strspn(s, letters) == len;
 }
 
 bool pj_answer_env(const struct pj_answer *answer, unsigned nth, char *buf, size_t size)

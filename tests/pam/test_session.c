@@ -283,26 +283,29 @@ static void add_bad_env(struct jit_frame *f)
 
 static void add_nul_env(struct jit_frame *f)
 {
-	jit_frame_put(f, JIT_T_ENV, "A=b\0c", 5);
+	jit_frame_put(f, JIT_T_ENV, "JIT_A=b\0c", 9);
 }
 
 static void add_33_env(struct jit_frame *f)
 {
 	for (int i = 0; i < 33; i++)
-		jit_frame_put_str(f, JIT_T_ENV, "A=b");
+		jit_frame_put_str(f, JIT_T_ENV, "JIT_A=b");
 }
 
 static void a_variable_that_could_do_harm_refuses_the_open(void **state)
 {
 	static const char *const bad[] = {"LD_PRELOAD=/tmp/x.so",
 					  "LD_=x",
-					  "path=/tmp",
-					  "A B=c",
+					  "PATH=/tmp",
+					  "BASH_ENV=/tmp/x",
+					  "JIT_=x",
+					  "AWS_config_file=/tmp/x",
+					  "JIT_A B=c",
 					  "=x",
 					  "NAME",
-					  "1A=x",
-					  "A=b\nB=c",
-					  "A=\033[2J",
+					  "JIT_NAME",
+					  "JIT_A=b\nB=c",
+					  "JIT_A=\033[2J",
 					  ""};
 
 	(void)state;
