@@ -50,6 +50,9 @@ static int receive(int fd, struct jit_frame *frame)
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		int r = n > 0 ? jit_frame_recv(fd, frame) : -EAGAIN;
+		/* Told once where the helper closed without reading our frame; what it said first stands to be read. */
+		if (r == -ECONNRESET)
+			r = jit_frame_recv(fd, frame);
 		if (r != -EAGAIN && r != -EINTR)
 			return r == 0 ? -EPIPE : r;
 	}
