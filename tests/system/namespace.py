@@ -61,6 +61,15 @@ def enter(argv, environment=None):
     os.execvpe("unshare", _unshare([*FIRST, *argv]), env)
 
 
+def furnish(argv):
+    """Becomes argv where /proc and terminals are to be had, as they are not in a chroot that nobody prepared. Returns
+    where there is nothing to do."""
+    if os.geteuid() != 0 or (os.path.exists("/proc/self/status") and os.path.exists("/dev/pts/ptmx")):
+        return
+    os.execvp("unshare", ["unshare", "--mount", "--propagation", "unchanged", sys.executable,
+                          os.path.abspath(__file__), "--furnish", *argv])
+
+
 def _unshare(argv):
     return ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child", "--propagation",
             "unchanged", *argv]
@@ -105,11 +114,17 @@ def _make_mounts_private():
     return None
 
 
-def _make_walls():
+def _furnish():
+    """/proc, /run and /dev of this namespace alone."""
     _make_mounts_private()
     _mount("-t", "proc", "proc", "/proc")
     _mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run")
     os.mkdir(LAB, 0o755)
+    _make_dev()
+
+
+def _make_walls():
+    _furnish()
     os.mkdir(f"{LAB}/tree")
     _mount("--bind", TREE, f"{LAB}/tree")
     for path in OVERLAID:
@@ -122,7 +137,6 @@ def _make_walls():
     for path, mode in (("/run/sudo", 0o711), ("/run/sshd", 0o755), ("/run/lock", 0o1777)):
         os.mkdir(path)
         os.chmod(path, mode)
-    _make_dev()
 
 
 def _overlay(path):
@@ -195,6 +209,10 @@ if __name__ == "__main__":
         sys.exit("usage: namespace.py COMMAND [ARGUMENT…]")
     if sys.argv[1] == "--first":
         sys.exit(_first(sys.argv[2:]))
+    if sys.argv[1] == "--furnish":
+        _furnish()
+        os.chdir(TREE)
+        os.execvp(sys.argv[2], sys.argv[2:])
     reason = why_not()
     if reason:
         sys.exit(f"No laboratory here: {reason}.")
