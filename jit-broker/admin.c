@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "clock.h"
@@ -67,14 +68,30 @@ static const char *config_option(int argc, char **argv)
 	return path;
 }
 
-static struct jb_store *open_store(const struct jb_conf *conf)
+/* Only what adds to a store may make it: an empty one in a wrong place has a whole chain and no keys. */
+static struct jb_store *open_store(const struct jb_conf *conf, bool may_make)
 {
+	const char *path = strchr(conf->store, ':') + 1; /* conf_check.c has seen to it */
+	struct jb_store *store;
 	char why[512];
-	struct jb_store *store = jb_store_open(conf->store, why, sizeof(why));
 
+	if (!may_make && access(path, F_OK) < 0) {
+		fprintf(stderr, "jit-broker: there is no store %s: %s\n", path, strerror(errno));
+		return NULL;
+	}
+	store = jb_store_open(conf->store, why, sizeof(why));
 	if (!store)
 		print_error(NULL, why);
 	return store;
+}
+
+/* What was printed may not have arrived: a copy of the chain that a full disk cut short looks whole. */
+static int printed(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	fprintf(stderr, "jit-broker: not all of it could be printed: %s\n", strerror(errno));
+	return 1;
 }
 
 static void print_secret(void *arg, const char *id, const char *owner, int64_t created, int64_t revoked)
@@ -126,7 +143,8 @@ static int add_secret(const struct jb_conf *conf, struct jb_store *store, const 
 	}
 	fprintf(stderr, "This is shown once and cannot be had again; keep it where only %s reads it.\n",
 		strcmp(kind, "host") == 0 ? "that host's jit-helper" : owner);
-	r = puts(text) < 0 || fflush(stdout) != 0;
+	puts(text);
+	r = printed();
 	OPENSSL_cleanse(text, sizeof(text));
 	return r;
 }
@@ -148,7 +166,7 @@ static int list_secrets(struct jb_store *store, const char *kind)
 {
 	printf("%-18s %-32s %-22s %s\n", "ID", strcmp(kind, "host") == 0 ? "HOST" : "PERSON", "MADE", "REVOKED");
 	if (jb_store_secret_list(store, kind, print_secret, NULL) == 0)
-		return 0;
+		return printed();
 	fprintf(stderr, "jit-broker: the store could not be read: %s\n", jb_store_error(store));
 	return 1;
 }
@@ -165,7 +183,7 @@ static int manage_secrets(const char *kind, int argc, char **argv, const char *h
 	    !((strcmp(what, "add") == 0 || strcmp(what, "revoke") == 0) && names == 1))
 		return usage(how);
 	CONF *conf = jb_conf_read(path, print_error, NULL);
-	STORE *store = conf ? open_store(conf) : NULL;
+	STORE *store = conf ? open_store(conf, strcmp(what, "add") == 0) : NULL;
 	if (!store)
 		return 1;
 	if (strcmp(what, "list") == 0)
@@ -191,7 +209,7 @@ static int verify(struct jb_store *store)
 
 	if (r == 0) {
 		puts("the audit chain is whole");
-		return 0;
+		return printed();
 	}
 	if (r == -EBADMSG)
 		printf("the audit chain is broken: record %lld is missing or altered\n", (long long)seq);
@@ -217,7 +235,7 @@ static int show(struct jb_store *store)
 			return 1;
 		}
 	} while (last != before);
-	return 0;
+	return printed();
 }
 
 int jb_cmd_audit(int argc, char **argv)
@@ -232,7 +250,7 @@ int jb_cmd_audit(int argc, char **argv)
 	if (strcmp(what, "verify") != 0 && strcmp(what, "show") != 0)
 		return usage(how);
 	CONF *conf = jb_conf_read(path, print_error, NULL);
-	STORE *store = conf ? open_store(conf) : NULL;
+	STORE *store = conf ? open_store(conf, false) : NULL;
 	if (!store)
 		return 1;
 	return strcmp(what, "verify") == 0 ? verify(store) : show(store);

@@ -102,8 +102,8 @@ static int open_parts(struct broker *broker, char *why, size_t why_size)
 	broker->issuer = jb_issuer_new(broker->base, broker->conf, why, why_size);
 	if (!broker->issuer)
 		return -1;
-	snprintf(why, why_size, "out of memory");
 	broker->engine = jb_engine_new(broker->conf, broker->store, broker->issuer, jit_wall_s());
+	snprintf(why, why_size, "%s", broker->engine ? "out of memory" : jb_store_error(broker->store));
 	if (broker->engine)
 		broker->api = jb_api_new(broker->base, broker->conf, broker->store, broker->engine);
 	return broker->api ? 0 : -1;

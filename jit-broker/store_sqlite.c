@@ -128,6 +128,15 @@ const char *jb_store_error(struct jb_store *store)
 	return store->error[0] ? store->error : "a stored record cannot be read";
 }
 
+/* What root makes (`key add` before the first start) belongs to whom its directory belongs to: the broker. */
+static int give_to_directory_owner(const char *path, int fd)
+{
+	JIT_FREE char *folder = strndup(path, (size_t)(strrchr(path, '/') + 1 - path));
+	struct stat st;
+
+	return folder && stat(folder, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0 ? 0 : -1;
+}
+
 /* The file is made by us, so that it is never readable by others, not even for a moment. */
 static int make_file(const char *path, char *why, size_t why_size)
 {
@@ -137,6 +146,10 @@ static int make_file(const char *path, char *why, size_t why_size)
 	if (fd < 0 && errno != EEXIST) {
 		snprintf(why, why_size, "cannot make the store %s: %s", path, strerror(errno));
 		return -errno;
+	}
+	if (fd >= 0 && geteuid() == 0 && give_to_directory_owner(path, fd) < 0) {
+		snprintf(why, why_size, "cannot give the store %s to its directory's owner: %s", path, strerror(errno));
+		return -EPERM;
 	}
 	if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode)) {
 		snprintf(why, why_size, "the store %s is not a regular file", path);
