@@ -166,9 +166,15 @@ static int ask_code(char *buf, size_t size)
 	fputs("Code on the requester's terminal: ", tty);
 	fflush(tty);
 	if (!fgets(buf, (int)size, tty))
-		return -1;
-	buf[strcspn(buf, "\r\n")] = '\0';
-	return *buf ? 0 : -1;
+		*buf = '\0';
+	/* Pasted with blanks around it, it is still the right one. */
+	size_t blanks = strspn(buf, " \t\r\n");
+	memmove(buf, buf + blanks, strlen(buf + blanks) + 1);
+	buf[strcspn(buf, " \t\r\n")] = '\0';
+	if (*buf)
+		return 0;
+	fprintf(stderr, "jit-broker: no code was given, and nothing was decided\n");
+	return -1;
 }
 
 /* Shows what would be granted and fetches the code where one is wanted. -1: go on; else the exit status. */

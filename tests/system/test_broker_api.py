@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -11,6 +12,8 @@ import tempfile
 import time
 import unittest
 import uuid
+
+import pexpect
 
 import sts
 from brokerlib import PUBLIC_KEY, Api, make_broker, new_secret, trusting
@@ -335,6 +338,7 @@ class CommandTest(BrokerCase):
         self.token_file = f"{self.home}/token"
         with open(os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(self.tokens["appr1"] + "\n")
+        os.chmod(self.token_file, 0o600)
         with open(f"{self.home}/.config/jit-broker/client.conf", "w") as file:
             file.write(f"url = https://127.0.0.1:{self.broker.port}/\nca = {self.ca}\ntoken_file = {self.token_file}\n")
 
@@ -369,6 +373,58 @@ class CommandTest(BrokerCase):
         done = self.run_command("deny", request["shortId"].lower().replace("-", ""), "--comment", "no")
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(done.stdout, f"{request['shortId']} is denied: op1 gets nothing.\n")
+
+    def ask_on_a_terminal(self, request):
+        """approve without --code, up to its question."""
+        child = pexpect.spawn(self.broker.program, ["approve", request["shortId"]], timeout=15, encoding="utf-8",
+                              env={"HOME": self.home, "PATH": "/usr/bin:/bin"}, dimensions=(40, 200))
+        self.addCleanup(child.close, force=True)
+        child.expect("grants   any command that sudo allows, as root on web-1")
+        child.expect("Code on the requester's terminal: ")
+        return child
+
+    def end_of(self, child):
+        """(exit status, signal, what it printed last)."""
+        child.expect(pexpect.EOF)
+        child.close()
+        return child.exitstatus, child.signalstatus, child.before
+
+    def status_of(self, request):
+        return self.host.get(f"/requests/{request['requestId']}").json["status"]
+
+    def test_the_code_is_asked_for_on_the_terminal(self):
+        request = self.file()
+        child = self.ask_on_a_terminal(request)
+        child.sendline(f" {request['code']} ")  # pasted with a blank
+        status, _, text = self.end_of(child)
+        self.assertEqual(status, 0, text)
+        self.assertIn(f"{request['shortId']} is approved: op1 gets any command", text)
+        self.assertEqual(self.status_of(request), "APPROVED")
+
+    def test_a_wrong_code_on_the_terminal_decides_nothing_and_counts(self):
+        request = self.file()
+        for left in ("2 tries are left", "1 try is left", "is denied"):
+            child = self.ask_on_a_terminal(request)
+            child.sendline(f"{(int(request['code']) + 1) % 100:02}")
+            status, _, text = self.end_of(child)
+            self.assertEqual(status, 1, text)
+            self.assertIn(left, text)
+        self.assertEqual(self.status_of(request), "DENIED")
+
+    def test_ctrl_c_or_nothing_instead_of_the_code_sends_nothing(self):
+        request = self.file()
+        child = self.ask_on_a_terminal(request)
+        child.sendintr()
+        self.assertEqual(self.end_of(child)[:2], (None, signal.SIGINT))
+        for nothing in ("\n", "  \n", "\x04"):
+            child = self.ask_on_a_terminal(request)
+            child.send(nothing)
+            status, _, text = self.end_of(child)
+            self.assertEqual(status, 2, repr(nothing))
+            self.assertIn("no code was given, and nothing was decided", text)
+        answer = self.approver.post(f"/requests/{request['requestId']}/approve", {"code": "0"})
+        self.assertIn("2 tries are left", answer.json["message"])  # none of them was counted
+        self.assertEqual(self.status_of(request), "PENDING")
 
     def test_refusals_usage_and_an_absent_broker_differ_in_exit_status(self):
         request = self.file()
