@@ -141,8 +141,11 @@ static void put_text(struct jit_frame *f, enum jit_tag tag, const char *text)
 
 static void put_who(struct jit_frame *f, const struct visit *v)
 {
+	/* A daemon of any name that logs people in is none of their login sessions, which its own must not pass for. */
+	enum pj_app app = v->args.app == PJ_OTHER && pj_who_is_login(PJ_OTHER) ? PJ_LOGIN : v->args.app;
+
 	put_text(f, JIT_T_SERVICE, v->who.service);
-	put_text(f, JIT_T_APP, pj_app_name(v->args.app));
+	put_text(f, JIT_T_APP, pj_app_name(app));
 	put_text(f, JIT_T_REQUESTER, v->who.requester);
 	jit_frame_put_u32(f, JIT_T_UID, v->who.uid);
 	put_text(f, JIT_T_TARGET, v->who.target);

@@ -73,11 +73,14 @@ static int find_login(const char *name, struct pj_who *who, char *why, size_t wh
 	return set_requester(who, &user, why, why_size);
 }
 
+bool pj_who_is_login(enum pj_app app)
+{
+	return app == PJ_SSHD || app == PJ_LOGIN || (app == PJ_OTHER && getuid() == 0);
+}
+
 static int find_requester(pam_handle_t *pamh, enum pj_app app, struct pj_who *who, char *why, size_t why_size)
 {
-	bool is_login = app == PJ_SSHD || app == PJ_LOGIN || (app == PJ_OTHER && getuid() == 0);
-
-	if (is_login)
+	if (pj_who_is_login(app))
 		return find_login(item(pamh, PAM_USER), who, why, why_size);
 	return find_invoker(item(pamh, PAM_RUSER), app == PJ_SUDO, who, why, why_size);
 }

@@ -39,6 +39,9 @@ struct pj_who {
 int pj_who_find(pam_handle_t *pamh, enum pj_phase phase, enum pj_app app, struct pj_who *ret, char *why,
 		size_t why_size);
 
+/* True where who logs in is who asks: sshd, login, and any other program that runs with real uid 0. */
+bool pj_who_is_login(enum pj_app app);
+
 /* sudo or su started by real uid 0, who needs nobody's leave. Never true in the other applications. */
 bool pj_who_is_root(enum pj_app app);
 

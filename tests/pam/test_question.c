@@ -132,6 +132,36 @@ static void sshd_and_login_tell_who_logs_in_and_nothing_of_the_environment(void 
 	}
 }
 
+static void daemon_question(int fd)
+{
+	struct jit_frame f;
+
+	peer_recv(fd, &f, JIT_F_ELEVATE);
+	EXPECT(peer_text_is(&f, JIT_T_APP, "login"));
+	EXPECT(peer_text_is(&f, JIT_T_REQUESTER, "daemon"));
+	peer_verdict(fd, JIT_ALLOW, NULL, NULL);
+	peer_recv(fd, &f, JIT_F_TAKEN);
+}
+
+/* Or all whom it logs in would be in one login session: its own. */
+static void a_daemon_of_any_name_is_told_as_a_login(void **state)
+{
+	struct host h;
+	struct peer p;
+
+	(void)state;
+	if (!lab.is_root)
+		skip();
+	assert_int_equal(setresuid(0, 0, 0), 0);
+	peer_start(&p, daemon_question, "");
+	host_start(&h, "cron", p.arguments);
+	pam_set_item(h.pamh, PAM_USER, "daemon");
+	assert_int_equal(pam_acct_mgmt(h.pamh, 0), PAM_SUCCESS);
+	host_end(&h);
+	peer_finish(&p);
+	assert_int_equal(setresuid(NOBODY, 0, 0), 0);
+}
+
 static void other_question(int fd)
 {
 	struct jit_frame f;
@@ -344,6 +374,7 @@ int main(void)
 		TEST(sudo_tells_the_invoker_the_command_and_the_reason_but_no_target),
 		TEST(su_tells_the_invoker_and_the_target),
 		TEST(sshd_and_login_tell_who_logs_in_and_nothing_of_the_environment),
+		TEST(a_daemon_of_any_name_is_told_as_a_login),
 		TEST(any_other_program_that_a_person_started_is_judged_by_the_real_uid),
 		TEST(a_requester_whom_the_kernel_does_not_confirm_is_refused),
 		TEST(a_broken_line_refuses_in_account_and_open_even_where_it_says_observe),
