@@ -20,6 +20,7 @@
 
 #define ALL_MAX		 64 /* exchanges that need the broker, of all requesters */
 #define REQUESTER_MAX	 8  /* of one, its withdrawals included */
+#define GRANTS_MAX	 64 /* of one: each takes a descriptor and locked memory until it ends */
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_CAP_MS	 5000
 #define LAST_WORD_MS	 1500 /* after the broker's own deadline its word is awaited that long */
@@ -401,12 +402,17 @@ static const struct jh_peer_owner owner = {.frame = on_frame, .gone = on_gone};
 static const char *over_limit(const struct jh_helper *helper, const char *requester)
 {
 	const struct jh_request *r;
-	size_t all = 0, theirs = jh_withdrawals_of(helper, requester);
+	const struct jh_grant *g;
+	size_t all = 0, grants = 0, theirs = jh_withdrawals_of(helper, requester);
 
 	for (r = LIST_FIRST(&helper->requests); r; r = LIST_NEXT(r, link)) {
 		all++;
 		theirs += strcmp(r->question.requester, requester) == 0;
 	}
+	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link))
+		grants += strcmp(g->requester, requester) == 0;
+	if (grants >= GRANTS_MAX)
+		return "you hold too many grants on this host; give some back with jit end, or end their sessions";
 	if (theirs >= REQUESTER_MAX)
 		return "you have too many requests under way; wait for one to be decided or cancel it";
 	if (all >= ALL_MAX)

@@ -20,7 +20,7 @@ from terminal import wait_until
 
 SESSION_SOCKET = "/run/pam-jit/session.sock"
 ELEVATE, OPEN, TAKEN, STATUS, WAITING, VERDICT, DOCUMENT, FAULT = 1, 2, 4, 33, 18, 19, 48, 49
-SERVICE, APP, REQUESTER, UID, TARGET, COMMAND, CWD, REASON, WAIT = 1, 2, 3, 4, 5, 8, 9, 11, 14
+SERVICE, APP, REQUESTER, UID, TARGET, COMMAND, CWD, REASON, WAIT, ROLE = 1, 2, 3, 4, 5, 8, 9, 11, 14, 10
 GRANT, TEXT, OUTCOME = 15, 16, 19
 ALLOW = 0
 ID = "0b6c1111-2222-4333-8444-555566667777"
@@ -224,6 +224,25 @@ class PlayedBrokers(LabCase):
         before = len(broker.calls)
         time.sleep(2)
         self.assertLess(len(broker.calls) - before, 5)
+
+    def test_nobody_gathers_grants_without_end(self):
+        """Where nobody has to approve, each login of a person makes a grant that lives until it is used or forgotten."""
+        def play(_, path, nth):
+            if path == "/changes":
+                time.sleep(1)
+                return 200, {"changes": [], "next": nth}
+            return 200, {**APPROVED, "requestId": f"0b6c1111-2222-4333-8444-{nth:012}", "services": ["sshd"]}
+
+        self.play(play)
+        for nth in range(65):
+            with Module() as module:
+                module.ask(ELEVATE, "sshd", TARGET="root", ROLE="admin")
+                fields = module.expect(VERDICT)
+                self.assertEqual(fields[OUTCOME][3] == ALLOW, nth < 64, (nth, fields))
+                if nth < 64:
+                    module.send(frame(TAKEN))
+                    module.recv(16384)
+        self.assertIn(b"too many grants", fields[TEXT])
 
 
 class Login(LabCase):
