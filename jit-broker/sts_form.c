@@ -83,8 +83,8 @@ int jb_sts_policy(const struct jb_role *role, int64_t end, char **ret)
 	else
 		json_object_array_add(statements, statement("Allow", "*"));
 	json_object_array_add(statements, nothing_from(end));
-	if (!role->chaining_allowed)
-		json_object_array_add(statements, statement("Deny", "sts:AssumeRole"));
+	if (!role->chaining_allowed) /* AssumeRoot too: what it gives is bound by no policy of ours */
+		json_object_array_add(statements, statement("Deny", "sts:Assume*"));
 	text = json_object_to_json_string_ext(policy, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (r == 0 && text && strlen(text) > JB_STS_POLICY_MAX)
 		r = -E2BIG;

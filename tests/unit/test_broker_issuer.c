@@ -236,7 +236,7 @@ static void the_session_policy_denies_all_from_the_end_on_and_chaining(void **st
 				    "{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"},"
 				    "{\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":"
 				    "{\"DateGreaterThanEquals\":{\"aws:CurrentTime\":\"2026-11-22T16:00:00Z\"}}},"
-				    "{\"Effect\":\"Deny\",\"Action\":\"sts:AssumeRole\",\"Resource\":\"*\"}]}");
+				    "{\"Effect\":\"Deny\",\"Action\":\"sts:Assume*\",\"Resource\":\"*\"}]}");
 	free(policy);
 	role.chaining_allowed = true;
 	role.session_policy =
@@ -245,7 +245,7 @@ static void the_session_policy_denies_all_from_the_end_on_and_chaining(void **st
 	assert_non_null(strstr(policy, "s3:Get*"));
 	assert_null(strstr(policy, "\"Action\":\"*\",\"Resource\":\"*\"},")); /* the default is replaced */
 	assert_non_null(strstr(policy, "DateGreaterThanEquals"));
-	assert_null(strstr(policy, "sts:AssumeRole"));
+	assert_null(strstr(policy, "sts:Assume"));
 	free(policy);
 }
 
