@@ -20,6 +20,8 @@
 #include "secret.h"
 #include "text.h"
 
+#define UNDER_WAY_MAX 4 /* calls to the issuer for one request: a host collects once and renews once */
+
 struct jb_collect {
 	struct jb_collect *next, **link; /* in engine->collects */
 	struct jb_engine *engine;
@@ -93,6 +95,15 @@ static enum jb_step drop_token(struct jb_engine *engine, struct jb_request *requ
 	return jb_engine_commit(engine, request, &change, now, fault);
 }
 
+static unsigned under_way(const struct jb_engine *engine, const char *id)
+{
+	unsigned count = 0;
+
+	for (const struct jb_collect *c = engine->collects; c; c = c->next)
+		count += strcmp(c->id, id) == 0;
+	return count;
+}
+
 static enum jb_step begin_step(struct jb_engine *engine, struct jb_request *request, void *arg, int64_t now,
 			       struct jb_fault *fault)
 {
@@ -103,6 +114,11 @@ static enum jb_step begin_step(struct jb_engine *engine, struct jb_request *requ
 		return went;
 	if (!request->role_arn)
 		return no_credentials(request, fault);
+	if (under_way(engine, request->id) >= UNDER_WAY_MAX) {
+		jb_engine_fault(fault, 429, "limit.waiting", "AWS is being asked for grant %s already; wait for it",
+				request->short_id);
+		return JB_STEP_REFUSED;
+	}
 	if (c->has_bearer && !jb_secret_fits(c->token, request->grant_token_hash))
 		return wrong_token(fault);
 	went = jb_engine_recheck(engine, request, now, fault);

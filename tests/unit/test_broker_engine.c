@@ -743,6 +743,28 @@ static void no_credential_outlives_the_grant(void **state)
 	drop(&r);
 }
 
+/* Whoever has one grant must not fill the way to STS, nor the broker's descriptors, for all others. */
+static void one_request_has_few_calls_under_way(void **state)
+{
+	struct jb_request *r = in_state(JB_ACTIVE), *other = in_state(JB_ACTIVE);
+	struct told told[6] = {0}, another = {0};
+
+	(void)state;
+	for (int i = 0; i < 6; i++)
+		jb_engine_collect(b->engine, "web-1", r->id, jwk, NULL, NOW, on_collected, &told[i]);
+	assert_int_equal(b->issuer.calls, 4);
+	assert_int_equal(told[3].times, 0);
+	assert_int_equal(told[4].http, 429);
+	assert_string_equal(told[5].code, "limit.waiting");
+	jb_engine_collect(b->engine, "web-1", other->id, jwk, NULL, NOW, on_collected, &another);
+	assert_int_equal(b->issuer.calls, 5);
+	issue_good(NOW + 300);
+	assert_string_equal(another.code, "");
+	drop(&another.request);
+	drop(&other);
+	drop(&r);
+}
+
 static void what_sts_refuses_in_passing_changes_nothing(void **state)
 {
 	struct jb_request *approved = in_state(JB_APPROVED), *active = in_state(JB_ACTIVE);
@@ -967,6 +989,7 @@ int main(void)
 		TEST(a_token_that_died_while_sts_answered_gives_nothing),
 		TEST(two_collections_at_once_both_answer),
 		TEST(no_credential_outlives_the_grant),
+		TEST(one_request_has_few_calls_under_way),
 		TEST(what_sts_refuses_in_passing_changes_nothing),
 		TEST(a_role_without_arn_starts_and_gives_no_credentials),
 		TEST(a_caller_without_key_gets_clear_credentials),
