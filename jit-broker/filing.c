@@ -52,7 +52,8 @@ struct json_object *jb_json_object(const char *text, size_t len)
 	struct json_tokener *tokener;
 	struct json_object *json = NULL;
 
-	/* memchr and not strchr, which finds a NUL in every string. NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
+	/* memchr and not strchr, which finds a NUL in every string. NOLINTNEXTLINE(bugprone-not-null-terminated-result)
+	 */
 	while (len && memchr(" \t\r\n", text[len - 1], 4))
 		len--;
 	if (!len || !jit_utf8_valid(text, len) || has_foreign_characters(text, len) ||
@@ -139,6 +140,7 @@ static int read_duration(struct json_object *json, int64_t *ret, struct jb_fault
 		double number = json_object_get_double(value);
 		seconds = number >= 1 && number <= DURATION_MAX ? (int64_t)number : 0;
 	} else if (json_object_is_type(value, json_type_string) &&
+		   strlen(json_object_get_string(value)) == (size_t)json_object_get_string_len(value) &&
 		   jit_parse_u64(json_object_get_string(value), DURATION_MAX, &parsed) == 0) {
 		seconds = (int64_t)parsed;
 	}
