@@ -11,8 +11,10 @@ HOLD = 30  # seconds that a server which hangs keeps a connection
 
 
 def http(body, content_type="application/json", status="200 OK", length=None):
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body) if length is None else length}\r\n"
-    return head.encode() + b"Connection: close\r\n\r\n" + body
+    """An answer; `length` is what it claims to be long."""
+    head = [f"HTTP/1.1 {status}", f"Content-Type: {content_type}",
+            f"Content-Length: {len(body) if length is None else length}", "Connection: close", "", ""]
+    return "\r\n".join(head).encode() + body
 
 
 class BadServer:

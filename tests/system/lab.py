@@ -205,7 +205,8 @@ class Lab:
         except subprocess.TimeoutExpired:
             helper.kill()
             helper.wait()
-            raise AssertionError(f"jit-helper did not end within 10 s of SIGTERM; log: {self.log('jit-helper')}") from None
+            log = self.log("jit-helper")
+            raise AssertionError(f"jit-helper did not end within 10 s of SIGTERM; log: {log}") from None
 
     def stop(self):
         """Ends the daemons, which must do so by themselves and find nothing wrong. The store's content stays."""

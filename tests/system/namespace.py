@@ -2,8 +2,8 @@
 """The laboratory's walls.
 
 Users, sudoers, PAM services and installed files that tests need are made in namespaces of their own and are gone with
-them: the host keeps its users, its PAM, its sudo, its network and its processes. `namespace.py COMMAND…` runs a command
-inside; everything that it started dies with it, also when this process is killed.
+them: the host keeps its users, its PAM, its sudo, its network and its processes. `namespace.py COMMAND…` runs a
+command inside; everything that it started dies with it, also when this process is killed.
 
 Inside, /etc /usr /home /root /var and /opt are overlays whose changes lie in memory; /run, /tmp and /dev are new; the
 network is a loopback interface alone; process 1 only reaps.

@@ -184,8 +184,8 @@ class Sts:
             time.sleep(0.1)
 
     def _admin(self, *command):
-        done = subprocess.run(["radosgw-admin", "-c", self.conf, "-n", "client.rgw", "--admin-socket=", *command], capture_output=True,
-                              text=True, timeout=START_LIMIT)
+        done = subprocess.run(["radosgw-admin", "-c", self.conf, "-n", "client.rgw", "--admin-socket=", *command],
+                              capture_output=True, text=True, timeout=START_LIMIT)
         if done.returncode:
             raise AssertionError(f"radosgw-admin {command}: {done.stderr}")
         return done.stdout

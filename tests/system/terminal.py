@@ -119,7 +119,7 @@ class Terminal:
 
 
 def wait_until(what, condition, timeout=5.0, step=0.02):
-    """Polls for something that no event tells of. Returns what condition returned; AssertionError names what is missing."""
+    """Polls for something that no event tells of; AssertionError names what is missing."""
     deadline = time.monotonic() + timeout
     while True:
         value = condition()

@@ -89,7 +89,8 @@ class InTheGrant(StsCase):
     def test_a_revoked_grant_gives_no_more_credentials(self):
         terminal = self.open_terminal()
         short, _ = self.run_approved(terminal)
-        terminal.start("sudo sh -c 'until ! jit credentials >/dev/null 2>/run/lab/said; do sleep 0.05; done; cat /run/lab/said'")
+        terminal.start("sudo sh -c 'until ! jit credentials >/dev/null 2>/run/lab/said; do sleep 0.05; done; "
+                       "cat /run/lab/said'")
         revoked = time.monotonic()
         self.lab.as_approver("appr1", "revoke", short, "--comment", "enough")
         status, text = terminal.finish()

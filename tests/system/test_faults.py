@@ -1,5 +1,5 @@
-"""A broker that is away, or is something else: sudo refuses, with one line that names the cause, within the wait that is
-configured."""
+"""A broker that is away, or is something else: sudo refuses, with one line that names the cause, within the wait that
+is configured."""
 
 import os
 import time

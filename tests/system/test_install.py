@@ -30,6 +30,10 @@ class Install(unittest.TestCase):
                      for at, _, names in os.walk(cls.root) for name in names}
         cls.module = next(path for path in cls.files.values() if path.endswith("/security/pam_jit.so"))
 
+    def symbols(self, which):
+        lines = output("nm", "-D", which, self.module).splitlines()
+        return {line.split()[-1].split("@")[0] for line in lines}
+
     def test_programs_stand_where_hosts_look_for_them(self):
         self.assertTrue({"usr/sbin/jit-helper", "usr/sbin/jit-broker", "usr/bin/jit"} <= set(self.files), self.files)
 
@@ -54,14 +58,12 @@ class Install(unittest.TestCase):
         self.assertIn("libpam.so.0", needed)
 
     def test_the_module_exports_its_entry_points_alone(self):
-        names = {line.split()[-1].split("@")[0] for line in output("nm", "-D", "--defined-only", self.module).splitlines()}
-        self.assertEqual(names, ENTRIES)
+        self.assertEqual(self.symbols("--defined-only"), ENTRIES)
 
     def test_the_module_starts_no_process_and_no_thread(self):
-        used = {line.split()[-1].split("@")[0] for line in output("nm", "-D", "--undefined-only", self.module).splitlines()}
-        starts = {"fork", "vfork", "clone", "execve", "execv", "execvp", "posix_spawn", "posix_spawnp", "system", "popen",
-                  "pthread_create", "atexit", "exit", "abort"}
-        self.assertEqual(used & starts, set())
+        starts = {"fork", "vfork", "clone", "execve", "execv", "execvp", "posix_spawn", "posix_spawnp", "system",
+                  "popen", "pthread_create", "atexit", "exit", "abort"}
+        self.assertEqual(self.symbols("--undefined-only") & starts, set())
 
     def test_jit_links_no_libcurl(self):
         needed = output("readelf", "-d", self.files["usr/bin/jit"])
@@ -69,7 +71,8 @@ class Install(unittest.TestCase):
         self.assertNotIn("libssl", needed)
 
     def test_every_program_is_hardened(self):
-        for path in [self.module] + [self.files[f"usr/{name}"] for name in ("bin/jit", "sbin/jit-helper", "sbin/jit-broker")]:
+        programs = [self.files[f"usr/{name}"] for name in ("bin/jit", "sbin/jit-helper", "sbin/jit-broker")]
+        for path in [self.module, *programs]:
             with self.subTest(os.path.basename(path)):
                 dynamic, headers = output("readelf", "-d", path), output("readelf", "-lW", path)
                 self.assertRegex(dynamic, r"BIND_NOW|Flags: .*NOW")

@@ -6,8 +6,7 @@ import os
 import re
 import subprocess
 
-from lab import Lab, LabCase, read
-from terminal import wait_until
+from lab import LabCase, read
 
 HELD = "/run/lab/held"  # root's: what the elevated session got
 
