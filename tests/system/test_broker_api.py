@@ -17,6 +17,7 @@ import pexpect
 
 import sts
 from brokerlib import PUBLIC_KEY, Api, make_broker, new_secret, trusting
+from terminal import wait_until
 
 ARN = "arn:aws:iam::123456789012:role/JIT-ElevatedAdminRole"
 CONF = f"""issuer = demo
@@ -221,6 +222,23 @@ class DecisionTest(BrokerCase):
         self.assertEqual((answer.status, answer.json["status"]), (200, "DENIED"))
         answer = self.host.receive().json
         self.assertEqual((answer["status"], answer["comment"], answer["decidedBy"]), ("DENIED", "not now", "appr1"))
+
+    def test_a_key_that_is_revoked_while_it_waits_gets_nothing_more(self):
+        key = new_secret(self.broker, "key", "add", "web-1")
+        plain = {**FILING, "roleArn": ARN, "publicKey": None}
+        filing, polling = self.api(key=key), self.api(key=key)
+        after = self.cursor()
+        filing.send("POST", "/request-access?wait=20", plain)
+        request = wait_until("the request is filed", lambda: self.host.get("/requests").json["requests"])[0]
+        polling.send("GET", f"/changes?after={after}&wait=20")
+        self.assertEqual(self.api(key=key).get("/requests").status, 200)  # the two before it have been read as well
+        self.broker.admin("key", "revoke", key.split("_")[1])
+        self.approve(request)
+        for waiting in (filing, polling):
+            answer = waiting.receive()
+            self.assertEqual((answer.status, answer.json), (403, {"message": "Forbidden"}))
+        self.assertEqual(self.host.get(f"/requests/{request['requestId']}").json["status"], "APPROVED")
+        self.host.post(f"/requests/{request['requestId']}/end")
 
     def test_three_wrong_codes_deny(self):
         request = self.file()
