@@ -101,7 +101,7 @@ static void judge_failure(struct jh_grant *g, const struct jit_fetch_result *res
 		jh_grant_end(g, trouble, false);
 		return;
 	}
-	if (result->fault == JIT_FETCH_OK && message[0])
+	if (result->fault == JIT_FETCH_OK && result->status != 200 && message[0])
 		snprintf(trouble, sizeof(trouble), "%s", message);
 	else
 		jh_trouble(result, g->helper->conf->broker, trouble, sizeof(trouble));

@@ -14,7 +14,7 @@ import time
 import urllib.request
 
 import brokerlib
-from lab import LabCase, PAM_SOCKET
+from lab import LabCase, PAM_SOCKET, read
 from namespace import die_with_parent
 from terminal import wait_until
 
@@ -56,8 +56,8 @@ class Module(socket.socket):
 
     def __init__(self, path=PAM_SOCKET):
         super().__init__(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.settimeout(GENEROUS)
         self.connect(path)
+        self.settimeout(GENEROUS)
 
     def ask(self, kind, app="sudo", **more):
         self.send(frame(kind, **{"SERVICE": app, "APP": app, "REQUESTER": "op1", "UID": uid_of("op1"),
@@ -224,6 +224,27 @@ class PlayedBrokers(LabCase):
         before = len(broker.calls)
         time.sleep(2)
         self.assertLess(len(broker.calls) - before, 5)
+
+    def test_a_start_that_is_answered_with_nonsense_is_called_that(self):
+        def play(_, path, nth):
+            if path == "/changes":
+                time.sleep(1)
+                return 200, {"changes": [], "next": nth}
+            return 200, APPROVED if path == "/request-access" else {"message": "Access request submitted"}
+
+        broker = self.play(play)
+        with Module() as asking, Module() as opening:
+            asking.ask(ELEVATE)
+            grant = asking.expect(VERDICT)[GRANT].decode()
+            asking.send(frame(TAKEN))
+            asking.recv(16384)
+            opening.ask(OPEN, TARGET="root", GRANT=grant)
+            opening.expect(VERDICT)
+            opening.send(frame(TAKEN))
+            wait_until("the start is told again", lambda: len(broker.called(f"/requests/{ID}/start")) > 1, GENEROUS)
+        log = read(self.lab.log("jit-helper"))
+        self.assertNotIn("submitted; trying again", log)
+        self.assertRegex(log, "R7KD-2M9Q: the answer of the broker at .* makes no sense.*; trying again")
 
     def test_nobody_gathers_grants_without_end(self):
         """Where nobody has to approve, each login of a person makes a grant that lives until it is used or forgotten."""
