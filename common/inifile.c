@@ -44,6 +44,12 @@ static char *next_line(char *buf, int size, void *stream)
 			tell(r, "this line is longer than 198 bytes; repeat the key to go on with a list");
 			continue;
 		}
+		/* libinih would take it for more of the value above: "  approvals = 2" as three targets. */
+		size_t blanks = strspn(line, " \t\r");
+		if (blanks && blanks < len && line[blanks] != '#' && line[blanks] != ';') {
+			tell(r, "this line begins with a blank; write it from the first column on");
+			continue;
+		}
 		memcpy(buf, line, len);
 		buf[len] = '\n';
 		buf[len + 1] = '\0';
