@@ -24,12 +24,6 @@ EXAMPLES = "/usr/share/doc/pam-jit/examples"
 HELPER_CONF = "/etc/pam-jit/jit-helper.conf"
 BROKER_CONF = "/etc/jit-broker/broker.conf"
 PAM_SOCKET = "/run/pam-jit/pam.sock"
-PAM_SUDO = """auth     required  pam_unix.so
-account  required  pam_unix.so
-account  required  pam_jit.so app=sudo {account}
-session  required  pam_unix.so
-session  required  pam_jit.so app=sudo {session}
-"""
 SUDOERS = """Defaults env_reset, !lecture, secure_path="/usr/sbin:/usr/bin:/sbin:/bin"
 root ALL=(ALL:ALL) ALL
 {lines}
@@ -111,7 +105,7 @@ class Lab:
 
     def _install(self):
         # What is built already is installed, so that two laboratories at once never build at once.
-        self._root("make", "--no-print-directory", "-C", TREE, "-i", "-o", "all", "install", "PREFIX=/usr")
+        self._root("make", "--no-print-directory", "-C", TREE, "-o", "all", "install", "PREFIX=/usr")
         if os.environ.get("PAM_JIT_SAN"):
             for name, folder in (("jit-helper", "/usr/sbin"), ("jit-broker", "/usr/sbin"), ("jit", "/usr/bin")):
                 shutil.copy(os.path.join(TREE, "build/san", name), folder)
@@ -159,8 +153,13 @@ class Lab:
         return done.stdout
 
     def set_pam(self, account="", session=""):
-        """The sudo service, with more arguments for the module's two lines."""
-        write("/etc/pam.d/sudo", PAM_SUDO.format(account=account, session=session))
+        """The sudo service as the example has it, with more arguments for the module's two lines."""
+        text = read(f"{EXAMPLES}/sudo.example")
+        for phase, more in (("account", account), ("session", session)):
+            line = f"{phase}  required  pam_jit.so app=sudo"
+            assert line in text
+            text = text.replace(line, f"{line} {more}".rstrip())
+        write("/etc/pam.d/sudo", text)
 
     def set_sudoers(self, lines):
         write("/etc/sudoers", SUDOERS.format(lines=lines), 0o440)
