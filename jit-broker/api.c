@@ -16,7 +16,13 @@
 #include "reply.h"
 #include "text.h"
 
-#define TICK_MAX_MS 30000 /* the wall clock may be set meanwhile */
+/*
+ * A timer that comes late tells that we were held up, or the wall clock set, and
+ * that hosts may have spoken unheard. Both together stay below the 5 s by which
+ * their polls (JB_WAIT_MAX) are shorter than the silence that ends a request.
+ */
+#define TICK_MAX_MS 3000
+#define LATE_MS	    1000
 
 typedef void (*handler)(struct jb_ask *ask);
 
@@ -125,6 +131,8 @@ static int64_t wall_ms(void)
 /* Does what is due and comes back when the next thing is. */
 static void tick(struct jb_api *api)
 {
+	if (api->tick_ms && wall_ms() > api->tick_ms + LATE_MS)
+		jb_engine_awake(api->engine, jit_wall_s());
 	int64_t next = jb_engine_tick(api->engine, jit_wall_s());
 	int64_t ms = TICK_MAX_MS;
 
@@ -134,6 +142,7 @@ static void tick(struct jb_api *api)
 		ms = 10; /* something that stays due must not make us spin */
 	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 	event_add(api->timer, &tv);
+	api->tick_ms = wall_ms() + ms;
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)

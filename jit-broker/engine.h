@@ -85,6 +85,9 @@ void jb_engine_collect(struct jb_engine *engine, const char *host, const char *i
 /* The host was heard of (any authenticated call): its requests without `resume` stay alive 30 s from here. */
 void jb_engine_heard(struct jb_engine *engine, const char *host, int64_t now);
 
+/* The process was held up (stopped, suspended, its clock set): no host is silent for longer than from here. */
+void jb_engine_awake(struct jb_engine *engine, int64_t now);
+
 /*
  * GET /changes. `after` < 0: the host's open requests. Else what changed after
  * that cursor, oldest first, at most 100. *ret is an array of *ret_count

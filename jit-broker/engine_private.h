@@ -15,7 +15,6 @@ struct jb_engine {
 	jb_changed changed;
 	void *changed_arg;
 	void *hosts;		     /* tsearch(3) tree: when each host was heard of last (engine_timer.c) */
-	int64_t next_tick;	     /* when the timer was to come by again; 0 before its first time */
 	int64_t awake;		     /* since when it hears whoever speaks; 0: since it started */
 	struct jb_collect *collects; /* waiting for the issuer (engine_collect.c) */
 };

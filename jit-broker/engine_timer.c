@@ -5,7 +5,7 @@
  * Silence is counted from when a host was last heard of by this process, at the
  * earliest from the process's own start: a broker that was away must not cancel
  * what waited for it, nor one that was stopped, suspended or set to another
- * time: a timer that comes late tells. It is kept in memory alone; hosts have keys, so there is
+ * time (jb_engine_awake). It is kept in memory alone; hosts have keys, so there is
  * one entry a key.
  */
 #include <errno.h>
@@ -16,7 +16,6 @@
 #include "engine_private.h"
 
 #define SILENT_S     30	 /* a host that says nothing for so long is gone */
-#define LATE_S	     3	 /* a timer that comes so late has been held up, and with it whatever hosts have sent */
 #define EXPIRE_BATCH 100 /* records read at once */
 
 struct host {
@@ -69,6 +68,11 @@ void jb_engine_heard(struct jb_engine *engine, const char *name, int64_t now)
 	if (now > host->heard)
 		host->heard = now;
 	host->swept = false;
+}
+
+void jb_engine_awake(struct jb_engine *engine, int64_t now)
+{
+	engine->awake = now;
 }
 
 static const char *filer_of(const struct jb_request *request)
@@ -212,19 +216,16 @@ static int expire_due(struct jb_engine *engine, int64_t now)
 
 int64_t jb_engine_tick(struct jb_engine *engine, int64_t now)
 {
+	struct sweep sweep = {.now = now, .awake = engine->awake, .next = INT64_MAX};
 	int64_t due = INT64_MAX;
 	int r = expire_due(engine, now);
 
-	if (engine->next_tick && now > engine->next_tick + LATE_S)
-		engine->awake = now;
-	struct sweep sweep = {.now = now, .awake = engine->awake, .next = INT64_MAX};
 	sweep_hosts(engine, &sweep);
 	if (r == 0)
 		r = jb_store_prune(engine->store, now);
 	if (r == 0)
 		r = jb_store_next_due(engine->store, &due);
 	if (r < 0 || sweep.failed) /* the store is in trouble: again soon, what is due stays due */
-		due = now + 1;
-	engine->next_tick = due < sweep.next ? due : sweep.next;
-	return engine->next_tick;
+		return now + 1;
+	return due < sweep.next ? due : sweep.next;
 }
