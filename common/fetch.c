@@ -133,6 +133,10 @@ static const char *why_of(enum jit_fetch_fault fault, CURLcode code, const struc
 		return "its answer is too large";
 	case JIT_FETCH_BROKEN:
 		return "the connection broke off before a whole HTTP answer came";
+	case JIT_FETCH_TLS:
+		if (code == CURLE_SSL_CACERT_BADFILE)
+			return "the CA file that is to vouch for it cannot be read or holds no certificate";
+		/* fall through */
 	default:
 		return call->error[0] ? call->error : curl_easy_strerror(code);
 	}

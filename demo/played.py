@@ -109,7 +109,7 @@ def asks(operator):
     shown = operator.sees(WAITING + r".*?, (\d:\d\d) left")
     print("              (a moment later, the same line)")
     later = operator.sees(WAITING + r".*?, (\d:\d\d) left", 5)
-    promise(later[4] < shown[4], "the countdown runs", later.group(0))
+    promise(later[3] < shown[3], "the countdown runs", later.group(0))
     return shown[1], shown[2]
 
 

@@ -1,4 +1,5 @@
 /* jit-helper: starts, drops what it does not need, serves until it is told to stop, and leaves nothing behind. */
+#include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
 #include <openssl/crypto.h>
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "changes.h"
 #include "grant.h"
@@ -32,7 +34,7 @@ static void usage(FILE *to)
 	fputs("Usage: jit-helper [--config FILE] [--check]\n"
 	      "Asks the broker for PAM on this host and keeps the credentials of elevated sessions.\n\n"
 	      "  --config FILE  read FILE instead of " JH_CONF_FILE "\n"
-	      "  --check        say what is wrong with the configuration, and exit\n"
+	      "  --check        say what is wrong with the configuration and the files it names, and exit\n"
 	      "  --version      print the version\n"
 	      "  --help         print this\n",
 	      to);
@@ -150,6 +152,32 @@ static int fail(const char *why)
 	return -1;
 }
 
+/* From here on as the unprivileged user, who must be able to tell the broker from somebody else. */
+static int drop(const struct jh_conf *conf, char *why, size_t why_size)
+{
+	if (jh_harden_drop(conf->user, why, why_size) < 0)
+		return -1;
+	if (!conf->ca_file || access(conf->ca_file, R_OK) == 0)
+		return 0;
+	snprintf(why, why_size, "ca_file %s cannot be read by %s: %s", conf->ca_file, conf->user, strerror(errno));
+	return -1;
+}
+
+/* --check: the configuration has been read; are the files that it names there, for the user we become? */
+static int check(struct jh_helper *h, const char *path)
+{
+	char why[JIT_LINE_SIZE] = "out of memory";
+
+	h->base = event_base_new();
+	if (!h->base || drop(h->conf, why, sizeof(why)) < 0 ||
+	    !(h->broker = jh_broker_new(h->base, h->conf, why, sizeof(why)))) {
+		fprintf(stderr, "jit-helper: %s\n", why);
+		return EXIT_FAILURE;
+	}
+	printf("%s is in order; the broker is %s\n", path, h->conf->broker);
+	return EXIT_SUCCESS;
+}
+
 /* Sockets and files as whoever started us, all else as the unprivileged user. */
 static int prepare(struct jh_helper *h)
 {
@@ -169,7 +197,7 @@ static int prepare(struct jh_helper *h)
 	h->session = jh_session_side_new(h, sockets.session);
 	if (!h->pam || !h->session)
 		return fail("out of memory");
-	if (jh_harden_drop(h->conf->user, why, sizeof(why)) < 0)
+	if (drop(h->conf, why, sizeof(why)) < 0)
 		return fail(why);
 	h->changes = jh_changes_new(h);
 	return h->changes ? 0 : fail("out of memory");
@@ -187,8 +215,9 @@ int main(int argc, char **argv)
 	if (jh_conf_read(options.config, tell_error, NULL, &helper.conf) > 0)
 		return EXIT_FAILURE;
 	if (options.check) {
-		jh_conf_free(helper.conf);
-		return EXIT_SUCCESS;
+		status = check(&helper, options.config);
+		helper_free(&helper);
+		return status;
 	}
 	int r = jh_harden_start(jh_listen_inherited());
 	if (r < 0) {

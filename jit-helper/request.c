@@ -206,8 +206,9 @@ static void show_waiting(struct jh_request *r)
 {
 	char text[JIT_LINE_SIZE];
 
-	snprintf(text, sizeof(text), "request %s%s%s: waiting for approval of role %.200s (Ctrl-C cancels)",
-		 r->short_id, r->code[0] ? ", code " : "", r->code, r->question.role);
+	/* With the time that the module puts behind it, it fits a terminal of 80 columns. */
+	snprintf(text, sizeof(text), "request %s%s%s: waiting for approval (Ctrl-C cancels)", r->short_id,
+		 r->code[0] ? ", code " : "", r->code);
 	jh_send_wait(r->peer, text, r->deadline.when_ms - jit_boottime_ms());
 }
 

@@ -30,7 +30,7 @@ root ALL=(ALL:ALL) ALL
 """
 NOPASSWD = "op1 ALL=(ALL:ALL) NOPASSWD: ALL\nop2 ALL=(ALL:ALL) NOPASSWD: ALL"
 WITH_PASSWORD = "op1 ALL=(ALL:ALL) ALL\nop2 ALL=(ALL:ALL) ALL"
-WAITING = r"request (\w{4}-\w{4}), code (\d\d): waiting for approval of role (\w+)"
+WAITING = r"request (\w{4}-\w{4}), code (\d\d): waiting for approval \(Ctrl-C cancels\)"
 WAIT = 20  # seconds that a test waits for what another process does
 
 

@@ -2,6 +2,7 @@
 is configured."""
 
 import os
+import subprocess
 import time
 
 import brokerlib
@@ -181,3 +182,26 @@ class MidWait(LabCase):
         terminal.expect(WAITING)
         terminal.interrupt()
         terminal.finish()
+
+
+class Check(LabCase):
+    """`jit-helper --check` finds before anybody is gated what would refuse everybody afterwards."""
+
+    def check(self):
+        done = subprocess.run(["/usr/sbin/jit-helper", "--check"], capture_output=True, text=True, timeout=10)
+        return done.returncode, done.stdout + done.stderr
+
+    def test_a_good_configuration_is_in_order(self):
+        self.assertEqual(self.check(), (0, "/etc/pam-jit/jit-helper.conf is in order; "
+                                           "the broker is https://broker.example:8443\n"))
+
+    def test_a_missing_key_and_an_unreadable_ca_are_named(self):
+        for path, mode, said in (("/etc/pam-jit/api.key", 0o600, "cannot read /etc/pam-jit/api.key: Permission denied"),
+                                 ("/etc/pam-jit/broker-ca.pem", 0o600,
+                                  "ca_file /etc/pam-jit/broker-ca.pem cannot be read by _jit: Permission denied")):
+            with self.subTest(path):
+                before = os.stat(path).st_mode & 0o777
+                self.addCleanup(os.chmod, path, before)
+                os.chmod(path, mode)
+                self.assertEqual(self.check(), (1, f"jit-helper: {said}\n"))
+                os.chmod(path, before)
