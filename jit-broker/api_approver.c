@@ -60,16 +60,19 @@ static struct json_object *read_decision(struct jb_ask *ask, const char **ret_co
 	return NULL;
 }
 
-void jb_api_approve(struct jb_ask *ask)
+static void decide(struct jb_ask *ask, bool approve)
 {
 	const char *code = NULL, *comment = NULL;
 	struct json_object *body = read_decision(ask, &code, &comment);
+	struct jb_engine *engine = ask->api->engine;
 	struct jb_request *r = NULL;
 	struct jb_fault fault;
 
 	if (!body)
 		return;
-	if (jb_engine_approve(ask->api->engine, ask->who, ask->id, code, comment, ask->now, &r, &fault) < 0)
+	int went = approve ? jb_engine_approve(engine, ask->who, ask->id, code, comment, ask->now, &r, &fault)
+			   : jb_engine_deny(engine, ask->who, ask->id, comment, ask->now, &r, &fault);
+	if (went < 0)
 		jb_reply_fault(ask->call, &fault);
 	else
 		jb_reply_json(ask->call, 200, jb_request_for_approver(r, ask->now));
@@ -77,21 +80,14 @@ void jb_api_approve(struct jb_ask *ask)
 	json_object_put(body);
 }
 
+void jb_api_approve(struct jb_ask *ask)
+{
+	decide(ask, true);
+}
+
 void jb_api_deny(struct jb_ask *ask)
 {
-	const char *code = NULL, *comment = NULL;
-	struct json_object *body = read_decision(ask, &code, &comment);
-	struct jb_request *r = NULL;
-	struct jb_fault fault;
-
-	if (!body)
-		return;
-	if (jb_engine_deny(ask->api->engine, ask->who, ask->id, comment, ask->now, &r, &fault) < 0)
-		jb_reply_fault(ask->call, &fault);
-	else
-		jb_reply_json(ask->call, 200, jb_request_for_approver(r, ask->now));
-	jb_request_free(r);
-	json_object_put(body);
+	decide(ask, false);
 }
 
 /* What was handed out lives on until its own end: the approver is told when that is. */

@@ -117,16 +117,25 @@ static enum jb_step add_and_commit(struct jb_engine *engine, struct jb_request *
 	return jb_engine_commit(engine, request, &change, now, fault);
 }
 
-static enum jb_step approve_step(struct jb_engine *engine, struct jb_request *request, void *arg, int64_t now,
-				 struct jb_fault *fault)
+/* Waiting, and this person's to decide? */
+static enum jb_step is_theirs(struct jb_engine *engine, const struct jb_request *request, const struct said *said,
+			      struct jb_fault *fault)
 {
-	const struct said *said = arg;
 	struct jb_decision may = jb_policy_may_decide(engine->conf, request, said->person);
 
 	if (!may.allowed)
 		return refused(&may, fault);
-	if (request->status != JB_PENDING)
-		return already_decided(request, fault);
+	return request->status == JB_PENDING ? JB_STEP_DONE : already_decided(request, fault);
+}
+
+static enum jb_step approve_step(struct jb_engine *engine, struct jb_request *request, void *arg, int64_t now,
+				 struct jb_fault *fault)
+{
+	const struct said *said = arg;
+	enum jb_step went = is_theirs(engine, request, said, fault);
+
+	if (went != JB_STEP_DONE)
+		return went;
 	struct jb_decision policy = jb_policy_allows(engine->conf, request);
 	if (!policy.allowed)
 		return refused(&policy, fault);
@@ -144,27 +153,33 @@ static enum jb_step approve_step(struct jb_engine *engine, struct jb_request *re
 	return add_and_commit(engine, request, said, now, fault);
 }
 
-static enum jb_step deny_step(struct jb_engine *engine, struct jb_request *request, void *arg, int64_t now,
-			      struct jb_fault *fault)
+/* A person says that it is over. */
+static enum jb_step end_and_commit(struct jb_engine *engine, struct jb_request *request, const struct said *said,
+				   enum jb_status to, const char *action, int64_t now, struct jb_fault *fault)
 {
-	const struct said *said = arg;
-	struct jb_decision may = jb_policy_may_decide(engine->conf, request, said->person);
-
-	if (!may.allowed)
-		return refused(&may, fault);
-	if (request->status != JB_PENDING)
-		return already_decided(request, fault);
-	request->decided_at = now;
-	if (!jb_engine_set_text(&request->decided_by, said->person) ||
-	    !jb_engine_set_text(&request->ended_by, said->person) ||
+	if (!jb_engine_set_text(&request->ended_by, said->person) ||
 	    !jb_engine_set_text(&request->comment, said->comment))
 		return JB_STEP_REFUSED;
-	const struct jb_change change = {.to = JB_DENIED,
-					 .action = "request.denied",
+	const struct jb_change change = {.to = to,
+					 .action = action,
 					 .actor = said->person,
 					 .detail = JB_DETAIL({"comment", request->comment}),
 					 .announce = true};
 	return jb_engine_commit(engine, request, &change, now, fault);
+}
+
+static enum jb_step deny_step(struct jb_engine *engine, struct jb_request *request, void *arg, int64_t now,
+			      struct jb_fault *fault)
+{
+	const struct said *said = arg;
+	enum jb_step went = is_theirs(engine, request, said, fault);
+
+	if (went != JB_STEP_DONE)
+		return went;
+	request->decided_at = now;
+	if (!jb_engine_set_text(&request->decided_by, said->person))
+		return JB_STEP_REFUSED;
+	return end_and_commit(engine, request, said, JB_DENIED, "request.denied", now, fault);
 }
 
 static enum jb_step revoke_step(struct jb_engine *engine, struct jb_request *request, void *arg, int64_t now,
@@ -182,15 +197,7 @@ static enum jb_step revoke_step(struct jb_engine *engine, struct jb_request *req
 	}
 	if (jb_status_final(request->status))
 		return already_decided(request, fault);
-	if (!jb_engine_set_text(&request->ended_by, said->person) ||
-	    !jb_engine_set_text(&request->comment, said->comment))
-		return JB_STEP_REFUSED;
-	const struct jb_change change = {.to = JB_REVOKED,
-					 .action = "request.revoked",
-					 .actor = said->person,
-					 .detail = JB_DETAIL({"comment", request->comment}),
-					 .announce = true};
-	return jb_engine_commit(engine, request, &change, now, fault);
+	return end_and_commit(engine, request, said, JB_REVOKED, "request.revoked", now, fault);
 }
 
 int jb_engine_approve(struct jb_engine *engine, const char *person, const char *id, const char *code,

@@ -10,33 +10,30 @@
 #define DURATION_S 900 /* asked when the role comes from the module and the service has no section */
 #define AHEAD_S	   2   /* the module must still hear our answer */
 
-/* An absent text is "". What people see must be clean; what is compared must have been clean already. */
-static bool get_text(const struct jit_frame *frame, enum jit_tag tag, char *buf, size_t size)
+/* An absent text is "". *ret_clean (may be NULL): it needed no cleaning. */
+static bool get_cleaned(const struct jit_frame *frame, enum jit_tag tag, char *buf, size_t size, bool *ret_clean)
 {
 	char raw[JIT_COMMAND_SIZE];
 	int r = jit_frame_get_str(frame, (uint8_t)tag, raw, size < sizeof(raw) ? size : sizeof(raw));
 
-	buf[0] = '\0';
-	if (r == -ENOENT)
-		return true;
-	if (r < 0)
-		return false;
-	jit_text_clean_str(buf, size, raw);
-	return true;
+	jit_text_clean_str(buf, size, raw); /* "" where there was none */
+	if (ret_clean)
+		*ret_clean = strcmp(raw, buf) == 0;
+	return r == 0 || r == -ENOENT;
 }
 
+/* What people see is made clean. */
+static bool get_text(const struct jit_frame *frame, enum jit_tag tag, char *buf, size_t size)
+{
+	return get_cleaned(frame, tag, buf, size, NULL);
+}
+
+/* What is compared must have been clean already. */
 static bool get_name(const struct jit_frame *frame, enum jit_tag tag, char *buf, size_t size)
 {
-	char raw[JIT_NAME_SIZE];
-	int r = jit_frame_get_str(frame, (uint8_t)tag, raw, size < sizeof(raw) ? size : sizeof(raw));
+	bool clean;
 
-	buf[0] = '\0';
-	if (r == -ENOENT)
-		return true;
-	if (r < 0)
-		return false;
-	jit_text_clean_str(buf, size, raw);
-	return strcmp(raw, buf) == 0;
+	return get_cleaned(frame, tag, buf, size, &clean) && clean;
 }
 
 static bool read_fields(const struct jit_frame *f, struct jh_question *q)
