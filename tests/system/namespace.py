@@ -53,6 +53,13 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def heed_the_keyboard():
+    """For whoever starts programs that Ctrl-C is to reach: a shell without job control lets what it starts in the
+    background ignore it, and that is inherited down to sudo."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
 def enter(argv, environment=None):
     """Becomes argv in a laboratory. Does not return."""
     env = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
