@@ -207,7 +207,9 @@ void jh_elevation_begin(struct jh_peer *peer, const struct jh_question *q)
 	e->session = session;
 	if (offer(e) < 0) {
 		elevation_free(e);
-		refuse(peer, q, JIT_UNAVAILABLE, "jit-helper could not make a session token");
+		refuse(peer, q, JIT_UNAVAILABLE,
+		       "the session could not be begun: this process is gone, or jit-helper is out of memory or random "
+		       "numbers");
 		return;
 	}
 	jh_peer_give(peer, &owner, e);

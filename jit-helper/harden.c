@@ -73,11 +73,23 @@ int jh_harden_secrets(char *why, size_t why_size)
 }
 
 /* All three ids of both kinds, no other group, and no way back. */
+/* No capability can ever come back, not by a program with file capabilities either. */
+static int drop_bounding_set(void)
+{
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+			return -errno;
+	return 0;
+}
+
 static int become(const struct passwd *user)
 {
 	uid_t r, e, s;
 	gid_t gr, ge, gs;
+	int dropped = drop_bounding_set();
 
+	if (dropped < 0)
+		return dropped;
 	if (setgroups(0, NULL) < 0 || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
 	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
 		return -errno;

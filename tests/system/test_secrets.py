@@ -110,7 +110,7 @@ class Secrets(LabCase):
         status = read(f"/proc/{self.helper_pid()}/status")
         self.assertRegex(status, r"NoNewPrivs:\s+1")
         self.assertNotRegex(status, r"Uid:\s+.*\b0\b")
-        for name in ("CapPrm", "CapEff", "CapInh", "CapAmb"):
+        for name in ("CapPrm", "CapEff", "CapInh", "CapAmb", "CapBnd"):
             with self.subTest(name):
                 self.assertRegex(status, rf"{name}:\s+0000000000000000")
 
