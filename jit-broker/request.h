@@ -55,7 +55,7 @@ struct jb_request {
 	char *session;
 	char *reason;
 	char *ticket;
-	char *public_key; /* JWK text; NULL: the seed's caller, who gets clear credentials */
+	char *public_key; /* JWK text; NULL: a plain caller, who gets clear credentials */
 	bool simulate;
 	bool resume;	  /* outlives its poller */
 	int64_t duration; /* seconds, within the role's maximum */
