@@ -29,6 +29,11 @@ bool jh_grant_covers(const struct jh_grant *g, const struct jh_question *q, cons
 	return same_asker(g, q, now_ms) && q->uid == session->uid && jh_session_same(&g->session, session);
 }
 
+bool jh_grant_answers(const struct jh_grant *g, const struct jh_question *q, int64_t now_ms)
+{
+	return same_asker(g, q, now_ms) && g->duration_s > 0 && (!q->target[0] || jh_grant_reaches(g, q->target));
+}
+
 bool jh_grant_may_bind(const struct jh_grant *g, const struct jh_question *q, int64_t now_ms)
 {
 	return same_asker(g, q, now_ms) && !g->session.known && g->session.uid == q->uid && jh_question_is_login(q) &&

@@ -48,6 +48,8 @@ struct jh_grant {
 /* A live grant of that login session, for that requester, service and role? */
 bool jh_grant_covers(const struct jh_grant *grant, const struct jh_question *question, const struct jh_session *session,
 		     int64_t now_ms);
+/* Is it for what was asked: requester, service, role and, where it is known, target? Asked of every approval. */
+bool jh_grant_answers(const struct jh_grant *grant, const struct jh_question *question, int64_t now_ms);
 /* A grant that was made before its login session existed (sshd, login) and may be bound to one now? */
 bool jh_grant_may_bind(const struct jh_grant *grant, const struct jh_question *question, int64_t now_ms);
 /* May the session be opened as `target`? */

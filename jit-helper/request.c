@@ -163,23 +163,32 @@ static void on_taken(struct jh_request *r)
 	jh_peer_close(peer);
 }
 
-static void approve(struct jh_request *r, const struct jh_answer *answer, const struct jh_verdict *verdict)
+/* What an approval gives, bound to the login session that asked; NULL with the sentence that says why it cannot be. */
+static struct jh_grant *make_grant(struct jh_request *r, const struct jh_answer *answer, const char **ret_why)
 {
 	struct jh_grant *g = jh_grant_new(r->helper, answer, r->key);
 
-	if (!g) {
-		withdraw(r);
-		refuse(r, JIT_UNAVAILABLE, "jit-helper is out of memory");
-		return;
-	}
+	*ret_why = "jit-helper is out of memory";
+	if (!g)
+		return NULL;
 	r->key = NULL;
 	memcpy(g->rhost, r->question.rhost, sizeof(g->rhost));
-	int bound = jh_grant_bind(g, &r->session, r->leader_fd);
-	r->leader_fd = -1;
-	if (bound < 0) {
-		jh_grant_free(g);
+	if (!jh_grant_answers(g, &r->question, jit_boottime_ms()))
+		*ret_why = "the broker's approval is not for what was asked; tell the operator of this host";
+	else if (jh_grant_bind(g, &r->session, jit_take_fd(&r->leader_fd)) == 0)
+		return g;
+	jh_grant_free(g);
+	return NULL;
+}
+
+static void approve(struct jh_request *r, const struct jh_answer *answer, const struct jh_verdict *verdict)
+{
+	const char *why;
+	struct jh_grant *g = make_grant(r, answer, &why);
+
+	if (!g) {
 		withdraw(r);
-		refuse(r, JIT_UNAVAILABLE, "jit-helper is out of memory");
+		refuse(r, JIT_UNAVAILABLE, why);
 		return;
 	}
 	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: %s", r->short_id, r->question.requester, r->question.service,

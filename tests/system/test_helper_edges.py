@@ -179,6 +179,26 @@ class PlayedBrokers(LabCase):
         wait_until("the lost filing is cancelled", lambda: broker.called(f"/requests/{ID}/cancel"), GENEROUS)
         self.assertEqual(len({key for _, key in broker.called("/request-access")}), 1, "one key for all tries")
 
+    def test_an_approval_of_something_else_lets_nobody_in(self):
+        """Another role, service, target or requester than was asked for, or no time at all."""
+        for what, other in (("services", ["su"]), ("targets", ["op2"]), ("role", "reader"), ("requester", "op2"),
+                            ("remaining", 0)):
+            def play(_, path, nth, other={what: other}):
+                if path == "/request-access":
+                    return 200, PENDING
+                if path == "/changes":
+                    time.sleep(0.2)
+                    return 200, {"changes": [{**APPROVED, **other}] if nth > 1 else [], "next": nth}
+                return 200, {**PENDING, "status": "CANCELLED"}
+
+            with self.subTest(what):
+                broker = self.play(play)
+                with Module() as module:
+                    module.ask(ELEVATE, TARGET="root")
+                    verdict = module.expect(VERDICT)
+                self.assertNotEqual(verdict[OUTCOME], struct.pack(">I", ALLOW))
+                wait_until("it is withdrawn", lambda: broker.called(f"/requests/{ID}/cancel"), GENEROUS)
+
     def test_a_decision_that_comes_twice_is_taken_once(self):
         """A look is under way when the change comes: its answer must not undo what was allowed."""
         looking, decided, release = threading.Event(), threading.Event(), threading.Event()
