@@ -151,11 +151,12 @@ C_SOURCES := $(wildcard common/*.[ch] pam_jit/*.[ch] jit-helper/*.[ch] jit-broke
 	tests/interop/*.[ch])
 # resourceLeak: cppcheck does not know the cleanup attribute; the tests run under AddressSanitizer and valgrind.
 lint: compile_commands.json ## clang-format, cppcheck and clang-tidy, all findings are errors
-	clang-format --dry-run --Werror $(C_SOURCES)
-	cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+	@echo '  clang-format, cppcheck, clang-tidy: about a minute'
+	@clang-format --dry-run --Werror $(C_SOURCES)
+	@cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem --suppress=resourceLeak -D_GNU_SOURCE -Icommon \
 		common pam_jit jit-helper jit-broker
-	clang-tidy --quiet $(wildcard common/*.c pam_jit/*.c jit-helper/*.c jit-broker/*.c)
+	@clang-tidy --quiet $(wildcard common/*.c pam_jit/*.c jit-helper/*.c jit-broker/*.c)
 
 # What editors and clang-tidy read: one entry a source file.
 compile_commands.json: export FLAGS = $(filter-out -Werror,$(ALL_CFLAGS))

@@ -52,8 +52,8 @@ struct json_object *jb_json_object(const char *text, size_t len)
 	struct json_tokener *tokener;
 	struct json_object *json = NULL;
 
-	/* memchr and not strchr, which finds a NUL in every string. NOLINTNEXTLINE(bugprone-not-null-terminated-result)
-	 */
+	/* memchr, since strchr finds a NUL in every string. */
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
 	while (len && memchr(" \t\r\n", text[len - 1], 4))
 		len--;
 	if (!len || !jit_utf8_valid(text, len) || has_foreign_characters(text, len) ||
