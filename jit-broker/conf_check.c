@@ -229,6 +229,19 @@ static void check_aws(struct check *c, const struct jb_role *role)
 		check_session_policy(c, role);
 }
 
+/* Who stands in the audit chain as the actor must be one thing alone. */
+static void check_person_name(struct check *c, const struct jb_person *person)
+{
+	static const char *const taken[] = {"policy", "timer", "issuer", "admin"};
+
+	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		if (strcmp(person->name, taken[i]) == 0)
+			tell(c, person->lines.section,
+			     "%s is what the audit chain calls the broker's own decisions; give the person another "
+			     "name and list this one under unix",
+			     person->name);
+}
+
 static void check_persons(struct check *c)
 {
 	const struct jb_conf *conf = c->conf;
@@ -236,6 +249,7 @@ static void check_persons(struct check *c)
 	for (size_t i = 0; i < conf->person_count; i++) {
 		const struct jb_person *person = &conf->persons[i];
 
+		check_person_name(c, person);
 		for (size_t u = 0; u < person->unix_names.count; u++) {
 			const struct jb_person *first = jb_conf_person_by_unix(conf, person->unix_names.word[u]);
 

@@ -154,6 +154,8 @@ static void every_error_is_told_with_its_line(void **state)
 		{"shared = no\nshared = no\n", ":13: shared stands in line 12 already"},
 		{"shared\n", ":12: this is neither"},
 		{"shared =\n", ":12: shared has no value"},
+		{"[person policy]\n", ":12: policy is what the audit chain calls the broker's own decisions"},
+		{"[person timer]\n", ":12: timer is what"},
 		{"[person b]\nunix = appr1\n", ":13: Unix name appr1 belongs to person appr1 already"},
 		{"unix = a # b\n", ":12: unix has a comment behind its value"},
 		{"unix = a ; b\n", ""},
