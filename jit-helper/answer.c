@@ -194,6 +194,20 @@ static bool get_grant(struct json_object *json, struct jh_answer *a)
 	return a->services[0] && a->targets[0] && a->remaining_s >= 0;
 }
 
+static bool get_poller(struct json_object *json, struct jh_answer *a)
+{
+	struct json_object *resume;
+	char filed_by[JIT_NAME_SIZE];
+
+	if (!get_text(json, "filedBy", filed_by, sizeof(filed_by)))
+		return false;
+	a->outlives = filed_by[0] != '\0';
+	if (!json_object_object_get_ex(json, "resume", &resume) || !resume)
+		return true;
+	a->outlives |= json_object_get_boolean(resume);
+	return json_object_is_type(resume, json_type_boolean);
+}
+
 static int get_sealed(struct json_object *json, struct jh_answer *a)
 {
 	struct json_object *value;
@@ -213,7 +227,8 @@ int jh_answer_parse(struct json_object *json, struct jh_answer *ret)
 	if (!json_object_is_type(json, json_type_object) || !get_identity(json, &a) ||
 	    !get_text(json, "decidedBy", a.decided_by, sizeof(a.decided_by)) ||
 	    !get_text(json, "comment", a.comment, sizeof(a.comment)) ||
-	    !get_text(json, "failure", a.failure, sizeof(a.failure)) || !get_times(json, &a) || !get_grant(json, &a))
+	    !get_text(json, "failure", a.failure, sizeof(a.failure)) || !get_times(json, &a) || !get_grant(json, &a) ||
+	    !get_poller(json, &a))
 		return -EINVAL;
 	int r = get_sealed(json, &a);
 	if (r == 0)

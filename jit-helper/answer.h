@@ -47,6 +47,7 @@ struct jh_answer {
 	char region[64];
 	char on_expiry[16];
 	bool has_arn;	     /* the role has AWS credentials to collect */
+	bool outlives;	     /* its poller may come back (resume), or is another host (a control node) */
 	int64_t pending_s;   /* how long a decision may take, by the broker's own clock */
 	int64_t remaining_s; /* of the grant */
 	int64_t sent_at; /* the broker's clock when it sent `remaining` (epoch seconds); -1 before the grant is ACTIVE

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "request.h"
 #include "verdict.h"
+#include "withdraw.h"
 
 #define POLL_S		 25
 #define LIST_MAX	 (4 << 20) /* bytes: some hundred requests, each with a long command and its credentials */
@@ -44,7 +45,20 @@ static void back_off(struct jh_changes *c)
 	jh_alarm_in(&c->again, delay);
 }
 
-static void hand_out(struct jh_changes *c, struct json_object *item)
+/*
+ * What a helper before this one left open: nobody waits for it, and its key and tokens died with that process. Ended,
+ * so that no approver is asked for it and the record says what is true.
+ */
+static void end_leftover(struct jh_changes *c, const struct jh_answer *a)
+{
+	if (a->outlives || a->status > JH_ACTIVE)
+		return;
+	jit_log(LOG_NOTICE, "%s: left open by a jit-helper that has ended; telling the broker that it is over",
+		a->short_id);
+	jh_withdraw(c->helper, a->requester, a->id, a->short_id, a->status == JH_ACTIVE ? JH_END : JH_CANCEL);
+}
+
+static void hand_out(struct jh_changes *c, struct json_object *item, bool leftovers)
 {
 	struct jh_answer answer;
 
@@ -53,8 +67,11 @@ static void hand_out(struct jh_changes *c, struct json_object *item)
 		return;
 	}
 	/* The one or the other: a request becomes a grant when its approval has been taken. */
-	if (!jh_request_changed(c->helper, &answer) && !jh_grant_changed(c->helper, &answer))
+	if (!jh_request_changed(c->helper, &answer) && !jh_grant_changed(c->helper, &answer)) {
 		c->strangers++;
+		if (leftovers)
+			end_leftover(c, &answer);
+	}
 	jh_answer_clear(&answer);
 }
 
@@ -66,9 +83,11 @@ static bool take(struct jh_changes *c, const char *body, size_t len)
 		    json_object_is_type(next, json_type_int) && json_object_get_int64(next) >= 0;
 
 	if (good) {
+		/* The first list holds all that is open; with nobody asking yet, none of it can be of this process. */
+		bool leftovers = c->cursor < 0 && LIST_EMPTY(&c->helper->requests) && LIST_EMPTY(&c->helper->grants);
 		c->cursor = json_object_get_int64(next);
 		for (size_t i = 0; i < json_object_array_length(list); i++)
-			hand_out(c, json_object_array_get_idx(list, i));
+			hand_out(c, json_object_array_get_idx(list, i), leftovers);
 	}
 	json_object_put(json);
 	return good;

@@ -165,6 +165,15 @@ class MidWait(LabCase):
         self.assertEqual(status, 1)
         self.assertIn("jit: jit-helper went away", text)
 
+    def test_what_a_killed_helper_left_at_the_broker_is_ended_by_the_next_one(self):
+        """Nobody waits for that request any more, and nobody has that grant's key: no approver is to be asked for it."""
+        granted = self.run_approved(self.open_terminal())[0]
+        waiting, _ = self.ask(self.open_terminal("op2"))
+        self.lab.stop_helper(kill=True)
+        self.lab.start_helper()
+        self.lab.wait_for_status(waiting, "CANCELLED", 5)
+        self.lab.wait_for_status(granted, "ENDED", 5)
+
     def test_without_a_helper_sudo_says_so(self):
         self.lab.stop_helper()
         self.addCleanup(self.lab.start_helper)

@@ -1,6 +1,7 @@
 /* From the broker's answer to outcome and sentence: nothing but a whole, fitting request leads on. */
 #include "unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -179,6 +180,33 @@ static void a_whole_request_is_read(void **state)
 	jh_answer_clear(&a);
 }
 
+static void what_may_be_taken_up_again_is_told_from_leftovers(void **state)
+{
+	static const struct {
+		const char *more;
+		int r;
+		bool outlives;
+	} rows[] = {
+		{"", 0, false},
+		{",\"resume\":false", 0, false},
+		{",\"resume\":true", 0, true},
+		{",\"filedBy\":\"control-1\"", 0, true},
+		{",\"resume\":\"false\"", -EINVAL, false},
+		{",\"filedBy\":7", -EINVAL, false},
+	};
+	char body[1024];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct jh_answer a = {0};
+		int n = snprintf(body, sizeof(body), "%s,\"status\":\"PENDING\"%s}", HEAD, rows[i].more);
+
+		assert_int_equal(jh_answer_read(body, (size_t)n, &a), rows[i].r);
+		assert_int_equal(a.outlives, rows[i].outlives);
+		jh_answer_clear(&a);
+	}
+}
+
 static void decisions_are_told_with_their_id(void **state)
 {
 	static const struct {
@@ -221,6 +249,7 @@ int main(void)
 		cmocka_unit_test(refusals_have_their_outcome_and_sentence),
 		cmocka_unit_test(a_2xx_that_is_no_such_request_approves_nothing),
 		cmocka_unit_test(a_whole_request_is_read),
+		cmocka_unit_test(what_may_be_taken_up_again_is_told_from_leftovers),
 		cmocka_unit_test(decisions_are_told_with_their_id),
 	};
 
