@@ -51,8 +51,11 @@ class Secrets(LabCase):
         token = contents(f"{HELD}/token")
         if len(token) < 32:
             raise AssertionError(f"the session token was not read from the keyring: {len(token)} bytes")
-        texts = {"SecretAccessKey": credentials["SecretAccessKey"], "API key": cls.lab.api_key.rsplit("_", 1)[-1],
-                 "appr1's token": cls.lab.tokens["appr1"].rsplit("_", 1)[-1]}
+        texts = {"SecretAccessKey": credentials["SecretAccessKey"], "API key": cls.lab.api_key.split("_", 2)[2],
+                 "appr1's token": cls.lab.tokens["appr1"].split("_", 2)[2]}
+        short = [name for name, text in texts.items() if len(text) < 32]  # would be found anywhere
+        if short:
+            raise AssertionError(f"too short to be searched for: {short}")
         secrets = {name: text.encode() for name, text in texts.items()}
         return {**secrets, "session token": token, "session token in hex": token.hex().encode()}
 
