@@ -552,7 +552,7 @@ class GuardTest(BrokerCase):
         with open(f"{self.folder}/broker.db", "rb") as file:
             store = file.read()
         for secret in (self.key, *self.tokens.values()):
-            part = secret.rsplit("_", 1)[1]
+            part = secret.split("_", 2)[2]
             self.assertNotIn(part, self.log())
             self.assertNotIn(part.encode(), store)
         self.assertEqual(os.stat(f"{self.folder}/broker.db").st_mode & 0o077, 0)
