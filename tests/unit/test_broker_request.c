@@ -58,8 +58,8 @@ static struct jb_request *full(enum jb_status status)
 	r->scope = strdup("session");
 	r->public_key = strdup("{\"kty\":\"EC\"}");
 	r->sealed = strdup("ey..a.b.c");
-	r->grant_token_hash = strdup("abcd");
-	r->body_hash = strdup("ffff");
+	r->grant_token_hash = strdup("the-token-hash");
+	r->body_hash = strdup("the-body-hash");
 	r->duration = 900;
 	r->requested_at = NOW;
 	r->pending_until = NOW + 300;
@@ -142,8 +142,8 @@ static void code_and_credentials_go_to_the_host_alone(void **state)
 		for (int side = 0; side < 2; side++) {
 			const char *all_text = json_object_to_json_string(side ? host : approver);
 
-			assert_null(strstr(all_text, "abcd")); /* hashes and keys go nowhere */
-			assert_null(strstr(all_text, "ffff"));
+			assert_null(strstr(all_text, "the-body-hash")); /* hashes and keys go nowhere */
+			assert_null(strstr(all_text, "the-token-hash"));
 			assert_null(strstr(all_text, "kty"));
 		}
 		json_object_put(host);
