@@ -38,23 +38,11 @@ void jit_frame_put_str(struct jit_frame *f, uint8_t tag, const char *s)
 		jit_frame_put(f, tag, s, strlen(s));
 }
 
-static void put_be(struct jit_frame *f, uint8_t tag, uint64_t value, size_t len)
-{
-	uint8_t be[8];
-
-	for (size_t i = 0; i < len; i++)
-		be[i] = (uint8_t)(value >> 8 * (len - 1 - i));
-	jit_frame_put(f, tag, be, len);
-}
-
 void jit_frame_put_u32(struct jit_frame *f, uint8_t tag, uint32_t value)
 {
-	put_be(f, tag, value, 4);
-}
+	const uint8_t be[] = {(uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8), (uint8_t)value};
 
-void jit_frame_put_u64(struct jit_frame *f, uint8_t tag, uint64_t value)
-{
-	put_be(f, tag, value, 8);
+	jit_frame_put(f, tag, be, sizeof(be));
 }
 
 int jit_frame_send(int fd, const struct jit_frame *f)
@@ -150,36 +138,18 @@ int jit_frame_get_str(const struct jit_frame *f, uint8_t tag, char *buf, size_t 
 	return 0;
 }
 
-static int get_be(const struct jit_frame *f, uint8_t tag, size_t want, uint64_t *ret)
+int jit_frame_get_u32(const struct jit_frame *f, uint8_t tag, uint32_t *ret)
 {
 	const uint8_t *value;
 	size_t len;
-	uint64_t n = 0;
 	int r = get_single(f, tag, &value, &len);
 
 	if (r < 0)
 		return r;
-	if (len != want)
+	if (len != 4)
 		return -EPROTO;
-	for (size_t i = 0; i < len; i++)
-		n = n << 8 | value[i];
-	*ret = n;
+	*ret = (uint32_t)value[0] << 24 | (uint32_t)value[1] << 16 | (uint32_t)value[2] << 8 | value[3];
 	return 0;
-}
-
-int jit_frame_get_u32(const struct jit_frame *f, uint8_t tag, uint32_t *ret)
-{
-	uint64_t n;
-	int r = get_be(f, tag, 4, &n);
-
-	if (r == 0)
-		*ret = (uint32_t)n;
-	return r;
-}
-
-int jit_frame_get_u64(const struct jit_frame *f, uint8_t tag, uint64_t *ret)
-{
-	return get_be(f, tag, 8, ret);
 }
 
 void jit_frame_wipe(struct jit_frame *f)

@@ -28,7 +28,6 @@ void jit_frame_put(struct jit_frame *f, uint8_t tag, const void *value, size_t l
 /* A NUL-terminated text without its NUL; NULL puts nothing. */
 void jit_frame_put_str(struct jit_frame *f, uint8_t tag, const char *s);
 void jit_frame_put_u32(struct jit_frame *f, uint8_t tag, uint32_t value);
-void jit_frame_put_u64(struct jit_frame *f, uint8_t tag, uint64_t value);
 
 /*
  * Sends the frame as one packet (MSG_NOSIGNAL, MSG_DONTWAIT: our frames are far
@@ -62,7 +61,6 @@ bool jit_frame_get(const struct jit_frame *f, uint8_t tag, unsigned nth, const u
 int jit_frame_get_str(const struct jit_frame *f, uint8_t tag, char *buf, size_t size);
 /* 0; -ENOENT when absent; -EPROTO when of another size or there twice. */
 int jit_frame_get_u32(const struct jit_frame *f, uint8_t tag, uint32_t *ret);
-int jit_frame_get_u64(const struct jit_frame *f, uint8_t tag, uint64_t *ret);
 
 /* Wipes the whole frame: for frames that carried a token or a credential. */
 void jit_frame_wipe(struct jit_frame *f);

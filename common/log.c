@@ -9,20 +9,11 @@
 
 #define LINE_MAX_BYTES 2048
 
-static int level = LOG_INFO;
-
-void jit_log_level(int priority)
-{
-	level = priority;
-}
-
 void jit_log(int priority, const char *format, ...)
 {
 	char raw[LINE_MAX_BYTES], clean[LINE_MAX_BYTES], line[LINE_MAX_BYTES + 8];
 	va_list ap;
 
-	if (priority > level)
-		return;
 	va_start(ap, format);
 	vsnprintf(raw, sizeof(raw), format, ap);
 	va_end(ap);

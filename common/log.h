@@ -6,10 +6,7 @@
 #ifndef JIT_LOG_H
 #define JIT_LOG_H
 
-#include <syslog.h> /* LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG */
-
-/* Messages above this priority are dropped. LOG_INFO until it is set. */
-void jit_log_level(int priority);
+#include <syslog.h> /* LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO */
 
 /* Control characters in the finished line become '?': what a person wrote cannot forge a line. */
 __attribute__((format(printf, 2, 3))) void jit_log(int priority, const char *format, ...);

@@ -2,7 +2,6 @@
 #include "seal.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
@@ -15,6 +14,7 @@
 
 #include "b64.h"
 #include "cleanup.h"
+#include "json.h"
 
 #define COORD	   32 /* bytes of a P-256 coordinate */
 #define CEK	   32 /* bytes of an A256GCM key */
@@ -33,7 +33,6 @@ CLEANUP_OF(kdfp, EVP_KDF, EVP_KDF_free)
 CLEANUP_OF(kdf_ctxp, EVP_KDF_CTX, EVP_KDF_CTX_free)
 CLEANUP_OF(bldp, OSSL_PARAM_BLD, OSSL_PARAM_BLD_free)
 CLEANUP_OF(paramsp, OSSL_PARAM, OSSL_PARAM_free)
-CLEANUP_OF(jsonp, json_object, json_object_put)
 
 void jit_keyp(EVP_PKEY **key)
 {
@@ -110,7 +109,7 @@ static int key_from_jwk(json_object *jwk, EVP_PKEY **ret)
 
 int jit_jwk_parse(const char *json, EVP_PKEY **ret)
 {
-	__attribute__((cleanup(jsonp))) json_object *jwk = json_tokener_parse(json);
+	JIT_JSON json_object *jwk = json_tokener_parse(json);
 
 	if (!jwk || !json_object_is_type(jwk, json_type_object))
 		return -EINVAL;
@@ -240,7 +239,7 @@ static int read_header(const char *part, size_t len, EVP_PKEY **ret)
 	if (jit_b64_decode(part, len, (uint8_t *)json, HEADER_MAX, &n) < 0)
 		return -EINVAL;
 	json[n] = '\0';
-	__attribute__((cleanup(jsonp))) json_object *header = json_tokener_parse(json);
+	JIT_JSON json_object *header = json_tokener_parse(json);
 	json_object *epk, *other;
 	if (!header || !json_object_is_type(header, json_type_object) ||
 	    strcmp(member(header, "alg"), "ECDH-ES") != 0 || strcmp(member(header, "enc"), "A256GCM") != 0 ||

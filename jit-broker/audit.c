@@ -2,19 +2,13 @@
 #include "audit.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "clock.h"
-
-static void json_putp(json_object **object)
-{
-	json_object_put(*object);
-}
-#define JSON __attribute__((cleanup(json_putp))) json_object
+#include "json.h"
 
 static bool put(json_object *record, const char *name, json_object *value)
 {
@@ -32,8 +26,8 @@ static bool put_text(json_object *record, const char *name, const char *text)
 int jb_audit_format(int64_t seq, const char *prev, const struct jb_audit *audit, char **ret_text,
 		    char hash[static JB_HASH_SIZE])
 {
-	JSON *record = json_object_new_object();
-	JSON *detail = audit->detail ? json_tokener_parse(audit->detail) : NULL;
+	JIT_JSON json_object *record = json_object_new_object();
+	JIT_JSON json_object *detail = audit->detail ? json_tokener_parse(audit->detail) : NULL;
 	char at[JIT_ISO_SIZE];
 
 	if (audit->detail && !json_object_is_type(detail, json_type_object))
@@ -68,7 +62,7 @@ static const char *text_of(json_object *record, const char *name)
 
 bool jb_audit_fits(const char *text, const char *hash, int64_t seq, const char *prev)
 {
-	JSON *record = json_tokener_parse(text);
+	JIT_JSON json_object *record = json_tokener_parse(text);
 	char computed[JB_HASH_SIZE];
 	json_object *number;
 

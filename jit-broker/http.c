@@ -8,13 +8,6 @@
 
 #include "text.h"
 
-size_t jb_http_head_length(const char *text, size_t len)
-{
-	const char *end = len ? memmem(text, len, "\r\n\r\n", 4) : NULL;
-
-	return end ? (size_t)(end - text) + 4 : 0;
-}
-
 /* RFC 9110: what a method and a header's name are made of. */
 static bool is_token(const char *s)
 {

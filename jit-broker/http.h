@@ -32,9 +32,6 @@ struct jb_http_head {
 	size_t header_count;
 };
 
-/* Length of the head with the empty line that ends it, or 0 when that has not come yet. */
-size_t jb_http_head_length(const char *text, size_t len);
-
 /*
  * Cuts text[0..len), which ends with the empty line, into a head; the text is
  * changed. 0, or the HTTP status to refuse it with, with a sentence in *ret_why:

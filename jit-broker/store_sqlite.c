@@ -52,8 +52,8 @@ static const char *const statements[JB_SQL_COUNT] = {
 	[JB_SQL_INSERT] =
 		"INSERT INTO request(id, short_id, host, filer, requester, status, open, version, changed, due,"
 		" requested_at, idempotency, doc) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
-	[JB_SQL_UPDATE] = "UPDATE request SET status=?2, open=?3, version=?4, changed=?5, due=?6, doc=?7"
-			  " WHERE id=?1 AND version=?4-1",
+	[JB_SQL_UPDATE] = "UPDATE request SET status=?6, open=?7, version=?8, changed=?9, due=?10, doc=?13"
+			  " WHERE id=?1 AND version=?8-1",
 	[JB_SQL_NEXT_CURSOR] = "UPDATE cursor SET value=value+1 RETURNING value",
 	[JB_SQL_CURSOR] = "SELECT value FROM cursor",
 	[JB_SQL_GET] = "SELECT doc FROM request WHERE id=?1",

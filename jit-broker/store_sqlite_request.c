@@ -1,17 +1,11 @@
 /* Requests in the SQLite store: each write conditional on what was read, each together with its audit record. */
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
 #include "store_sqlite.h"
-
-static void json_putp(json_object **object)
-{
-	json_object_put(*object);
-}
-#define JSON __attribute__((cleanup(json_putp))) json_object
 
 /* When this record changes by itself; of a finished one, when it may be forgotten. */
 static int64_t due(const struct jb_request *request)
@@ -37,11 +31,10 @@ static const char *document(const struct jb_request *request, json_object **ret_
 			 : NULL;
 }
 
-static int insert_row(struct jb_store *store, const struct jb_request *request)
+/* INSERT and UPDATE number their parameters alike; a statement passes over those that it does not name. */
+static int bind_record(sqlite3_stmt *s, const struct jb_request *request, json_object **ret_json)
 {
-	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_INSERT);
-	JSON *json = NULL;
-	const char *doc = document(request, &json);
+	const char *doc = document(request, ret_json);
 
 	if (!doc)
 		return -ENOMEM;
@@ -60,6 +53,17 @@ static int insert_row(struct jb_store *store, const struct jb_request *request)
 	sqlite3_bind_int64(s, 11, request->requested_at);
 	jb_sqlite_text(s, 12, request->idempotency_key);
 	jb_sqlite_text(s, 13, doc);
+	return 0;
+}
+
+static int insert_row(struct jb_store *store, const struct jb_request *request)
+{
+	JIT_JSON json_object *json = NULL; /* holds what is bound: released after the statement's reset */
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_INSERT);
+	int bound = bind_record(s, request, &json);
+
+	if (bound < 0)
+		return bound;
 	int r = sqlite3_step(s);
 	if (r == SQLITE_CONSTRAINT)
 		return -EEXIST;
@@ -90,21 +94,12 @@ static int next_cursor(struct jb_store *store, uint64_t *ret)
 
 static int update_row(struct jb_store *store, const struct jb_request *request)
 {
+	JIT_JSON json_object *json = NULL;
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_UPDATE);
-	JSON *json = NULL;
-	const char *doc = document(request, &json);
+	int bound = bind_record(s, request, &json);
 
-	if (!doc)
-		return -ENOMEM;
-	if (!s)
-		return -EIO;
-	jb_sqlite_text(s, 1, request->id);
-	sqlite3_bind_int(s, 2, (int)request->status);
-	sqlite3_bind_int(s, 3, !jb_status_final(request->status));
-	sqlite3_bind_int64(s, 4, (int64_t)request->version);
-	sqlite3_bind_int64(s, 5, (int64_t)request->changed);
-	sqlite3_bind_int64(s, 6, due(request));
-	jb_sqlite_text(s, 7, doc);
+	if (bound < 0)
+		return bound;
 	if (sqlite3_step(s) != SQLITE_DONE)
 		return -EIO;
 	if (sqlite3_changes(store->db) == 1)
@@ -149,7 +144,7 @@ int jb_store_update(struct jb_store *store, struct jb_request *request, bool ann
 static int read_row(sqlite3_stmt *s, struct jb_request **ret)
 {
 	const char *doc = (const char *)sqlite3_column_text(s, 0);
-	JSON *json = doc ? json_tokener_parse(doc) : NULL;
+	JIT_JSON json_object *json = doc ? json_tokener_parse(doc) : NULL;
 	struct jb_request *request = json ? jb_request_from_json(json) : NULL;
 
 	if (!request)

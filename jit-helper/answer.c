@@ -2,22 +2,16 @@
 #include "answer.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
+#include "json.h"
 #include "seal.h"
 #include "text.h"
 
 #define JSON_DEPTH  8
 #define SECONDS_MAX (366LL * 86400)
-
-static void putp(struct json_object **json)
-{
-	json_object_put(*json);
-}
-#define JH_JSON __attribute__((cleanup(putp)))
 
 struct json_object *jh_json_read(const char *body, size_t len)
 {
@@ -238,7 +232,7 @@ int jh_answer_parse(struct json_object *json, struct jh_answer *ret)
 
 int jh_answer_read(const char *body, size_t len, struct jh_answer *ret)
 {
-	JH_JSON struct json_object *json = jh_json_read(body, len);
+	JIT_JSON struct json_object *json = jh_json_read(body, len);
 
 	return json ? jh_answer_parse(json, ret) : -EINVAL;
 }
@@ -251,7 +245,7 @@ void jh_answer_clear(struct jh_answer *answer)
 
 void jh_error_read(const char *body, size_t len, char code[static JH_CODE_SIZE], char message[static JIT_LINE_SIZE])
 {
-	JH_JSON struct json_object *json = jh_json_read(body, len);
+	JIT_JSON struct json_object *json = jh_json_read(body, len);
 
 	code[0] = message[0] = '\0';
 	if (!json_object_is_type(json, json_type_object))

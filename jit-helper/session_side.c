@@ -22,8 +22,7 @@ static void fault(struct jh_peer *peer, enum jit_exit status, const char *senten
 	jit_frame_start(out, JIT_F_FAULT);
 	jit_frame_put_str(out, JIT_T_TEXT, sentence);
 	jit_frame_put_u32(out, JIT_T_EXIT, status);
-	if (jit_frame_send(peer->fd, out) < 0)
-		jit_log(LOG_DEBUG, "session.sock, uid %u: does not read its answer", (unsigned)peer->uid);
+	(void)jit_frame_send(peer->fd, out); /* who does not read it is told no more, and fills no log */
 }
 
 static void fault_and_close(struct jh_peer *peer, enum jit_exit status, const char *sentence)
