@@ -36,7 +36,9 @@ enum jit_frame_type {
 	/* jit to helper, session.sock */
 	JIT_F_CREDENTIALS = 32, /* credential_process' document for this session */
 	JIT_F_STATUS = 33,	/* what this session holds */
-	JIT_F_END = 34,		/* give a grant back */
+	JIT_F_END = 34,		/* give a grant back, withdraw a request */
+	JIT_F_REQUEST = 35,	/* file a request beforehand */
+	JIT_F_FOLLOW = 36,	/* wait until requests are decided */
 	/* helper to jit */
 	JIT_F_DOCUMENT = 48, /* a JSON document */
 	JIT_F_FAULT = 49,    /* a sentence and an exit code */
@@ -67,6 +69,12 @@ enum jit_tag {
 	JIT_T_JSON = 22,      /* text: a JSON document */
 	JIT_T_EXIT = 23,      /* u32: jit's exit status */
 	JIT_T_SEVERITY = 24,  /* u32: 0 information, 1 error */
+	JIT_T_LIVE = 25,      /* u32: 0 where text is shown with the next prompt only, if at all (sshd) */
+	JIT_T_GLASS = 26,     /* u32: 1 when the person asked for break-glass beforehand */
+	JIT_T_OBSERVE = 27,   /* u32: 1: say what would happen, and do nothing */
+	JIT_T_KEYRING = 28,   /* u32: 0 where the token could be kept nowhere */
+	JIT_T_DURATION = 29,  /* u32: seconds asked for */
+	JIT_T_HOST = 30,      /* text: a pattern of hosts; may repeat */
 };
 
 /* The helper's answer. Everything that is not one of the first two refuses. */
@@ -78,16 +86,22 @@ enum jit_outcome {
 	JIT_CANCELLED = 4,   /* withdrawn: Ctrl-C, jit end, revoke */
 	JIT_UNAVAILABLE = 5, /* the broker or the helper could not decide */
 	JIT_INVALID = 6,     /* the question made no sense */
+	JIT_LATER = 7,	     /* the request goes on without this connection: come back when it is decided */
 };
 
-/* jit's exit statuses (docs/jit-exit-codes in README and docs/configuration.md). */
+/* jit's exit statuses (docs/configuration.md, "jit exit codes"). */
 enum jit_exit {
-	JIT_EXIT_OK = 0,
+	JIT_EXIT_OK = 0,	  /* done; jit request: approved */
 	JIT_EXIT_NOTHING = 1,	  /* this session holds no grant */
 	JIT_EXIT_USAGE = 2,	  /* the command line is wrong */
 	JIT_EXIT_REFUSED = 3,	  /* this process is not in the elevated session */
-	JIT_EXIT_UNAVAILABLE = 4, /* no helper, or no credentials from the broker yet */
+	JIT_EXIT_UNAVAILABLE = 4, /* no helper, no broker, or no credentials from it yet */
 	JIT_EXIT_INTERNAL = 5,
+	/* jit request: what became of it */
+	JIT_EXIT_PENDING = 10,	    /* nobody has decided yet */
+	JIT_EXIT_DENIED = 11,	    /* a person said no, or withdrew it */
+	JIT_EXIT_EXPIRED = 12,	    /* nobody decided in time */
+	JIT_EXIT_NOT_ELIGIBLE = 13, /* the policy says no */
 };
 
 #endif

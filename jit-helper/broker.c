@@ -96,6 +96,11 @@ void jh_broker_free(struct jh_broker *broker)
 	free(broker);
 }
 
+const char *jh_broker_url(const struct jh_broker *broker)
+{
+	return broker->conf->brokers[0];
+}
+
 struct jit_fetch_call *jh_broker_call(struct jh_broker *broker, const struct jh_call *call, jit_fetch_done done,
 				      void *arg)
 {
@@ -105,7 +110,7 @@ struct jit_fetch_call *jh_broker_call(struct jh_broker *broker, const struct jh_
 	char *bearer = NULL;
 	size_t n = 2;
 
-	if (snprintf(url, sizeof(url), "%s%s", broker->conf->broker, call->path) >= (int)sizeof(url))
+	if (snprintf(url, sizeof(url), "%s%s", jh_broker_url(broker), call->path) >= (int)sizeof(url))
 		return NULL;
 	if (call->body)
 		headers[n++] = "Content-Type: application/json";

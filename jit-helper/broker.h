@@ -30,6 +30,9 @@ struct jh_call {
 struct jh_broker *jh_broker_new(struct event_base *base, const struct jh_conf *conf, char *why, size_t why_size);
 void jh_broker_free(struct jh_broker *broker);
 
+/* The one that is asked now: for what people read. */
+const char *jh_broker_url(const struct jh_broker *broker);
+
 /* As jit_fetch_start. */
 struct jit_fetch_call *jh_broker_call(struct jh_broker *broker, const struct jh_call *call, jit_fetch_done done,
 				      void *arg);

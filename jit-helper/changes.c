@@ -101,7 +101,7 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 	c->call = NULL;
 	if (result->fault == JIT_FETCH_OK && result->status == 200 && take(c, result->body, result->body_len)) {
 		if (c->failures)
-			jit_log(LOG_NOTICE, "the broker at %s answers", c->helper->conf->broker);
+			jit_log(LOG_NOTICE, "the broker at %s answers", jh_broker_url(c->helper->broker));
 		c->failures = 0;
 		if (c->cursor == c->asked_cursor && jit_boottime_ms() < c->asked_ms + NOTHING_NEW_MS)
 			jh_alarm_at(&c->again, c->asked_ms + NOTHING_NEW_MS);
@@ -109,7 +109,7 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 			poll_now(c);
 		return;
 	}
-	jh_trouble(result, c->helper->conf->broker, trouble, sizeof(trouble));
+	jh_trouble(result, jh_broker_url(c->helper->broker), trouble, sizeof(trouble));
 	if (c->failures == 0) /* once, not once a try */
 		jit_log(LOG_WARNING, "waiting for decisions: %s; trying again", trouble);
 	back_off(c);

@@ -104,7 +104,7 @@ static void judge_failure(struct jh_grant *g, const struct jit_fetch_result *res
 	if (result->fault == JIT_FETCH_OK && result->status != 200 && message[0])
 		snprintf(trouble, sizeof(trouble), "%s", message);
 	else
-		jh_trouble(result, g->helper->conf->broker, trouble, sizeof(trouble));
+		jh_trouble(result, jh_broker_url(g->helper->broker), trouble, sizeof(trouble));
 	try_later(g, trouble);
 }
 

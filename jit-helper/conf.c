@@ -17,6 +17,12 @@
 #define BROKER_MAX_S	 60
 #define ASK_ATTEMPTS	 3
 #define ASK_MAX		 9
+#define END_GRACE_S	 5
+#define END_GRACE_MAX_S	 60
+#define GLASS_S		 900
+#define GLASS_MAX_S	 3600
+#define SILENT_MAX_S	 3600
+#define WARNING_MAX_S	 86400
 
 struct reading {
 	struct jh_conf *conf;
@@ -89,11 +95,68 @@ static bool set_url(struct jh_conf *conf, const char *value, char *why, size_t s
 		snprintf(why, size, "broker must be a URL such as https://broker.example.org:8443");
 		return false;
 	}
-	if (!set_text(&conf->broker, value))
+	if (conf->broker_count == JH_BROKERS_MAX) {
+		snprintf(why, size, "there are more than %d brokers", JH_BROKERS_MAX);
 		return false;
-	while (len && conf->broker[len - 1] == '/')
-		conf->broker[--len] = '\0';
+	}
+	char *url = strdup(value);
+	if (!url)
+		return false;
+	while (len && url[len - 1] == '/')
+		url[--len] = '\0';
+	conf->brokers[conf->broker_count++] = url;
 	return true;
+}
+
+/* "5m 1m", the earliest first, or "none". */
+static bool set_warnings(struct jh_conf *c, const char *value, char *why, size_t size)
+{
+	char list[128], *rest = list, *word;
+
+	c->warning_count = 0;
+	if (strcmp(value, "none") == 0)
+		return true;
+	snprintf(why, size, "warn must be none, or up to %d durations such as 5m 1m, the longest first",
+		 JH_WARNINGS_MAX);
+	if (strlen(value) >= sizeof(list))
+		return false;
+	memcpy(list, value, strlen(value) + 1);
+	while ((word = strsep(&rest, " \t"))) {
+		size_t n = c->warning_count;
+		uint64_t s;
+
+		if (!*word)
+			continue;
+		if (n == JH_WARNINGS_MAX || jit_parse_duration(word, WARNING_MAX_S, &s) < 0 || s == 0 ||
+		    (n && (int64_t)s >= c->warnings_s[n - 1]))
+			return false;
+		c->warnings_s[c->warning_count++] = (int64_t)s;
+	}
+	return c->warning_count > 0;
+}
+
+static bool set_keyless(struct jh_conf *c, const char *value, char *why, size_t size)
+{
+	if (strcmp(value, "descent") != 0 && strcmp(value, "refuse") != 0) {
+		snprintf(why, size, "without_keyring must be descent or refuse");
+		return false;
+	}
+	c->keyless = value[0] == 'd';
+	return true;
+}
+
+static bool set_unattended(enum jh_unattended *slot, const char *value, char *why, size_t size)
+{
+	static const char *const words[] = {"no", "deny", "existing"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(value, words[i]) == 0) {
+			*slot = (enum jh_unattended)i;
+			return true;
+		}
+	}
+	snprintf(why, size, "non_interactive must be no, deny or existing");
+	return false;
 }
 
 static bool helper_key(struct jh_conf *c, const char *name, const char *value, char *why, size_t size)
@@ -107,6 +170,8 @@ static bool helper_key(struct jh_conf *c, const char *name, const char *value, c
 		{"pam_socket", &c->pam_socket},
 		{"session_socket", &c->session_socket},
 		{"aws_credentials_file", &c->aws_credentials_file},
+		{"state_dir", &c->state_dir},
+		{"spool_dir", &c->spool_dir},
 	};
 	uint64_t n;
 
@@ -123,6 +188,16 @@ static bool helper_key(struct jh_conf *c, const char *name, const char *value, c
 		return set_seconds(&c->timeout_s, name, value, TIMEOUT_MAX_S, why, size);
 	if (strcmp(name, "broker_timeout") == 0)
 		return set_seconds(&c->broker_timeout_s, name, value, BROKER_MAX_S, why, size);
+	if (strcmp(name, "warn") == 0)
+		return set_warnings(c, value, why, size);
+	if (strcmp(name, "end_grace") == 0)
+		return set_seconds(&c->end_grace_s, name, value, END_GRACE_MAX_S, why, size);
+	if (strcmp(name, "break_glass_group") == 0)
+		return set_name(&c->break_glass_group, name, value, why, size);
+	if (strcmp(name, "break_glass_duration") == 0)
+		return set_seconds(&c->break_glass_s, name, value, GLASS_MAX_S, why, size);
+	if (strcmp(name, "without_keyring") == 0)
+		return set_keyless(c, value, why, size);
 	if (strcmp(name, "ask_attempts") == 0) {
 		if (jit_parse_u64(value, ASK_MAX, &n) == 0) {
 			c->ask_attempts = (unsigned)n;
@@ -133,6 +208,16 @@ static bool helper_key(struct jh_conf *c, const char *name, const char *value, c
 	}
 	snprintf(why, size, "[helper] has no key '%s'; docs/configuration.md lists them", name);
 	return false;
+}
+
+enum jh_unattended jh_unattended_default(const char *service)
+{
+	static const char *const nobody[] = {"cron", "crond", "atd", "systemd-user"};
+
+	for (size_t i = 0; i < sizeof(nobody) / sizeof(nobody[0]); i++)
+		if (strcmp(service, nobody[i]) == 0)
+			return JH_UNATTENDED_DENY;
+	return JH_UNATTENDED_NO;
 }
 
 static struct jh_service *service_section(struct jh_conf *conf, const char *name)
@@ -151,6 +236,8 @@ static struct jh_service *service_section(struct jh_conf *conf, const char *name
 		return NULL;
 	}
 	service->duration_s = DURATION_S;
+	service->unattended = jh_unattended_default(name);
+	service->resume = true;
 	LIST_INSERT_HEAD(&conf->services, service, link);
 	return service;
 }
@@ -169,7 +256,19 @@ static bool service_key(struct jh_conf *conf, const char *section, const char *n
 		return set_name(&service->role, name, value, why, size);
 	if (strcmp(name, "duration") == 0)
 		return set_seconds(&service->duration_s, name, value, DURATION_MAX_S, why, size);
-	snprintf(why, size, "[service %s] has no key '%s'; it knows role and duration", section, name);
+	if (strcmp(name, "non_interactive") == 0)
+		return set_unattended(&service->unattended, value, why, size);
+	if (strcmp(name, "resume") == 0)
+		return set_bool(&service->resume, name, value, why, size);
+	if (strcmp(name, "silent_wait") == 0 && strcmp(value, "0") == 0) {
+		service->silent_wait_s = 0;
+		return true;
+	}
+	if (strcmp(name, "silent_wait") == 0)
+		return set_seconds(&service->silent_wait_s, name, value, SILENT_MAX_S, why, size);
+	snprintf(why, size,
+		 "[service %s] has no key '%s'; it knows role, duration, non_interactive, resume and silent_wait",
+		 section, name);
 	return false;
 }
 
@@ -212,12 +311,14 @@ static int check(const struct reading *r)
 	const struct jh_conf *c = r->conf;
 	int errors = 0;
 
-	if (!c->broker)
+	if (c->broker_count == 0)
 		errors +=
 			complain(r, "[helper] must name the broker, such as broker = https://broker.example.org:8443");
-	else if (strncmp(c->broker, "http:", 5) == 0 && !c->plain_loopback)
-		errors += complain(r, "broker must begin with https:// (plain http is only for a broker on this "
-				      "machine, with plain_loopback = yes)");
+	for (size_t i = 0; i < c->broker_count; i++)
+		if (strncmp(c->brokers[i], "http:", 5) == 0 && !c->plain_loopback)
+			errors +=
+				complain(r, "broker must begin with https:// (plain http is only for a broker on this "
+					    "machine, with plain_loopback = yes)");
 	if (c->user && strcmp(c->user, "root") == 0)
 		errors += complain(r, "user must not be root; the package makes the user _jit for it");
 	if (LIST_EMPTY(&c->services))
@@ -235,7 +336,14 @@ static struct jh_conf *conf_new(void)
 	c->timeout_s = TIMEOUT_S;
 	c->broker_timeout_s = BROKER_TIMEOUT_S;
 	c->ask_attempts = ASK_ATTEMPTS;
-	if (!set_text(&c->api_key_file, "/etc/pam-jit/api.key") || !set_text(&c->user, "_jit") ||
+	c->warnings_s[0] = 300;
+	c->warnings_s[1] = 60;
+	c->warning_count = 2;
+	c->end_grace_s = END_GRACE_S;
+	c->break_glass_s = GLASS_S;
+	c->keyless = true;
+	if (!set_text(&c->state_dir, "/run/pam-jit/state") || !set_text(&c->spool_dir, "/var/lib/pam-jit") ||
+	    !set_text(&c->api_key_file, "/etc/pam-jit/api.key") || !set_text(&c->user, "_jit") ||
 	    !set_text(&c->pam_socket, JIT_PAM_SOCKET) || !set_text(&c->session_socket, JIT_SESSION_SOCKET) ||
 	    !set_text(&c->aws_credentials_file, "/etc/pam-jit/aws-credentials")) {
 		jh_conf_free(c);
@@ -287,7 +395,11 @@ void jh_conf_free(struct jh_conf *conf)
 		free(service->role);
 		free(service);
 	}
-	free(conf->broker);
+	for (size_t i = 0; i < conf->broker_count; i++)
+		free(conf->brokers[i]);
+	free(conf->break_glass_group);
+	free(conf->state_dir);
+	free(conf->spool_dir);
 	free(conf->api_key_file);
 	free(conf->ca_file);
 	free(conf->user);

@@ -135,7 +135,7 @@ static int serve(struct jh_helper *h)
 
 	if (term && interrupt && event_add(term, NULL) == 0 && event_add(interrupt, NULL) == 0) {
 		sd_notify(0, "READY=1");
-		jit_log(LOG_NOTICE, "jit-helper " JIT_VERSION " serves; its broker is %s", h->conf->broker);
+		jit_log(LOG_NOTICE, "jit-helper " JIT_VERSION " serves; its broker is %s", jh_broker_url(h->broker));
 		r = event_base_dispatch(h->base);
 		stop(h);
 	}
@@ -174,7 +174,7 @@ static int check(struct jh_helper *h, const char *path)
 		fprintf(stderr, "jit-helper: %s\n", why);
 		return EXIT_FAILURE;
 	}
-	printf("%s is in order; the broker is %s\n", path, h->conf->broker);
+	printf("%s is in order; the broker is %s\n", path, jh_broker_url(h->broker));
 	return EXIT_SUCCESS;
 }
 

@@ -305,7 +305,7 @@ static void on_filed(void *arg, const struct jit_fetch_result *result)
 {
 	struct jh_request *r = arg;
 	const struct jh_filing_facts facts = {
-		.broker = r->helper->conf->broker,
+		.broker = jh_broker_url(r->helper->broker),
 		.requester = r->question.requester,
 		.role = r->question.role,
 		.has_reason = r->question.reason[0] != '\0',

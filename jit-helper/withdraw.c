@@ -83,7 +83,7 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 	char trouble[JIT_LINE_SIZE];
 
 	w->call = NULL;
-	jh_trouble(result, w->helper->conf->broker, trouble, sizeof(trouble));
+	jh_trouble(result, jh_broker_url(w->helper->broker), trouble, sizeof(trouble));
 	if (jh_passing(result)) {
 		retry_or_give_up(w, trouble);
 	} else if (result->fault == JIT_FETCH_OK && result->status == 200 && !w->id[0]) {

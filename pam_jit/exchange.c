@@ -102,7 +102,7 @@ static bool on_verdict(struct exchange *x)
 	char text[JIT_LINE_SIZE];
 	uint32_t outcome;
 
-	if (jit_frame_get_u32(f, JIT_T_OUTCOME, &outcome) < 0 || outcome > JIT_INVALID)
+	if (jit_frame_get_u32(f, JIT_T_OUTCOME, &outcome) < 0 || outcome > JIT_LATER)
 		return broken(x);
 	int r = jit_frame_get_str(f, JIT_T_TEXT, text, sizeof(text));
 	int g = jit_frame_get_str(f, JIT_T_GRANT, answer->grant, sizeof(answer->grant));

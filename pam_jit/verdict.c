@@ -27,6 +27,7 @@ int pj_verdict_code(uint32_t outcome, enum pj_phase phase, enum pj_app app)
 	case JIT_DENIED:
 	case JIT_TIMED_OUT:
 	case JIT_CANCELLED:
+	case JIT_LATER:
 		return PAM_PERM_DENIED;
 	case JIT_UNAVAILABLE:
 		return phase == PJ_ACCOUNT ? PAM_AUTHINFO_UNAVAIL : fault_code(app);
@@ -48,6 +49,8 @@ const char *pj_verdict_sentence(uint32_t outcome)
 		return "nobody decided in time; ask again";
 	case JIT_CANCELLED:
 		return "the request was cancelled and nothing was granted";
+	case JIT_LATER:
+		return "the request waits for approval; come back once it is approved";
 	case JIT_UNAVAILABLE:
 		return "no decision could be had; try again, or tell this host's operator";
 	default:
@@ -68,6 +71,8 @@ const char *pj_verdict_word(uint32_t outcome)
 		return "timed out";
 	case JIT_CANCELLED:
 		return "cancelled";
+	case JIT_LATER:
+		return "told to come back";
 	case JIT_UNAVAILABLE:
 		return "unavailable";
 	case PJ_BROKEN:

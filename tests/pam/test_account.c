@@ -89,7 +89,8 @@ static void every_refusal_has_its_code_and_one_line(void **state)
 		{JIT_UNAVAILABLE, PAM_AUTHINFO_UNAVAIL, "the broker is down", "the broker is down"},
 		{JIT_UNAVAILABLE, PAM_AUTHINFO_UNAVAIL, NULL, "no decision could be had"},
 		{JIT_INVALID, PAM_SERVICE_ERR, NULL, "do not understand each other"},
-		{7, PAM_SERVICE_ERR, "an outcome of tomorrow", "do not understand each other"},
+		{JIT_LATER, PAM_PERM_DENIED, NULL, "come back"},
+		{8, PAM_SERVICE_ERR, "an outcome of tomorrow", "do not understand each other"},
 		{UINT32_MAX, PAM_SERVICE_ERR, NULL, "do not understand each other"},
 	};
 
