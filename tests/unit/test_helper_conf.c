@@ -119,7 +119,7 @@ static void what_may_not_be_chosen_is_told(void **state)
 			 8);
 	assert_null(c);
 	assert_non_null(strstr(told, "t.conf:3: warn must be"));
-	assert_non_null(strstr(told, "t.conf:8: non_interactive must be"));
+	assert_non_null(strstr(told, "t.conf:9: non_interactive must be"));
 }
 
 static void plain_http_and_root_are_refused(void **state)
