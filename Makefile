@@ -142,7 +142,7 @@ install: all ## install below DESTDIR (PREFIX=/usr); gates nothing by itself
 	install -m 0755 $(B)/jit-helper $(B)/jit-broker $(DESTDIR)$(PREFIX)/sbin/
 	install -m 0755 $(B)/jit $(DESTDIR)$(PREFIX)/bin/jit
 	install -m 0644 README.md CHANGELOG.md SECURITY.md LICENSE $(wildcard docs/*.md) $(DESTDIR)$(DOC_DIR)/
-	$(call put,etc/pam-jit/jit-helper.conf etc/pam-jit/aws-credentials etc/jit-broker/broker.conf etc/pam.d/sudo.example,$(DOC_DIR)/examples)
+	$(call put,etc/pam-jit/jit-helper.conf etc/pam-jit/aws-credentials etc/jit-broker/broker.conf $(wildcard etc/pam.d/*.example),$(DOC_DIR)/examples)
 	$(call put,$(wildcard etc/systemd/*.s*),$(UNIT_DIR))
 	install -m 0644 etc/sysusers.d/pam-jit.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/
 	install -m 0644 etc/tmpfiles.d/pam-jit.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/
