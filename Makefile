@@ -37,8 +37,10 @@ objects = $(patsubst %.c,$(O)/%.o,$(1))
 # Rooms. common/ is linked as an archive: each program takes what it calls.
 COMMON := $(call objects,$(wildcard common/*.c))
 MODULE := $(call objects,$(wildcard pam_jit/*.c) common/frame.c common/text.c common/clock.c)
-JIT := $(call objects,$(wildcard jit-helper/jit*.c))
-HELPER := $(call objects,$(filter-out $(wildcard jit-helper/jit*.c),$(wildcard jit-helper/*.c)))
+# jit shares the helper's folder: its files are jit*.c and, for `jit doctor`, doctor*.c.
+JIT_SOURCES := $(wildcard jit-helper/jit*.c jit-helper/doctor*.c)
+JIT := $(call objects,$(JIT_SOURCES))
+HELPER := $(call objects,$(filter-out $(JIT_SOURCES),$(wildcard jit-helper/*.c)))
 BROKER := $(call objects,$(wildcard jit-broker/*.c))
 PROGRAMS := $(B)/pam_jit.so $(B)/jit-helper $(B)/jit $(B)/jit-broker
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
@@ -55,7 +57,7 @@ help: ## this list
 all: $(PROGRAMS) ## build pam_jit.so, jit-helper, jit and jit-broker (default)
 
 # Rooms do not see each other; a test sees the room it is named after.
-$(O)/tests/unit/test_helper_%.o: ALL_CFLAGS += -Ijit-helper
+$(O)/tests/unit/test_helper_%.o $(O)/tests/unit/test_jit_%.o: ALL_CFLAGS += -Ijit-helper
 $(O)/tests/unit/test_broker_%.o: ALL_CFLAGS += -Ijit-broker
 $(O)/tests/unit/test_module_%.o $(O)/tests/pam/%.o: ALL_CFLAGS += -Ipam_jit
 
@@ -68,6 +70,8 @@ $(O)/libcommon.a: $(COMMON)
 	@rm -f $@; $(AR) rcsD $@ $^
 # All of a room but its main(), for its unit tests.
 $(O)/libhelper.a: $(filter-out %/main.o,$(HELPER))
+	@rm -f $@; $(AR) rcsD $@ $^
+$(O)/libjit.a: $(filter-out %/jit.o,$(JIT))
 	@rm -f $@; $(AR) rcsD $@ $^
 $(O)/libbroker.a: $(filter-out %/main.o,$(BROKER))
 	@rm -f $@; $(AR) rcsD $@ $^
@@ -105,6 +109,10 @@ $(B)/tests/unit/test_helper_%: $(O)/tests/unit/test_helper_%.o $(O)/libhelper.a 
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
 	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,cmocka) $(HELPER_LIBS)
+$(B)/tests/unit/test_jit_%: $(O)/tests/unit/test_jit_%.o $(O)/libjit.a $(O)/libcommon.a
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,cmocka json-c)
 $(B)/tests/unit/test_broker_%: $(O)/tests/unit/test_broker_%.o $(O)/libbroker.a $(O)/libcommon.a
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
