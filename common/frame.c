@@ -47,9 +47,30 @@ void jit_frame_put_u32(struct jit_frame *f, uint8_t tag, uint32_t value)
 
 int jit_frame_send(int fd, const struct jit_frame *f)
 {
+	return jit_frame_send_fd(fd, f, -1);
+}
+
+int jit_frame_send_fd(int fd, const struct jit_frame *f, int passed)
+{
+	union {
+		struct cmsghdr header; /* for its alignment */
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.bytes = {0}};
+	struct iovec iov = {.iov_base = (void *)f->data, .iov_len = f->len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
 	if (f->overflow)
 		return -EMSGSIZE;
-	ssize_t n = send(fd, f->data, f->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (passed >= 0) {
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = sizeof(control.bytes);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &passed, sizeof(passed));
+	}
+	ssize_t n = sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0)
 		return -errno;
 	return (size_t)n == f->len ? 0 : -EIO;

@@ -35,6 +35,8 @@ void jit_frame_put_u32(struct jit_frame *f, uint8_t tag, uint32_t value);
  * 0, -EMSGSIZE on overflow, -EAGAIN when the peer does not read, -errno.
  */
 int jit_frame_send(int fd, const struct jit_frame *f);
+/* The same with a descriptor (SCM_RIGHTS), which stays the caller's; -1 sends none. */
+int jit_frame_send_fd(int fd, const struct jit_frame *f, int passed);
 
 /*
  * Receives one packet without waiting and checks header and field lengths.

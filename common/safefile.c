@@ -39,13 +39,16 @@ static int check_stat(const char *path, const struct stat *st, const struct jit_
 	return 0;
 }
 
-/* Reads until the end, growing nothing: a file that grew past `max` meanwhile is refused. */
+/*
+ * Reads until the end, growing nothing: a file that grew past `max` meanwhile is refused. pread: the PAM module,
+ * which links this too, calls no read, so that it can never take a signal from its signalfd.
+ */
 static int read_all(int fd, char *buf, size_t max, size_t *ret_len)
 {
 	size_t len = 0;
 
 	for (;;) {
-		ssize_t n = read(fd, buf + len, max + 1 - len);
+		ssize_t n = pread(fd, buf + len, max + 1 - len, (off_t)len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)

@@ -43,6 +43,48 @@ static void a_frame_arrives_as_it_was_sent(void **state)
 	close(fd[1]);
 }
 
+static void a_descriptor_goes_along_and_stays_the_senders(void **state)
+{
+	struct jit_frame f;
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+	} control;
+	struct iovec iov = {.iov_base = f.data, .iov_len = sizeof(f.data)};
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	int fd[2], pipe_fd[2], passed;
+	char byte;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
+	assert_int_equal(pipe(pipe_fd), 0);
+	jit_frame_start(&f, JIT_F_OPEN);
+	size_t len = f.len;
+	assert_int_equal(jit_frame_send_fd(fd[0], &f, pipe_fd[1]), 0);
+	assert_int_equal(write(pipe_fd[1], "a", 1), 1);
+	close(pipe_fd[1]);
+	assert_int_equal(recvmsg(fd[1], &msg, MSG_CMSG_CLOEXEC), len);
+	const struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	assert_non_null(c);
+	assert_int_equal(c->cmsg_len, CMSG_LEN(sizeof(int))); /* one, and no more */
+	memcpy(&passed, CMSG_DATA(c), sizeof(passed));
+	assert_int_equal(write(passed, "b", 1), 1);
+	close(passed);
+	assert_int_equal(read(pipe_fd[0], &byte, 1), 1);
+	assert_int_equal(read(pipe_fd[0], &byte, 1), 1);
+	assert_int_equal(byte, 'b');
+	close(pipe_fd[0]);
+	/* Without one it is a plain frame, and whoever takes none has it closed by the kernel. */
+	assert_int_equal(jit_frame_send_fd(fd[0], &f, -1), 0);
+	assert_int_equal(jit_frame_send_fd(fd[0], &f, fd[0]), 0);
+	assert_int_equal(jit_frame_recv(fd[1], &f), 1);
+	assert_int_equal(jit_frame_recv(fd[1], &f), 1);
+	assert_int_equal(jit_frame_send_fd(fd[0], &f, 9999), -EBADF);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 static void a_reader_refuses_what_could_mean_two_things(void **state)
 {
 	struct jit_frame f;
@@ -118,6 +160,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_frame_arrives_as_it_was_sent),
+		cmocka_unit_test(a_descriptor_goes_along_and_stays_the_senders),
 		cmocka_unit_test(a_reader_refuses_what_could_mean_two_things),
 		cmocka_unit_test(a_malformed_frame_is_refused),
 		cmocka_unit_test(a_frame_has_a_limit_on_both_sides),
