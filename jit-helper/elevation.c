@@ -92,7 +92,7 @@ static int offer(struct jh_elevation *e)
 		jit_frame_put(out, JIT_T_TOKEN, token, JIT_TOKEN_LEN);
 		jit_frame_put_u32(out, JIT_T_REMAINING, jh_grant_left_s(g, jit_boottime_ms()));
 		put_env(out, "JIT_REQUEST_ID", g->id);
-		put_env(out, "JIT_ROLE", g->role);
+		put_env(out, "JIT_SESSION_ROLE", g->role);
 		if (g->has_arn)
 			put_env(out, "AWS_SHARED_CREDENTIALS_FILE", g->helper->conf->aws_credentials_file);
 		if (g->has_arn && g->region[0]) {
