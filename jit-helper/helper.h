@@ -24,7 +24,8 @@ struct jh_helper {
 	struct jh_changes *changes;
 	struct jh_listener *pam;
 	struct jh_listener *session;
-	LIST_HEAD(jh_request_list, jh_request) requests;	  /* account exchanges under way */
+	LIST_HEAD(jh_visit_list, jh_visit) visits;		  /* account exchanges under way */
+	LIST_HEAD(jh_request_list, jh_request) requests;	  /* at the broker, or on their way there */
 	LIST_HEAD(jh_grant_list, jh_grant) grants;		  /* what approvals gave */
 	LIST_HEAD(jh_elevation_list, jh_elevation) elevations;	  /* open sessions under them */
 	LIST_HEAD(jh_withdrawal_list, jh_withdrawal) withdrawals; /* what the broker is still to be told */

@@ -6,7 +6,7 @@
 #include "elevation.h"
 #include "helper.h"
 #include "log.h"
-#include "request.h"
+#include "visit.h"
 
 #define REQUESTER_MAX 32 /* connections of one requester */
 
@@ -91,7 +91,7 @@ static void first_frame(struct jh_peer *peer, const struct jit_frame *frame)
 		return;
 	}
 	if (type == JIT_F_ELEVATE)
-		jh_request_begin(peer, &question);
+		jh_visit_begin(peer, &question);
 	else
 		jh_elevation_begin(peer, &question);
 }

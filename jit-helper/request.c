@@ -9,63 +9,25 @@
 #include "changes.h"
 #include "cleanup.h"
 #include "clock.h"
-#include "filing.h"
 #include "grant.h"
-#include "helper.h"
 #include "log.h"
-#include "pam_side.h"
 #include "text.h"
-#include "verdict.h"
+#include "visit.h"
 #include "withdraw.h"
 
-#define ALL_MAX		 64 /* exchanges that need the broker, of all requesters */
+#define ALL_MAX		 64 /* requests under way, of all requesters */
 #define REQUESTER_MAX	 8  /* of one, its withdrawals included */
 #define GRANTS_MAX	 64 /* of one: each takes a descriptor and locked memory until it ends */
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_CAP_MS	 5000
 #define LAST_WORD_MS	 1500 /* after the broker's own deadline its word is awaited that long */
 
-enum stage {
-	FILING,	 /* a call to the broker, or the pause before the next try */
-	ASKING,	 /* the person types a reason or a ticket */
-	WAITING, /* PENDING at the broker */
-	TOLD,	 /* ALLOW was sent, TAKEN has not come */
-};
-
-struct jh_request {
-	LIST_ENTRY(jh_request) link;
-	struct jh_helper *helper;
-	struct jh_peer *peer;
-	struct jh_question question;
-	struct jh_session session;
-	int leader_fd; /* until a grant takes it */
-	enum stage stage;
-	EVP_PKEY *key; /* likewise */
-	char jwk[JIT_JWK_SIZE];
-	char idempotency[JH_IDEMPOTENCY_SIZE];
-	char *body;
-	bool maybe_filed; /* the broker may hold it although no answer came */
-	bool asking_ticket;
-	unsigned asked, tries;
-	uint64_t strangers;   /* before the filing, see changes.h */
-	char id[JIT_ID_SIZE]; /* "": not filed */
-	char short_id[JH_SHORT_SIZE];
-	char code[3];
-	int64_t pending_s;
-	struct jh_verdict last; /* what to say if no further try succeeds */
-	struct jit_fetch_call *call;
-	struct jh_alarm deadline, again;
-	struct jh_grant *grant; /* TOLD: to be listed when taken; NULL when it was found, or is over again */
-};
-
-static void file(void *arg);
-
 static void request_free(struct jh_request *r)
 {
 	LIST_REMOVE(r, link);
 	jit_fetch_cancel(r->call);
-	jh_alarm_clear(&r->deadline);
 	jh_alarm_clear(&r->again);
+	jh_alarm_clear(&r->over);
 	jh_grant_free(r->grant);
 	EVP_PKEY_free(r->key);
 	if (r->leader_fd >= 0)
@@ -83,84 +45,22 @@ static void withdraw(struct jh_request *r)
 		jh_withdraw_filing(r->helper, r->question.requester, r->body, r->idempotency);
 }
 
-static const char *name_of(const struct jh_request *r)
+static void detach(struct jh_visit *v)
 {
-	return r->short_id[0] ? r->short_id : "(not filed)";
+	LIST_REMOVE(v, beside);
+	v->request = NULL;
 }
 
-/* The end of an exchange that grants nothing. */
-static void refuse(struct jh_request *r, enum jit_outcome outcome, const char *sentence)
+/* The end of a request that gave nothing: all who wait hear the same. */
+static void refuse_all(struct jh_request *r, enum jit_outcome outcome, const char *sentence)
 {
-	struct jh_peer *peer = r->peer;
+	struct jh_visit *v;
 
-	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: refused: %s", name_of(r), r->question.requester,
-		r->question.service, r->question.role, sentence);
-	jh_send_verdict(peer, outcome, sentence);
-	request_free(r);
-	jh_peer_close(peer);
-}
-
-static void on_gone(struct jh_peer *peer)
-{
-	struct jh_request *r = peer->arg;
-
-	if (r->stage != TOLD || r->grant) { /* a grant that had been found lives on */
-		jit_log(LOG_NOTICE, "%s: %s by %s, role %s: withdrawn by its requester", name_of(r),
-			r->question.requester, r->question.service, r->question.role);
-		withdraw(r);
+	while ((v = LIST_FIRST(&r->visits))) {
+		LIST_REMOVE(v, beside);
+		jh_visit_refuse(v, outcome, sentence);
 	}
 	request_free(r);
-}
-
-static void on_deadline(void *arg)
-{
-	struct jh_request *r = arg;
-	struct jh_peer *peer = r->peer;
-	char sentence[JIT_LINE_SIZE], span[32];
-
-	if (r->stage == TOLD) {
-		on_gone(peer);
-		jh_peer_close(peer);
-		return;
-	}
-	withdraw(r);
-	if (r->stage == FILING) {
-		refuse(r, JIT_UNAVAILABLE,
-		       r->last.text[0] ? r->last.text
-				       : "the broker did not answer in time; tell the operator of this host");
-		return;
-	}
-	if (r->stage == ASKING) {
-		refuse(r, JIT_TIMED_OUT, "no answer was typed in time; no request was made");
-		return;
-	}
-	jit_format_duration((uint64_t)r->pending_s, span, sizeof(span));
-	snprintf(sentence, sizeof(sentence), "request %s: nobody decided within %s", r->short_id, span);
-	refuse(r, JIT_TIMED_OUT, sentence);
-}
-
-/* ALLOW for a grant that stands already (grant NULL), or for a new one that is listed when TAKEN comes. */
-static void allow(struct jh_request *r, const char *id, struct jh_grant *grant)
-{
-	r->stage = TOLD;
-	r->grant = grant;
-	jh_alarm_in(&r->deadline, JH_TAKEN_MS);
-	if (jh_send_allow(r->peer, id) < 0) {
-		struct jh_peer *peer = r->peer;
-		on_gone(peer);
-		jh_peer_close(peer);
-	}
-}
-
-static void on_taken(struct jh_request *r)
-{
-	struct jh_grant *g = JIT_TAKE(r->grant);
-	struct jh_peer *peer = r->peer;
-
-	if (g)
-		jh_grant_list(g);
-	request_free(r);
-	jh_peer_close(peer);
 }
 
 /* What an approval gives, bound to the login session that asked; NULL with the sentence that says why it cannot be. */
@@ -183,18 +83,22 @@ static struct jh_grant *make_grant(struct jh_request *r, const struct jh_answer 
 
 static void approve(struct jh_request *r, const struct jh_answer *answer, const struct jh_verdict *verdict)
 {
+	struct jh_visit *v;
 	const char *why;
-	struct jh_grant *g = make_grant(r, answer, &why);
 
-	if (!g) {
+	r->grant = make_grant(r, answer, &why);
+	if (!r->grant) {
 		withdraw(r);
-		refuse(r, JIT_UNAVAILABLE, why);
+		refuse_all(r, JIT_UNAVAILABLE, why);
 		return;
 	}
+	r->stage = JH_REQUEST_GRANTED;
 	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: %s", r->short_id, r->question.requester, r->question.service,
 		r->question.role, verdict->text);
-	jh_send_say(r->peer, verdict->text);
-	allow(r, g->id, g);
+	for (v = LIST_FIRST(&r->visits); v; v = LIST_NEXT(v, beside)) {
+		jh_visit_say(v, verdict->text);
+		jh_visit_allow(v, r->grant->id);
+	}
 }
 
 static void decide(struct jh_request *r, const struct jh_answer *answer)
@@ -203,22 +107,25 @@ static void decide(struct jh_request *r, const struct jh_answer *answer)
 
 	jh_judge_decision(answer, r->pending_s, &verdict);
 	jh_alarm_clear(&r->again);
+	jh_alarm_clear(&r->over);
 	jit_fetch_cancel(r->call); /* a look that is under way would bring the same decision once more */
 	r->call = NULL;
 	if (verdict.outcome == JIT_ALLOW)
 		approve(r, answer, &verdict);
 	else
-		refuse(r, verdict.outcome, verdict.text);
+		refuse_all(r, verdict.outcome, verdict.text);
 }
 
-static void show_waiting(struct jh_request *r)
+/* The broker's own deadline has passed and its word did not come. */
+static void on_over(void *arg)
 {
-	char text[JIT_LINE_SIZE];
+	struct jh_request *r = arg;
+	char sentence[JIT_LINE_SIZE], span[32];
 
-	/* With the time that the module puts behind it, it fits a terminal of 80 columns. */
-	snprintf(text, sizeof(text), "request %s%s%s: waiting for approval (Ctrl-C cancels)", r->short_id,
-		 r->code[0] ? ", code " : "", r->code);
-	jh_send_wait(r->peer, text, r->deadline.when_ms - jit_boottime_ms());
+	jit_format_duration((uint64_t)r->pending_s, span, sizeof(span));
+	snprintf(sentence, sizeof(sentence), "request %s: nobody decided within %s", r->short_id, span);
+	withdraw(r);
+	refuse_all(r, JIT_TIMED_OUT, sentence);
 }
 
 /* A decision may have come before we knew the id: asked for once more. */
@@ -249,33 +156,23 @@ static void look(struct jh_request *r)
 
 static void wait_for_decision(struct jh_request *r, const struct jh_answer *answer)
 {
-	int64_t now = jit_boottime_ms();
-	int64_t theirs = answer->pending_s >= 0 ? now + answer->pending_s * 1000 + LAST_WORD_MS : INT64_MAX;
+	struct jh_visit *v;
 
-	r->stage = WAITING;
-	r->pending_s = (r->deadline.when_ms - now + 999) / 1000;
-	if (theirs < r->deadline.when_ms) {
+	r->stage = JH_REQUEST_PENDING;
+	if (answer->pending_s >= 0) {
 		r->pending_s = answer->pending_s;
-		jh_alarm_at(&r->deadline, theirs);
+		r->until_ms = jit_boottime_ms() + answer->pending_s * 1000;
+		jh_alarm_at(&r->over, r->until_ms + LAST_WORD_MS);
 	}
 	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: waiting for approval", r->short_id, r->question.requester,
 		r->question.service, r->question.role);
-	show_waiting(r);
+	for (v = LIST_FIRST(&r->visits); v; v = LIST_NEXT(v, beside))
+		jh_visit_wait(v, r->until_ms);
+	if (answer->pending_s < 0 && !LIST_EMPTY(&r->visits))
+		r->pending_s = LIST_FIRST(&r->visits)->pending_s;
 	jh_changes_hurry(r->helper->changes);
 	if (jh_changes_strangers(r->helper->changes) != r->strangers)
 		look(r);
-}
-
-static void ask(struct jh_request *r, bool ticket)
-{
-	char text[JIT_LINE_SIZE];
-
-	r->stage = ASKING;
-	r->asking_ticket = ticket;
-	r->asked++;
-	snprintf(text, sizeof(text), "%s for role %.200s: ", ticket ? "Ticket" : "Reason", r->question.role);
-	if (jh_send_ask(r->peer, text) < 0)
-		refuse(r, JIT_UNAVAILABLE, "the question for a reason could not be shown");
 }
 
 static void filed(struct jh_request *r, struct jh_answer *answer)
@@ -291,12 +188,44 @@ static void filed(struct jh_request *r, struct jh_answer *answer)
 	jh_answer_clear(answer);
 }
 
+static struct jh_visit *who_can_be_asked(const struct jh_request *r)
+{
+	struct jh_visit *v;
+
+	for (v = LIST_FIRST(&r->visits); v; v = LIST_NEXT(v, beside))
+		if (jh_visit_can_ask(v))
+			return v;
+	return NULL;
+}
+
+/* Nobody can be asked: what the broker said stands. */
+static void ask(struct jh_request *r)
+{
+	struct jh_visit *v = who_can_be_asked(r);
+	char text[JIT_LINE_SIZE];
+
+	if (!v) {
+		refuse_all(r, r->last.outcome, r->last.text);
+		return;
+	}
+	r->stage = JH_REQUEST_ASKING;
+	r->asking = v;
+	/* Why the one that was given will not do. */
+	if (r->asking_ticket ? r->question.ticket[0] : r->question.reason[0])
+		jh_visit_say(v, r->last.text);
+	snprintf(text, sizeof(text), "%s for role %.200s: ", r->asking_ticket ? "Ticket" : "Reason", r->question.role);
+	jh_visit_ask(v, text);
+}
+
 static void retry(struct jh_request *r)
 {
+	static const char away[] = "the broker is not there right now: trying again (Ctrl-C cancels)";
+	struct jh_visit *v;
+
 	if (r->tries == 1) { /* said once: a module takes only so many frames */
 		jit_log(LOG_WARNING, "%s: %s; trying again", r->question.requester, r->last.text);
-		jh_send_wait(r->peer, "the broker is not there right now: trying again (Ctrl-C cancels)",
-			     r->deadline.when_ms - jit_boottime_ms());
+		for (v = LIST_FIRST(&r->visits); v; v = LIST_NEXT(v, beside))
+			jh_visit_show(v, away);
 	}
 	jh_alarm_in(&r->again, jh_backoff_ms(r->tries - 1, BACKOFF_FIRST_MS, BACKOFF_CAP_MS));
 }
@@ -328,13 +257,9 @@ static void on_filed(void *arg, const struct jit_fetch_result *result)
 	case JH_FILED_ASK_REASON:
 	case JH_FILED_ASK_TICKET:
 		r->maybe_filed = false;
-		if (r->question.can_ask && r->asked < r->helper->conf->ask_attempts) {
-			if (came == JH_FILED_ASK_TICKET ? facts.has_ticket : facts.has_reason)
-				jh_send_say(r->peer, r->last.text); /* why the one that was given will not do */
-			ask(r, came == JH_FILED_ASK_TICKET);
-			return;
-		}
-		break;
+		r->asking_ticket = came == JH_FILED_ASK_TICKET;
+		ask(r);
+		return;
 	case JH_FILED_UNKNOWN:
 		r->maybe_filed = true;
 		break;
@@ -343,16 +268,35 @@ static void on_filed(void *arg, const struct jit_fetch_result *result)
 	}
 	if (r->maybe_filed)
 		withdraw(r);
-	refuse(r, r->last.outcome, r->last.text);
+	refuse_all(r, r->last.outcome, r->last.text);
 }
 
-/* Makes body and key of a new filing, after the facts have changed. */
+static void send_filing(struct jh_request *r)
+{
+	const struct jh_call call = {
+		.method = "POST", .path = "/request-access", .body = r->body, .idempotency_key = r->idempotency};
+
+	r->strangers = jh_changes_strangers(r->helper->changes);
+	r->call = jh_broker_call(r->helper->broker, &call, on_filed, r);
+	if (!r->call)
+		refuse_all(r, JIT_UNAVAILABLE, "jit-helper is out of memory");
+}
+
+static void on_again(void *arg)
+{
+	struct jh_request *r = arg;
+
+	if (r->stage == JH_REQUEST_PENDING)
+		look(r);
+	else
+		send_filing(r);
+}
+
+/* Makes the body of a new filing, after the facts have changed. */
 static int prepare(struct jh_request *r)
 {
 	char login[JIT_NAME_SIZE];
-	/* sshd and login have not set the login uid of the person yet: it is that of whoever started them. */
-	bool known =
-		!jh_question_is_login(&r->question) && jh_login_name(r->peer->proc.login_uid, login, sizeof(login));
+	bool known = jh_login_name(r->login_uid, login, sizeof(login));
 
 	free(r->body);
 	r->body = jh_filing_body(&r->question, &r->session, known ? login : NULL, r->jwk);
@@ -361,55 +305,16 @@ static int prepare(struct jh_request *r)
 	return r->body && jh_idempotency_new(r->idempotency) == 0 ? 0 : -1;
 }
 
-static void file(void *arg)
+void jh_request_file(struct jh_request *r)
 {
-	struct jh_request *r = arg;
-	const struct jh_call call = {
-		.method = "POST", .path = "/request-access", .body = r->body, .idempotency_key = r->idempotency};
-
-	if (r->stage == WAITING) { /* the pause was one before a look */
-		look(r);
-		return;
-	}
-	r->stage = FILING;
-	r->strangers = jh_changes_strangers(r->helper->changes);
-	r->call = jh_broker_call(r->helper->broker, &call, on_filed, r);
-	if (!r->call)
-		refuse(r, JIT_UNAVAILABLE, "jit-helper is out of memory");
-}
-
-static void on_reply(struct jh_request *r, const struct jit_frame *frame)
-{
-	char *slot = r->asking_ticket ? r->question.ticket : r->question.reason;
-	char typed[JIT_LINE_SIZE];
-
-	if (jit_frame_get_str(frame, JIT_T_TEXT, typed, sizeof(typed)) < 0)
-		typed[0] = '\0';
-	jit_text_clean_str(slot, JIT_LINE_SIZE, typed);
+	r->stage = JH_REQUEST_FILING;
 	if (prepare(r) < 0)
-		refuse(r, JIT_UNAVAILABLE, "jit-helper is out of memory");
+		refuse_all(r, JIT_UNAVAILABLE, "jit-helper is out of memory");
 	else
-		file(r);
+		send_filing(r);
 }
 
-static void on_frame(struct jh_peer *peer, const struct jit_frame *frame)
-{
-	struct jh_request *r = peer->arg;
-	uint8_t type = jit_frame_type(frame);
-
-	if (type == JIT_F_TAKEN && r->stage == TOLD) {
-		on_taken(r);
-	} else if (type == JIT_F_REPLY && r->stage == ASKING) {
-		on_reply(r, frame);
-	} else { /* out of turn: the module is not what it should be */
-		on_gone(peer);
-		jh_peer_close(peer);
-	}
-}
-
-static const struct jh_peer_owner owner = {.frame = on_frame, .gone = on_gone};
-
-static const char *over_limit(const struct jh_helper *helper, const char *requester)
+const char *jh_request_limit(const struct jh_helper *helper, const char *requester)
 {
 	const struct jh_request *r;
 	const struct jh_grant *g;
@@ -430,78 +335,71 @@ static const char *over_limit(const struct jh_helper *helper, const char *reques
 	return NULL;
 }
 
-static struct jh_request *request_new(struct jh_peer *peer, const struct jh_question *q,
-				      const struct jh_session *session, int leader_fd)
+struct jh_request *jh_request_new(struct jh_helper *helper, const struct jh_question *q,
+				  const struct jh_session *session, int leader_fd, uint32_t login_uid)
 {
 	struct jh_request *r = calloc(1, sizeof(*r));
 
-	if (!r) {
+	if (!r || jit_key_new(&r->key) < 0 || jit_jwk_format(r->key, r->jwk) < 0) {
+		if (r)
+			EVP_PKEY_free(r->key);
 		if (leader_fd >= 0)
 			close(leader_fd);
+		free(r);
 		return NULL;
 	}
-	r->helper = peer->helper;
-	r->peer = peer;
+	r->helper = helper;
 	r->question = *q;
 	r->session = *session;
 	r->leader_fd = leader_fd;
-	jh_alarm_init(&r->deadline, peer->helper->alarms, on_deadline, r);
-	jh_alarm_init(&r->again, peer->helper->alarms, file, r);
-	LIST_INSERT_HEAD(&peer->helper->requests, r, link);
-	jh_peer_give(peer, &owner, r);
+	r->login_uid = login_uid;
+	r->until_ms = INT64_MAX;
+	LIST_INIT(&r->visits);
+	jh_alarm_init(&r->again, helper->alarms, on_again, r);
+	jh_alarm_init(&r->over, helper->alarms, on_over, r);
+	LIST_INSERT_HEAD(&helper->requests, r, link);
 	return r;
 }
 
-static void turn_away(struct jh_peer *peer, const struct jh_question *q, enum jit_outcome outcome, const char *sentence)
+void jh_request_join(struct jh_request *r, struct jh_visit *v)
 {
-	jit_log(LOG_WARNING, "%s by %s, role %s: refused: %s", q->requester, q->service, q->role, sentence);
-	jh_send_verdict(peer, outcome, sentence);
-	jh_peer_close(peer);
+	v->request = r;
+	LIST_INSERT_HEAD(&r->visits, v, beside);
+	if (r->stage == JH_REQUEST_PENDING)
+		jh_visit_wait(v, r->until_ms);
+	else if (r->stage == JH_REQUEST_GRANTED)
+		jh_visit_allow(v, r->grant->id);
 }
 
-/* The login session; login services have none of their own before open_session, and match nothing until then. */
-static int find_session(const struct jh_peer *peer, const struct jh_question *q, struct jh_session *ret,
-			int *ret_leader_fd)
+void jh_request_leave(struct jh_request *r, struct jh_visit *v)
 {
-	*ret_leader_fd = -1;
-	*ret = (struct jh_session){.uid = q->uid};
-	if (jh_question_is_login(q))
-		return 0;
-	return jh_session_of(&peer->proc, q->uid, ret, ret_leader_fd);
+	detach(v);
+	if (LIST_EMPTY(&r->visits)) {
+		withdraw(r);
+		request_free(r);
+	} else if (r->stage == JH_REQUEST_ASKING && r->asking == v) {
+		ask(r);
+	}
 }
 
-void jh_request_begin(struct jh_peer *peer, const struct jh_question *q)
+void jh_request_answered(struct jh_request *r, const char *typed)
 {
-	struct jh_helper *helper = peer->helper;
-	struct jh_session session;
-	int leader_fd;
+	jit_text_clean_str(r->asking_ticket ? r->question.ticket : r->question.reason, JIT_LINE_SIZE, typed);
+	jh_request_file(r);
+}
 
-	if (find_session(peer, q, &session, &leader_fd) < 0 || !jh_pidfd_alive(peer->pidfd)) {
-		turn_away(peer, q, JIT_INVALID,
-			  "your login session cannot be told: its first process is gone or outside this container; log "
-			  "in again");
-		return;
-	}
-	const struct jh_grant *live = jh_grant_find(helper, q, &session);
-	bool covered = live && (!q->target[0] || jh_grant_reaches(live, q->target));
-	const char *limit = covered ? NULL : over_limit(helper, q->requester);
-	struct jh_request *r = limit ? NULL : request_new(peer, q, &session, leader_fd);
-	if (limit || !r) {
-		if (limit && leader_fd >= 0)
-			close(leader_fd);
-		turn_away(peer, q, JIT_UNAVAILABLE, limit ? limit : "jit-helper is out of memory");
-		return;
-	}
-	if (covered) {
-		jit_log(LOG_INFO, "%s: %s by %s, role %s: covered", live->short_id, q->requester, q->service, q->role);
-		allow(r, live->id, NULL);
-		return;
-	}
-	jh_alarm_at(&r->deadline, jh_question_deadline(jit_boottime_ms(), q->wait_s, helper->conf->timeout_s));
-	if (jit_key_new(&r->key) < 0 || jit_jwk_format(r->key, r->jwk) < 0 || prepare(r) < 0)
-		refuse(r, JIT_UNAVAILABLE, "jit-helper could not make a key");
-	else
-		file(r);
+/* Whoever was told ALLOW takes it, or not, without the request. */
+static void let_go(struct jh_request *r)
+{
+	while (!LIST_EMPTY(&r->visits))
+		detach(LIST_FIRST(&r->visits));
+	request_free(r);
+}
+
+void jh_request_taken(struct jh_request *r)
+{
+	jh_grant_list(JIT_TAKE(r->grant));
+	let_go(r);
 }
 
 bool jh_request_changed(struct jh_helper *helper, const struct jh_answer *answer)
@@ -513,23 +411,17 @@ bool jh_request_changed(struct jh_helper *helper, const struct jh_answer *answer
 			break;
 	if (!r)
 		return false;
-	if (r->stage == WAITING && answer->status != JH_PENDING) {
+	if (r->stage == JH_REQUEST_PENDING && answer->status != JH_PENDING) {
 		decide(r, answer);
-	} else if (r->stage == TOLD && answer->status > JH_ACTIVE) {
+	} else if (r->stage == JH_REQUEST_GRANTED && answer->status > JH_ACTIVE) {
 		/* Over before it was taken: there will be nothing to open a session under. */
 		jit_log(LOG_NOTICE, "%s: over before it was taken", r->short_id);
-		jh_grant_free(JIT_TAKE(r->grant));
+		let_go(r);
 	}
 	return true;
 }
 
 void jh_requests_cancel_all(struct jh_helper *helper)
 {
-	while (!LIST_EMPTY(&helper->requests)) {
-		struct jh_request *r = LIST_FIRST(&helper->requests);
-
-		if (r->stage != TOLD || r->grant)
-			withdraw(r);
-		refuse(r, JIT_CANCELLED, "jit-helper is stopping; try again in a moment");
-	}
+	jh_visits_refuse_all(helper, "jit-helper is stopping; try again in a moment");
 }

@@ -1,21 +1,81 @@
 /*
- * One account exchange: a live grant is found at once, or a request is filed
- * and its decision awaited, with the person at the terminal. If the connection
- * ends before the verdict was taken, the request is withdrawn at the broker.
+ * One request at the broker: filed, tried again when it was lost on the way,
+ * followed until it is decided, and withdrawn when nobody waits for it any
+ * more. Who waits are visits (visit.h), one or several.
  */
 #ifndef JH_REQUEST_H
 #define JH_REQUEST_H
 
+#include <openssl/evp.h>
 #include <stdbool.h>
 
+#include "alarm.h"
 #include "answer.h"
-#include "peer.h"
+#include "filing.h"
+#include "helper.h"
 #include "question.h"
+#include "seal.h"
+#include "session.h"
+#include "verdict.h"
 
-/* Answers an ELEVATE; the peer is the exchange's from here on, or closed. */
-void jh_request_begin(struct jh_peer *peer, const struct jh_question *question);
+struct jh_grant;
+struct jh_visit;
 
-/* A change at the broker. False when no exchange waits for that id. */
+enum jh_request_stage {
+	JH_REQUEST_FILING,  /* a call to the broker, or the pause before the next try */
+	JH_REQUEST_ASKING,  /* a person types a reason or a ticket */
+	JH_REQUEST_PENDING, /* at the broker */
+	JH_REQUEST_GRANTED, /* its visits were told, none has taken it yet */
+};
+
+struct jh_request {
+	LIST_ENTRY(jh_request) link;
+	struct jh_helper *helper;
+	struct jh_visit_list visits; /* who waits for it */
+	enum jh_request_stage stage;
+	struct jh_question question; /* of who asked first, with what was typed since */
+	struct jh_session session;
+	int leader_fd;		 /* until a grant takes it */
+	uint32_t login_uid;	 /* JH_NO_AUDIT: nobody is known to have logged in */
+	struct jh_visit *asking; /* ASKING: whose person types */
+	bool asking_ticket;	 /* not a reason */
+	EVP_PKEY *key;		 /* until a grant takes it */
+	char jwk[JIT_JWK_SIZE];
+	char idempotency[JH_IDEMPOTENCY_SIZE];
+	char *body;
+	bool maybe_filed; /* the broker may hold it although no answer came */
+	unsigned tries;
+	uint64_t strangers;   /* before the filing, see changes.h */
+	char id[JIT_ID_SIZE]; /* "": not filed */
+	char short_id[JH_SHORT_SIZE];
+	char code[3];
+	int64_t pending_s;	/* how long a decision may take */
+	int64_t until_ms;	/* boottime: when the broker gives it up; INT64_MAX where it did not say */
+	struct jh_verdict last; /* what to say if no further try succeeds */
+	struct jit_fetch_call *call;
+	struct jh_alarm again;	/* the next try, or the next look */
+	struct jh_alarm over;	/* at until_ms, and a little */
+	struct jh_grant *grant; /* GRANTED: to be listed when the first takes it */
+};
+
+/* A sentence when that requester, or this host, has too much under way already; else NULL. */
+const char *jh_request_limit(const struct jh_helper *helper, const char *requester);
+
+/* Not filed yet; takes leader_fd over. NULL: out of memory. */
+struct jh_request *jh_request_new(struct jh_helper *helper, const struct jh_question *question,
+				  const struct jh_session *session, int leader_fd, uint32_t login_uid);
+void jh_request_file(struct jh_request *request);
+
+/* A visit waits for it from here on, and hears at once what there is to say. */
+void jh_request_join(struct jh_request *request, struct jh_visit *visit);
+/* It waits no longer. With the last one the request is withdrawn. */
+void jh_request_leave(struct jh_request *request, struct jh_visit *visit);
+/* What the person typed who was asked. */
+void jh_request_answered(struct jh_request *request, const char *typed);
+/* One of its visits has taken what it gave: it is over, and the others go on by themselves. */
+void jh_request_taken(struct jh_request *request);
+
+/* A change at the broker. False when no request here has that id. */
 bool jh_request_changed(struct jh_helper *helper, const struct jh_answer *answer);
 
 /* Withdraws all that are under way; their people are told. For the helper's stop. */
