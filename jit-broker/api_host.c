@@ -87,8 +87,9 @@ static void collect(struct jb_api *api, struct jb_call *call, const char *host, 
 /* What POST /request-access says, at once or after its wait. Takes the request over. */
 static void answer_filed(struct jb_api *api, struct jb_call *call, const char *host, struct jb_request *r)
 {
-	/* A caller without a key of its own has no second call: its credentials come with the approval. */
-	if (!r->public_key && (r->status == JB_APPROVED || r->status == JB_ACTIVE))
+	/* A caller without a key of its own has no second call: its credentials come with the approval. What was
+	 * filed for another host is that host's to collect. */
+	if (!r->public_key && !r->filed_by && (r->status == JB_APPROVED || r->status == JB_ACTIVE))
 		collect(api, call, host, r->id, NULL, NULL);
 	else
 		jb_reply_json(call, 200, jb_request_for_host(r, jit_wall_s()));
@@ -183,7 +184,7 @@ static void file_request(struct jb_ask *ask, struct jb_filing *filing, int64_t w
 		jb_reply_fault(ask->call, &fault);
 		return;
 	}
-	if (!replayed)
+	if (!replayed && !r->filed_by) /* of those the engine has told already */
 		jit_log(LOG_NOTICE, "%s filed, %s: %s as %s on %s", r->short_id, jb_status_name(r->status),
 			r->requester, r->role, r->host);
 	if (r->status == JB_PENDING && waits(ask, r->id, 0, wait, filed_wait_over))

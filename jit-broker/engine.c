@@ -251,6 +251,15 @@ enum jb_step jb_engine_live(const struct jb_request *request, struct jb_fault *f
 	return JB_STEP_REFUSED;
 }
 
+enum jb_step jb_engine_usable_from(const struct jb_request *request, const char *host, struct jb_fault *fault)
+{
+	if (strcmp(request->host, host) == 0)
+		return JB_STEP_DONE;
+	jb_engine_fault(fault, 403, "grant.host", "request %s is for host %s, and only that host can use it",
+			request->short_id, request->host);
+	return JB_STEP_REFUSED;
+}
+
 enum jb_step jb_engine_recheck(struct jb_engine *engine, struct jb_request *request, int64_t now,
 			       struct jb_fault *fault)
 {

@@ -38,7 +38,7 @@ struct jb_filing {
 	const char *body_hash; /* hex SHA-256 of the raw body */
 };
 
-/* Told after each committed transition (not for filing itself): wakes whoever waits. */
+/* Told after each committed transition (of filings only those for another host): wakes whoever waits. */
 typedef void (*jb_changed)(void *arg, const struct jb_request *request);
 
 /* The clock is a parameter of every call (`now`, epoch seconds), so that tests can turn it. */

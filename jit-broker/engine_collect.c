@@ -74,6 +74,13 @@ static enum jb_step no_credentials(const struct jb_request *request, struct jb_f
 	return JB_STEP_REFUSED;
 }
 
+static enum jb_step no_key_of_its_own(const struct jb_request *request, struct jb_fault *fault)
+{
+	jb_engine_fault(fault, 400, "request.field", "request %s was filed by %s: collect with a publicKey of your own",
+			request->short_id, request->filed_by);
+	return JB_STEP_REFUSED;
+}
+
 static enum jb_step wrong_token(struct jb_fault *fault)
 {
 	jb_engine_fault(fault, 403, "grant.token",
@@ -108,12 +115,16 @@ static enum jb_step begin_step(struct jb_engine *engine, struct jb_request *requ
 			       struct jb_fault *fault)
 {
 	struct jb_collect *c = arg;
-	enum jb_step went = jb_engine_live(request, fault);
+	enum jb_step went = jb_engine_usable_from(request, c->host, fault);
 
+	if (went == JB_STEP_DONE)
+		went = jb_engine_live(request, fault);
 	if (went != JB_STEP_DONE)
 		return went;
 	if (!request->role_arn)
 		return no_credentials(request, fault);
+	if (!c->public_key && request->filed_by) /* the key of the filing is another host's */
+		return no_key_of_its_own(request, fault);
 	if (under_way(engine, request->id) >= UNDER_WAY_MAX) {
 		jb_engine_fault(fault, 429, "limit.waiting", "AWS is being asked for grant %s already; wait for it",
 				request->short_id);

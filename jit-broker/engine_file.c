@@ -18,6 +18,7 @@
 #define NAME_SIZE	256  /* of user, service, role and host names, NUL included */
 #define COMMAND_SIZE	4097 /* of a command or a path */
 #define IDEMPOTENCY_MAX 64   /* characters of an Idempotency-Key */
+#define ANY_ROLE	"*"  /* no section can have this name */
 #define INSERT_TRIES	4    /* a short id of 40 bits can be taken */
 
 static void request_freep(struct jb_request **request)
@@ -259,14 +260,34 @@ static int insert(struct jb_engine *engine, const char *host, struct jb_request 
 	jb_engine_host_actor(host, actor, sizeof(actor));
 	const struct jb_audit audit = {
 		.at = now, .action = "request.filed", .actor = actor, .request_id = r->id, .detail = detail};
-	return jb_store_insert(engine->store, r, &audit);
+	/* The host that it is for did not file it: it has to be told. */
+	int went = jb_store_insert(engine->store, r, r->filed_by != NULL, &audit);
+	if (went == 0 && r->filed_by && engine->changed)
+		engine->changed(engine->changed_arg, r);
+	return went;
+}
+
+/* "*": the policy names the role. 0, or -1 with the fault. */
+static int choose_role(struct jb_engine *engine, struct jb_request *r, struct jb_fault *fault)
+{
+	struct jb_decision d;
+
+	if (strcmp(r->role, ANY_ROLE) != 0)
+		return 0;
+	const struct jb_role *role = jb_policy_choose(engine->conf, r, &d);
+	if (!role)
+		return jb_engine_fault(fault, 403, d.code, "%s", d.message);
+	return jb_engine_set_text(&r->role, role->name)
+		       ? 0
+		       : jb_engine_fault(fault, 503, "store.unavailable", "the broker is out of memory; try again");
 }
 
 /* Judges the new record and gives it its first state. */
 static int judge(struct jb_engine *engine, const char *host, struct jb_request *r, int64_t now, struct jb_fault *fault)
 {
+	if (choose_role(engine, r, fault) < 0)
+		return -1;
 	const struct jb_role *role = jb_conf_role(engine->conf, r->role);
-
 	if (role && !take_terms(r, role))
 		return jb_engine_fault(fault, 503, "store.unavailable", "the broker is out of memory; try again");
 	struct jb_decision d = jb_policy_allows(engine->conf, r);

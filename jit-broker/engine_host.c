@@ -22,8 +22,10 @@ static enum jb_step start_step(struct jb_engine *engine, struct jb_request *requ
 			       struct jb_fault *fault)
 {
 	char actor[128];
-	enum jb_step went = jb_engine_live(request, fault);
+	enum jb_step went = jb_engine_usable_from(request, host, fault);
 
+	if (went == JB_STEP_DONE)
+		went = jb_engine_live(request, fault);
 	if (went != JB_STEP_DONE || request->status == JB_ACTIVE)
 		return went;
 	went = jb_engine_recheck(engine, request, now, fault);

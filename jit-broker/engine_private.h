@@ -73,6 +73,8 @@ int jb_engine_try(struct jb_engine *engine, const char *host, const char *id, jb
 
 /* The fault that belongs to a grant that is not live (PENDING, or over); DONE where it is live. */
 enum jb_step jb_engine_live(const struct jb_request *request, struct jb_fault *fault);
+/* Only the host that it is good on uses a grant; who filed it for another sees, withdraws and ends it. */
+enum jb_step jb_engine_usable_from(const struct jb_request *request, const char *host, struct jb_fault *fault);
 /* Policy once more, at the moment of use; a no ends the grant as REVOKED. */
 enum jb_step jb_engine_recheck(struct jb_engine *engine, struct jb_request *request, int64_t now,
 			       struct jb_fault *fault);

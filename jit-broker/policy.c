@@ -49,6 +49,13 @@ static bool matches_any(const struct jb_words *patterns, const char *name)
 	return false;
 }
 
+bool jb_policy_may_file_for(const struct jb_conf *conf, const char *filer, const char *host)
+{
+	const struct jb_host_conf *section = jb_conf_host(conf, filer);
+
+	return strcmp(filer, host) == 0 || (section && matches_any(&section->may_request_for, host));
+}
+
 static bool host_rule(const struct question *q)
 {
 	const struct jb_request *r = q->request;
@@ -56,11 +63,9 @@ static bool host_rule(const struct question *q)
 	if (!matches_any(&q->role->hosts, r->host))
 		return refuse(q->decision, "policy.host", role_line(q, JB_KEY_HOSTS),
 			      "role %s is not for host %s; the broker's operator sets its hosts", r->role, r->host);
-	if (!r->filed_by || strcmp(r->filed_by, r->host) == 0)
+	if (!r->filed_by || jb_policy_may_file_for(q->conf, r->filed_by, r->host))
 		return true;
 	const struct jb_host_conf *filer = jb_conf_host(q->conf, r->filed_by);
-	if (filer && matches_any(&filer->may_request_for, r->host))
-		return true;
 	return refuse(q->decision, "policy.host", filer ? jb_conf_line(&filer->lines, JB_KEY_MAY_REQUEST_FOR) : 0,
 		      "host %s may not request for host %s; the broker's operator sets may_request_for", r->filed_by,
 		      r->host);
@@ -247,6 +252,29 @@ struct jb_decision jb_policy_allows(const struct jb_conf *conf, const struct jb_
 			return d;
 	d.allowed = true;
 	return d;
+}
+
+const struct jb_role *jb_policy_choose(const struct jb_conf *conf, const struct jb_request *request,
+				       struct jb_decision *refusal)
+{
+	static bool (*const rules[])(const struct question *) = {
+		host_rule, requester_rule, shared_rule, service_rule, target_rule,
+	};
+
+	for (size_t i = 0; i < conf->role_count; i++) {
+		struct jb_decision d = {.allowed = true};
+		const struct question q = {conf, &conf->roles[i], request, &d};
+
+		for (size_t j = 0; d.allowed && j < sizeof(rules) / sizeof(rules[0]); j++)
+			rules[j](&q);
+		if (d.allowed && (!request->role_arn || same(request->role_arn, q.role->arn)))
+			return q.role;
+	}
+	*refusal = (struct jb_decision){.allowed = false};
+	refuse(refusal, "policy.role", 0, "no role lets %s ask for %s%s%s on %s; the broker's operator sets the roles",
+	       request->requester, request->service ? request->service : "anything", request->target ? " as " : "",
+	       request->target ? request->target : "", request->host);
+	return NULL;
 }
 
 /* The section's name is a person's own too, even where `unix` leaves it out. */

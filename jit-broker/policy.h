@@ -26,6 +26,18 @@ struct jb_decision {
  */
 struct jb_decision jb_policy_allows(const struct jb_conf *conf, const struct jb_request *request);
 
+/*
+ * The role for a request that names none ("*"): the first in the file whose
+ * policy lets this requester ask, on this host, for this service and target (and
+ * for role_arn, where one is named). Reason and ticket do not count: the chosen
+ * role asks for its own. NULL, with the refusal, when there is none.
+ */
+const struct jb_role *jb_policy_choose(const struct jb_conf *conf, const struct jb_request *request,
+				       struct jb_decision *refusal);
+
+/* May `filer` file requests that are good on `host`? On itself always. */
+bool jb_policy_may_file_for(const struct jb_conf *conf, const char *filer, const char *host);
+
 /* May this person approve or deny it? Never one's own; only the role's approvers. */
 struct jb_decision jb_policy_may_decide(const struct jb_conf *conf, const struct jb_request *request,
 					const char *person);

@@ -32,8 +32,8 @@ struct jb_audit {
 	const char *detail; /* JSON object as text, no secrets */
 };
 
-/* -EEXIST: that id, or that host's idempotency key, is taken. */
-int jb_store_insert(struct jb_store *store, const struct jb_request *request, const struct jb_audit *audit);
+/* With `announce` request->changed is a new cursor. -EEXIST: that id, or that host's idempotency key, is taken. */
+int jb_store_insert(struct jb_store *store, struct jb_request *request, bool announce, const struct jb_audit *audit);
 /*
  * Writes the record where the stored version is still request->version; on
  * success version is one higher, and with `announce` request->changed is a new
@@ -42,6 +42,14 @@ int jb_store_insert(struct jb_store *store, const struct jb_request *request, co
 int jb_store_update(struct jb_store *store, struct jb_request *request, bool announce, const struct jb_audit *audit);
 /* An audit record that belongs to no transition (a grant token made anew, a key added). */
 int jb_store_audit(struct jb_store *store, const struct jb_audit *audit);
+
+/*
+ * What a host reports by an id of its own making: remembered under (host, id)
+ * until that instant, in one atomic write with its audit record. -EEXIST: it is
+ * known already, and nothing was changed.
+ */
+int jb_store_event(struct jb_store *store, const char *host, const char *id, int64_t until,
+		   const struct jb_audit *audit);
 
 /* By uuid or short id. 0, -ENOENT, -EIO; the caller frees. */
 int jb_store_get(struct jb_store *store, const char *id, struct jb_request **ret);
@@ -65,7 +73,7 @@ int jb_store_count(struct jb_store *store, const struct jb_query *query, size_t 
 int jb_store_cursor(struct jb_store *store, int64_t *ret);
 /* The earliest instant at which any record is due (a finished one: its expires_at); INT64_MAX: none. */
 int jb_store_next_due(struct jb_store *store, int64_t *ret);
-/* Forgets finished requests whose expires_at has passed (the audit chain stays). */
+/* Forgets finished requests whose expires_at has passed, and ids of events (the audit chain stays). */
 int jb_store_prune(struct jb_store *store, int64_t now);
 
 /*

@@ -15,14 +15,16 @@
 
 #include "cleanup.h"
 
-#define SCHEMA_VERSION	1
+#define SCHEMA_VERSION	2
 #define BUSY_TIMEOUT_MS 2000 /* longer than any of our transactions, shorter than a host's patience */
 
 /*
+ * What each version added: a store of version N gets those from N on.
+ *
  * doc is the whole record; the other columns repeat what is searched for. due:
  * when the record changes by itself, or, finished, when it may be forgotten.
  */
-static const char schema[] =
+static const char *const schema[SCHEMA_VERSION] = {
 	"CREATE TABLE request("
 	" id TEXT PRIMARY KEY, short_id TEXT NOT NULL UNIQUE, host TEXT NOT NULL, filer TEXT NOT NULL,"
 	" requester TEXT NOT NULL, status INTEGER NOT NULL, open INTEGER NOT NULL, version INTEGER NOT NULL,"
@@ -43,7 +45,11 @@ static const char schema[] =
 	"CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit is append-only'); END;"
 	"CREATE TABLE secret("
 	" id TEXT PRIMARY KEY, kind TEXT NOT NULL, owner TEXT NOT NULL, hash TEXT NOT NULL,"
-	" created INTEGER NOT NULL, revoked INTEGER NOT NULL DEFAULT 0) STRICT;";
+	" created INTEGER NOT NULL, revoked INTEGER NOT NULL DEFAULT 0) STRICT;",
+	"CREATE TABLE event("
+	" host TEXT NOT NULL, id TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY(host, id)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX event_until ON event(until);",
+};
 
 static const char *const statements[JB_SQL_COUNT] = {
 	[JB_SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -61,6 +67,8 @@ static const char *const statements[JB_SQL_COUNT] = {
 	[JB_SQL_GET_IDEMPOTENT] = "SELECT doc FROM request WHERE filer=?1 AND idempotency=?2",
 	[JB_SQL_NEXT_DUE] = "SELECT min(due) FROM request",
 	[JB_SQL_PRUNE] = "DELETE FROM request WHERE due<=?1 AND open=0",
+	[JB_SQL_EVENT_INSERT] = "INSERT INTO event(host, id, until) VALUES(?1,?2,?3)",
+	[JB_SQL_EVENT_PRUNE] = "DELETE FROM event WHERE until<=?1",
 	[JB_SQL_AUDIT_LAST] = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1",
 	[JB_SQL_AUDIT_INSERT] = "INSERT INTO audit(seq, text, hash) VALUES(?1,?2,?3)",
 	[JB_SQL_AUDIT_READ] = "SELECT seq, text, hash FROM audit WHERE seq>?1 ORDER BY seq LIMIT ?2",
@@ -186,12 +194,12 @@ static int make_schema(struct jb_store *store)
 
 	if (r < 0)
 		return r;
-	if (get_version(store->db) == 0) { /* nobody else was faster */
-		snprintf(version, sizeof(version), "PRAGMA user_version=%d", SCHEMA_VERSION);
-		if (sqlite3_exec(store->db, schema, NULL, NULL, NULL) != SQLITE_OK ||
-		    sqlite3_exec(store->db, version, NULL, NULL, NULL) != SQLITE_OK)
-			r = -EIO;
-	}
+	int from = get_version(store->db); /* read again: somebody else may have been faster */
+	for (int i = from < 0 ? SCHEMA_VERSION : from; r == 0 && i < SCHEMA_VERSION; i++)
+		r = sqlite3_exec(store->db, schema[i], NULL, NULL, NULL) == SQLITE_OK ? 0 : -EIO;
+	snprintf(version, sizeof(version), "PRAGMA user_version=%d", SCHEMA_VERSION);
+	if (r == 0 && (from < 0 || sqlite3_exec(store->db, version, NULL, NULL, NULL) != SQLITE_OK))
+		r = -EIO;
 	return jb_sqlite_end(store, r);
 }
 
@@ -211,7 +219,7 @@ static int prepare_file(struct jb_store *store, const char *path, char *why, siz
 			 path, version, SCHEMA_VERSION);
 		return -EPROTO;
 	}
-	if (version < 0 || (version == 0 && make_schema(store) < 0)) {
+	if (version < 0 || (version < SCHEMA_VERSION && make_schema(store) < 0)) {
 		snprintf(why, why_size, "cannot use the store %s: %s", path, sqlite3_errmsg(store->db));
 		return -EIO;
 	}

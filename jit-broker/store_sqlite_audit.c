@@ -51,6 +51,32 @@ int jb_store_audit(struct jb_store *store, const struct jb_audit *audit)
 	return r < 0 ? r : jb_sqlite_end(store, jb_sqlite_audit(store, audit));
 }
 
+static int remember_event(struct jb_store *store, const char *host, const char *id, int64_t until)
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_EVENT_INSERT);
+
+	if (!s)
+		return -EIO;
+	jb_sqlite_text(s, 1, host);
+	jb_sqlite_text(s, 2, id);
+	sqlite3_bind_int64(s, 3, until);
+	int r = sqlite3_step(s);
+	return r == SQLITE_DONE ? 0 : r == SQLITE_CONSTRAINT ? -EEXIST : -EIO;
+}
+
+int jb_store_event(struct jb_store *store, const char *host, const char *id, int64_t until,
+		   const struct jb_audit *audit)
+{
+	int r = jb_sqlite_begin(store);
+
+	if (r < 0)
+		return r;
+	r = remember_event(store, host, id, until);
+	if (r == 0)
+		r = jb_sqlite_audit(store, audit);
+	return jb_sqlite_end(store, r);
+}
+
 int jb_store_audit_read(struct jb_store *store, int64_t after, size_t limit,
 			void (*each)(void *arg, int64_t seq, const char *json), void *arg)
 {

@@ -70,18 +70,6 @@ static int insert_row(struct jb_store *store, const struct jb_request *request)
 	return r == SQLITE_DONE ? 0 : -EIO;
 }
 
-int jb_store_insert(struct jb_store *store, const struct jb_request *request, const struct jb_audit *audit)
-{
-	int r = jb_sqlite_begin(store);
-
-	if (r < 0)
-		return r;
-	r = insert_row(store, request);
-	if (r == 0)
-		r = jb_sqlite_audit(store, audit);
-	return jb_sqlite_end(store, r);
-}
-
 static int next_cursor(struct jb_store *store, uint64_t *ret)
 {
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_NEXT_CURSOR);
@@ -90,6 +78,25 @@ static int next_cursor(struct jb_store *store, uint64_t *ret)
 		return -EIO;
 	*ret = (uint64_t)sqlite3_column_int64(s, 0);
 	return sqlite3_step(s) == SQLITE_DONE ? 0 : -EIO;
+}
+
+int jb_store_insert(struct jb_store *store, struct jb_request *request, bool announce, const struct jb_audit *audit)
+{
+	const uint64_t changed = request->changed;
+	int r = jb_sqlite_begin(store);
+
+	if (r < 0)
+		return r;
+	if (announce)
+		r = next_cursor(store, &request->changed);
+	if (r == 0)
+		r = insert_row(store, request);
+	if (r == 0)
+		r = jb_sqlite_audit(store, audit);
+	r = jb_sqlite_end(store, r);
+	if (r < 0)
+		request->changed = changed;
+	return r;
 }
 
 static int update_row(struct jb_store *store, const struct jb_request *request)
@@ -290,10 +297,16 @@ int jb_store_next_due(struct jb_store *store, int64_t *ret)
 
 int jb_store_prune(struct jb_store *store, int64_t now)
 {
-	sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_PRUNE);
+	static const enum jb_sql prunes[] = {JB_SQL_PRUNE, JB_SQL_EVENT_PRUNE};
 
-	if (!s)
-		return -EIO;
-	sqlite3_bind_int64(s, 1, now);
-	return jb_sqlite_run(s) == SQLITE_DONE ? 0 : -EIO;
+	for (size_t i = 0; i < sizeof(prunes) / sizeof(prunes[0]); i++) {
+		sqlite3_stmt *s = jb_sqlite_sql(store, prunes[i]);
+
+		if (!s)
+			return -EIO;
+		sqlite3_bind_int64(s, 1, now);
+		if (jb_sqlite_run(s) != SQLITE_DONE)
+			return -EIO;
+	}
+	return 0;
 }

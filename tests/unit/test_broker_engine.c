@@ -612,6 +612,92 @@ static void a_control_node_files_for_its_hosts(void **state)
 	drop(&r);
 }
 
+/* Everything a target host is told of since `after`; the cursor moves on. */
+static size_t told_of(const char *host, int64_t *after, enum jb_status expected)
+{
+	struct jb_request **list;
+	size_t count;
+
+	assert_int_equal(jb_engine_changes(b->engine, host, *after, &list, &count, after, &b->fault), 0);
+	for (size_t i = 0; i < count; i++) {
+		assert_string_equal(jb_status_name(list[i]->status), jb_status_name(expected));
+		jb_request_free(list[i]);
+	}
+	free(list);
+	return count;
+}
+
+static void the_host_it_is_for_hears_of_a_request_and_alone_uses_it(void **state)
+{
+	struct jb_filing f = filing();
+	struct jb_request *r = NULL, *got = NULL;
+	int64_t after = -1;
+	bool replayed;
+
+	(void)state;
+	assert_int_equal(told_of("web-7", &after, JB_PENDING), 0);
+	f.for_host = "web-7";
+	assert_int_equal(jb_engine_file(b->engine, "ctl", &f, NOW, &r, &replayed, &b->fault), 0);
+	assert_int_equal(b->changes, 1); /* a poll that waits is woken */
+	assert_int_equal(told_of("web-7", &after, JB_PENDING), 1);
+	assert_string_equal(approve("appr1", r, r->code, NOW), "");
+	assert_int_equal(told_of("web-7", &after, JB_APPROVED), 1);
+	after = -1; /* a helper that has just started */
+	assert_int_equal(told_of("web-7", &after, JB_APPROVED), 1);
+
+	/* Who filed it sees it, and cannot use it. */
+	assert_int_equal(jb_engine_start(b->engine, "ctl", r->id, NOW, &got, &b->fault), -1);
+	assert_string_equal(b->fault.code, "grant.host");
+	struct told told = {0};
+	jb_engine_collect(b->engine, "ctl", r->id, jwk, NULL, NOW, on_collected, &told);
+	assert_string_equal(told.code, "grant.host");
+	assert_int_equal(b->issuer.calls, 0);
+	/* Nor are credentials sealed to the key that the control node filed with. */
+	jb_engine_collect(b->engine, "web-7", r->id, NULL, NULL, NOW, on_collected, &told);
+	assert_string_equal(told.code, "request.field");
+	assert_int_equal(b->issuer.calls, 0);
+	told = (struct told){0};
+	jb_engine_collect(b->engine, "web-7", r->id, jwk, NULL, NOW, on_collected, &told);
+	issue_good(NOW + 300);
+	assert_string_equal(told.code, "");
+	assert_string_equal(jb_status_name(told.request->status), "ACTIVE");
+	drop(&told.request);
+	assert_int_equal(jb_engine_end(b->engine, "ctl", r->id, NOW + 1, &got, &b->fault), 0);
+	drop(&got);
+	assert_int_equal(told_of("web-7", &after, JB_ENDED), 1);
+	drop(&r);
+}
+
+static void a_request_without_a_role_gets_the_first_that_fits(void **state)
+{
+	struct jb_filing f = filing();
+	struct jb_request *r;
+
+	(void)state;
+	f.role = "*";
+	r = file(&f, NOW);
+	assert_string_equal(r->role, "admin");
+	assert_string_equal(r->services, "sudo su sshd");
+	drop(&r);
+	f.target = "postgres"; /* not admin's, but local's; which wants a reason */
+	file_refused(&f, 403, "policy.reason");
+	f.reason = "vacuum";
+	r = file(&f, NOW);
+	assert_string_equal(r->role, "local");
+	drop(&r);
+	f.requester = "op2";
+	file_refused(&f, 403, "policy.role");
+	assert_non_null(strstr(b->fault.message, "no role lets op2 ask for sudo as postgres on web-1"));
+	f = filing();
+	f.role = "*";
+	f.for_host = "web-2"; /* web-1 is no control node */
+	file_refused(&f, 403, "policy.role");
+	f = filing();
+	f.role = "*";
+	f.role_arn = "arn:aws:iam::123456789012:role/Other";
+	file_refused(&f, 403, "policy.role");
+}
+
 static void the_first_collection_starts_the_clock(void **state)
 {
 	struct jb_request *r = in_state(JB_APPROVED);
@@ -984,6 +1070,8 @@ int main(void)
 		TEST(simulated_approval_counts_only_where_it_is_configured),
 		TEST(other_hosts_see_nothing),
 		TEST(a_control_node_files_for_its_hosts),
+		TEST(the_host_it_is_for_hears_of_a_request_and_alone_uses_it),
+		TEST(a_request_without_a_role_gets_the_first_that_fits),
 		TEST(the_first_collection_starts_the_clock),
 		TEST(a_grant_that_ended_while_sts_answered_gives_nothing),
 		TEST(a_token_that_died_while_sts_answered_gives_nothing),

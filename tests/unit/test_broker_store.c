@@ -35,9 +35,10 @@ static struct jb_request *make(const char *host, const char *key)
 	return r;
 }
 
-static int insert(struct jb_store *store, const struct jb_request *r)
+static int insert(struct jb_store *store, struct jb_request *r)
 {
-	return jb_store_insert(store, r, &(struct jb_audit){.at = NOW, .action = "request.filed", .request_id = r->id});
+	return jb_store_insert(store, r, false,
+			       &(struct jb_audit){.at = NOW, .action = "request.filed", .request_id = r->id});
 }
 
 static int update(struct jb_store *store, struct jb_request *r, bool announce)
@@ -251,7 +252,7 @@ static void a_tampered_chain_is_found_where_it_breaks(void **state)
 		if (seq != cases[i].first_bad)
 			fail_msg("%s: found at %lld", cases[i].sql, (long long)seq);
 		broker_stop(b);
-		run_sql("DROP TABLE request; DROP TABLE audit; DROP TABLE secret; DROP TABLE cursor;"
+		run_sql("DROP TABLE request; DROP TABLE audit; DROP TABLE secret; DROP TABLE cursor; DROP TABLE event;"
 			"DELETE FROM sqlite_sequence; PRAGMA user_version=0");
 		broker_start(b, NOW);
 	}
@@ -368,6 +369,57 @@ static void the_file_holds_no_secret(void **state)
 	assert_true(found_owner);
 }
 
+static int event(const char *host, const char *id, const char *detail)
+{
+	return jb_store_event(
+		b->store, host, id, NOW + 10,
+		&(struct jb_audit){.at = NOW, .action = "host.break_glass.begin", .actor = host, .detail = detail});
+}
+
+static int64_t chain_length(void)
+{
+	char last[1024] = "";
+	int64_t seq = 0;
+
+	for (; jb_store_audit_read(b->store, seq, 1, keep_last, last) == 0 && last[0]; seq++)
+		last[0] = '\0';
+	return seq;
+}
+
+static void an_event_is_recorded_once(void **state)
+{
+	(void)state;
+	assert_int_equal(event("web-1", "e1", "{}"), 0);
+	assert_int_equal(event("web-1", "e1", "{}"), -EEXIST);
+	assert_int_equal(event("web-2", "e1", "{}"), 0); /* another host's */
+	assert_int_equal(chain_length(), 2);
+	/* One whose record cannot be written is not remembered either. */
+	assert_true(event("web-1", "e2", "no object") < 0);
+	assert_int_equal(event("web-1", "e2", "{}"), 0);
+	broker_stop(b);
+	broker_start(b, NOW);
+	assert_int_equal(event("web-1", "e2", "{}"), -EEXIST);
+	assert_int_equal(jb_store_prune(b->store, NOW + 9), 0);
+	assert_int_equal(event("web-1", "e2", "{}"), -EEXIST);
+	assert_int_equal(jb_store_prune(b->store, NOW + 10), 0);
+	assert_int_equal(event("web-1", "e2", "{}"), 0);
+}
+
+static void a_store_of_the_first_version_is_brought_up(void **state)
+{
+	struct jb_request *r = make("web-1", NULL), *got = NULL;
+
+	(void)state;
+	assert_int_equal(insert(b->store, r), 0);
+	broker_stop(b);
+	run_sql("DROP TABLE event; PRAGMA user_version=1");
+	broker_start(b, NOW);
+	assert_int_equal(event("web-1", "e1", "{}"), 0);
+	assert_int_equal(jb_store_get(b->store, r->id, &got), 0);
+	jb_request_free(got);
+	jb_request_free(r);
+}
+
 static void a_file_that_others_can_read_is_refused(void **state)
 {
 	char path[128], why[512] = "";
@@ -385,7 +437,7 @@ static void a_file_that_others_can_read_is_refused(void **state)
 	run_sql("PRAGMA user_version=99");
 	assert_null(jb_store_open(b->conf->store, why, sizeof(why)));
 	assert_non_null(strstr(why, "newer"));
-	run_sql("PRAGMA user_version=1");
+	run_sql("PRAGMA user_version=2");
 	assert_null(jb_store_open("dynamodb:table", why, sizeof(why)));
 	broker_start(b, NOW);
 }
@@ -405,6 +457,8 @@ int main(void)
 		TEST(a_record_is_shown_with_its_hash),
 		TEST(a_key_is_good_until_it_is_revoked),
 		TEST(the_file_holds_no_secret),
+		TEST(an_event_is_recorded_once),
+		TEST(a_store_of_the_first_version_is_brought_up),
 		TEST(a_file_that_others_can_read_is_refused),
 	};
 
