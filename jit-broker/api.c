@@ -49,6 +49,8 @@ static const struct route {
 	{"POST", "/requests/*/start", .host = jb_api_start},
 	{"POST", "/requests/*/cancel", .host = jb_api_cancel},
 	{"POST", "/requests/*/end", .host = jb_api_end},
+	{"POST", "/events", .host = jb_api_events},
+	{"GET", "/hosts", .host = jb_api_hosts},
 	{"POST", "/requests/*/approve", .person = jb_api_approve},
 	{"POST", "/requests/*/deny", .person = jb_api_deny},
 	{"POST", "/requests/*/revoke", .person = jb_api_revoke},

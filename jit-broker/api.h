@@ -57,6 +57,8 @@ void jb_api_credentials(struct jb_ask *ask);
 void jb_api_start(struct jb_ask *ask);
 void jb_api_cancel(struct jb_ask *ask);
 void jb_api_end(struct jb_ask *ask);
+void jb_api_events(struct jb_ask *ask);
+void jb_api_hosts(struct jb_ask *ask);
 void jb_api_person_list(struct jb_ask *ask);
 void jb_api_person_get(struct jb_ask *ask);
 void jb_api_approve(struct jb_ask *ask);

@@ -226,19 +226,33 @@ static int decode(const char *s, size_t len, char *buf, size_t size)
 	return 0;
 }
 
-int jb_http_query(const struct jb_http_head *head, const char *name, char *buf, size_t size)
+int jb_http_query_next(const struct jb_http_head *head, const char *name, const char **at, char *buf, size_t size)
 {
 	size_t name_len = strlen(name);
-	int r = -ENOENT;
 
-	for (const char *at = head->query; *at;) {
-		size_t len = strcspn(at, "&");
-		if (len > name_len && strncmp(at, name, name_len) == 0 && at[name_len] == '=') {
-			if (r != -ENOENT)
-				return -EINVAL;
-			r = decode(at + name_len + 1, len - name_len - 1, buf, size);
+	for (const char *here = *at ? *at : head->query; *here;) {
+		const char *pair = here;
+		size_t len = strcspn(pair, "&");
+
+		here += len + (pair[len] == '&');
+		if (len > name_len && strncmp(pair, name, name_len) == 0 && pair[name_len] == '=') {
+			*at = here;
+			return decode(pair + name_len + 1, len - name_len - 1, buf, size);
 		}
-		at += len + (at[len] == '&');
+	}
+	return -ENOENT;
+}
+
+int jb_http_query(const struct jb_http_head *head, const char *name, char *buf, size_t size)
+{
+	const char *at = NULL;
+	int r = jb_http_query_next(head, name, &at, buf, size);
+
+	if (r == 0) {
+		char again[2];
+
+		if (jb_http_query_next(head, name, &at, again, sizeof(again)) != -ENOENT)
+			return -EINVAL;
 	}
 	return r;
 }
@@ -250,6 +264,7 @@ const char *jb_http_phrase(int status)
 		const char *phrase;
 	} phrases[] = {
 		{200, "OK"},
+		{202, "Accepted"},
 		{400, "Bad Request"},
 		{401, "Unauthorized"},
 		{403, "Forbidden"},

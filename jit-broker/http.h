@@ -49,6 +49,12 @@ const char *jb_http_header(const struct jb_http_head *head, const char *name);
  */
 int jb_http_query(const struct jb_http_head *head, const char *name, char *buf, size_t size);
 
+/*
+ * The same for one that may be there several times: the next value after *at,
+ * which is NULL at first. -ENOENT: there are no more.
+ */
+int jb_http_query_next(const struct jb_http_head *head, const char *name, const char **at, char *buf, size_t size);
+
 /* "OK", "Forbidden": the phrase that goes with a status of ours. */
 const char *jb_http_phrase(int status);
 

@@ -351,6 +351,11 @@ int jb_call_query(const struct jb_call *call, const char *name, char *buf, size_
 	return jb_http_query(&call->head, name, buf, size);
 }
 
+int jb_call_query_next(const struct jb_call *call, const char *name, const char **at, char *buf, size_t size)
+{
+	return jb_http_query_next(&call->head, name, at, buf, size);
+}
+
 const char *jb_call_body(const struct jb_call *call, size_t *ret_len)
 {
 	*ret_len = call->head.content_length;

@@ -42,6 +42,8 @@ const char *jb_call_method(const struct jb_call *call);
 const char *jb_call_path(const struct jb_call *call);
 const char *jb_call_header(const struct jb_call *call, const char *name);		 /* NULL when absent */
 int jb_call_query(const struct jb_call *call, const char *name, char *buf, size_t size); /* as jb_http_query */
+int jb_call_query_next(const struct jb_call *call, const char *name, const char **at, char *buf,
+		       size_t size);				       /* as jb_http_query_next */
 const char *jb_call_body(const struct jb_call *call, size_t *ret_len); /* NUL-terminated, never NULL */
 
 /* The peer proved who it is: its connection may lie idle for long. */
