@@ -149,6 +149,13 @@ static bool is_short_id(const char *s)
 	return s[JH_SHORT_SIZE - 1] == '\0';
 }
 
+/* It goes into environments: a region's name as AWS makes them, or nothing. */
+static bool get_region(struct json_object *json, char *buf, size_t size)
+{
+	return get_name(json, "region", buf, size) && buf[0] != '-' &&
+	       strspn(buf, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(buf);
+}
+
 static bool get_identity(struct json_object *json, struct jh_answer *a)
 {
 	return get_name(json, "requestId", a->id, sizeof(a->id)) && is_uuid(a->id) &&
@@ -176,8 +183,7 @@ static bool get_grant(struct json_object *json, struct jh_answer *a)
 
 	if (!get_words(json, "services", a->services, sizeof(a->services)) ||
 	    !get_words(json, "targets", a->targets, sizeof(a->targets)) ||
-	    !get_name(json, "scope", a->scope, sizeof(a->scope)) ||
-	    !get_name(json, "region", a->region, sizeof(a->region)) ||
+	    !get_name(json, "scope", a->scope, sizeof(a->scope)) || !get_region(json, a->region, sizeof(a->region)) ||
 	    !get_name(json, "onExpiry", a->on_expiry, sizeof(a->on_expiry)) ||
 	    !get_text(json, "roleArn", arn, sizeof(arn)))
 		return false;

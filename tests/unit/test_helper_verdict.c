@@ -207,6 +207,38 @@ static void what_may_be_taken_up_again_is_told_from_leftovers(void **state)
 	}
 }
 
+static void a_region_is_a_word_that_an_environment_may_hold(void **state)
+{
+	static const struct {
+		const char *region;
+		int r;
+	} rows[] = {
+		{"eu-west-1", 0},
+		{"us-gov-east-1", 0},
+		{"default", 0},
+		{"", 0},
+		{"-eu", -EINVAL},
+		{"EU-WEST-1", -EINVAL},
+		{"eu west", -EINVAL},
+		{"eu-west-1\\nLD_PRELOAD=x", -EINVAL},
+		{"eu-west-1/../..", -EINVAL},
+		{"evil.example", -EINVAL},
+		{"a-name-that-is-much-longer-than-any-region-of-any-partition-of-aws", -EINVAL},
+	};
+	char body[1024];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct jh_answer a = {0};
+		int n = snprintf(body, sizeof(body), "%s,\"status\":\"PENDING\",\"region\":\"%s\"}", HEAD,
+				 rows[i].region);
+
+		if (jh_answer_read(body, (size_t)n, &a) != rows[i].r)
+			fail_msg("%s", rows[i].region);
+		jh_answer_clear(&a);
+	}
+}
+
 static void decisions_are_told_with_their_id(void **state)
 {
 	static const struct {
@@ -250,6 +282,7 @@ int main(void)
 		cmocka_unit_test(a_2xx_that_is_no_such_request_approves_nothing),
 		cmocka_unit_test(a_whole_request_is_read),
 		cmocka_unit_test(what_may_be_taken_up_again_is_told_from_leftovers),
+		cmocka_unit_test(a_region_is_a_word_that_an_environment_may_hold),
 		cmocka_unit_test(decisions_are_told_with_their_id),
 	};
 
