@@ -16,11 +16,12 @@
 
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_CAP_MS	 30000
+#define BACKOFF_BUSY_MS	 1000 /* while somebody waits for them */
 #define RENEW_LEAST_MS	 2000 /* credentials that live shorter are not asked for faster than this */
-/* AWS' clock counts whole seconds and a call takes its time: so close to their end credentials are held back, where
- * others can be had. */
+/* A call takes its time: so close to their end credentials are held back, where others are on their way. */
 #define SPARE_MS	 2000
-#define SAME_END_MS	 2000 /* credentials that end with the grant: another set would not last longer */
+/* Where none come, they are handed out to their end, but for the second that clocks of whole seconds may differ. */
+#define ROUND_MS	 1000
 
 int64_t jh_renew_at(int64_t taken_ms, int64_t life_ms, unsigned chance)
 {
@@ -28,6 +29,31 @@ int64_t jh_renew_at(int64_t taken_ms, int64_t life_ms, unsigned chance)
 
 	wait += wait * ((int64_t)chance - 500) / 10000; /* ±5 % */
 	return taken_ms + (wait > RENEW_LEAST_MS ? wait : RENEW_LEAST_MS);
+}
+
+bool jh_creds_time(struct jh_creds *fresh, const struct jh_answer *answer, int64_t until_ms, int64_t now_ms)
+{
+	int64_t life_ms = (fresh->expires_at - answer->sent_at) * 1000;
+
+	if (answer->sent_at < 0 || answer->remaining_s < 0 || life_ms <= 0)
+		return false;
+	fresh->taken_ms = now_ms;
+	fresh->expires_ms = now_ms + life_ms < until_ms ? now_ms + life_ms : until_ms;
+	fresh->last = fresh->expires_at >= answer->sent_at + answer->remaining_s;
+	return true;
+}
+
+bool jh_creds_hold(const struct jh_collector *c, int64_t now_ms)
+{
+	int64_t quarter_ms = (c->creds.expires_ms - c->creds.taken_ms) / 4;
+	bool troubled = c->failures > 0 || (c->call && now_ms >= c->called_ms + JH_HOLD_MS);
+	int64_t spare_ms = troubled ? ROUND_MS : SPARE_MS;
+
+	if (spare_ms > quarter_ms)
+		spare_ms = quarter_ms;
+	if (c->creds.last)
+		spare_ms = 0;
+	return c->creds.plain && now_ms + spare_ms < c->creds.expires_ms;
 }
 
 static unsigned pick_chance(void)
@@ -63,11 +89,7 @@ void jh_collect_stop(struct jh_grant *g)
 
 const struct jh_creds *jh_collect_current(const struct jh_grant *g)
 {
-	const struct jh_creds *creds = &g->collector.creds;
-	int64_t quarter_ms = (creds->expires_ms - creds->taken_ms) / 4;
-	int64_t spare_ms = g->collector.renew_ms == 0 ? 0 : quarter_ms < SPARE_MS ? quarter_ms : SPARE_MS;
-
-	return creds->plain && jit_boottime_ms() + spare_ms < creds->expires_ms ? creds : NULL;
+	return jh_creds_hold(&g->collector, jit_boottime_ms()) ? &g->collector.creds : NULL;
 }
 
 static void try_later(struct jh_grant *g, const char *trouble)
@@ -130,8 +152,8 @@ static bool take_answer(struct jh_grant *g, const struct jit_fetch_result *resul
 	return true;
 }
 
-/* Opens what was sealed and puts it in the place of what there was. */
-static int take_creds(struct jh_grant *g, const struct jh_answer *answer)
+/* Opens what was sealed and puts it in the place of what there was. NULL, or why it cannot be used. */
+static const char *take_creds(struct jh_grant *g, const struct jh_answer *answer)
 {
 	struct jh_collector *c = &g->collector;
 	struct jh_creds fresh;
@@ -139,20 +161,20 @@ static int take_creds(struct jh_grant *g, const struct jh_answer *answer)
 	char *plain;
 
 	if (!answer->sealed || jit_unseal(g->key, answer->sealed, &plain, &len) < 0)
-		return -1;
+		return "the broker's credentials could not be opened";
 	if (jh_creds_read(plain, len, &fresh) < 0) {
 		OPENSSL_secure_clear_free(plain, len + 1);
-		return -1;
+		return "the broker's credentials make no sense";
 	}
-	/* Their life by the broker's clock: this host's may be wrong. */
 	int64_t now = jit_boottime_ms();
-	int64_t life_ms = (fresh.expires_at - (answer->sent_at >= 0 ? answer->sent_at : jit_wall_s())) * 1000;
-	fresh.taken_ms = now;
-	fresh.expires_ms = now + life_ms < g->until_ms ? now + life_ms : g->until_ms;
-	c->renew_ms = fresh.expires_ms + SAME_END_MS < g->until_ms ? jh_renew_at(now, life_ms, pick_chance()) : 0;
+	if (!jh_creds_time(&fresh, answer, g->until_ms, now)) {
+		jh_creds_clear(&fresh);
+		return "the broker's credentials were over when they came";
+	}
 	jh_creds_clear(&c->creds);
 	c->creds = fresh;
-	return 0;
+	c->renew_ms = fresh.last ? 0 : jh_renew_at(now, fresh.expires_ms - now, pick_chance());
+	return NULL;
 }
 
 static void on_credentials(void *arg, const struct jit_fetch_result *result)
@@ -165,10 +187,10 @@ static void on_credentials(void *arg, const struct jit_fetch_result *result)
 	if (!take_answer(g, result, &answer))
 		return;
 	c->started = true;
-	int r = take_creds(g, &answer);
+	const char *trouble = take_creds(g, &answer);
 	jh_answer_clear(&answer);
-	if (r < 0) {
-		try_later(g, "the broker's credentials could not be opened");
+	if (trouble) {
+		try_later(g, trouble);
 		return;
 	}
 	jit_log(LOG_INFO, "%s: credentials for %lld s", g->short_id,
@@ -226,6 +248,14 @@ static struct jit_fetch_call *call_credentials(struct jh_grant *g)
 	return jh_broker_call(g->helper->broker, &call, on_credentials, g);
 }
 
+void jh_collect_hurry(struct jh_grant *g)
+{
+	struct jh_collector *c = &g->collector;
+
+	if (!c->call && c->failures > 0 && c->again.when_ms > jit_boottime_ms() + BACKOFF_BUSY_MS)
+		jh_alarm_in(&c->again, jh_backoff_ms(0, BACKOFF_BUSY_MS, BACKOFF_BUSY_MS));
+}
+
 void jh_collect_kick(struct jh_grant *g)
 {
 	struct jh_collector *c = &g->collector;
@@ -238,6 +268,7 @@ void jh_collect_kick(struct jh_grant *g)
 		c->call = call_credentials(g);
 	else
 		return;
+	c->called_ms = jit_boottime_ms();
 	if (!c->call)
 		try_later(g, "out of memory");
 }

@@ -25,6 +25,7 @@ struct jh_creds {
 	int64_t expires_at; /* epoch seconds, by AWS' clock */
 	int64_t taken_ms;   /* boottime: when they came */
 	int64_t expires_ms; /* boottime: when they are of no more use; set by who knows the broker's clock */
+	bool last;	    /* they end with the grant: others would not last longer; likewise */
 };
 
 /*

@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "helper.h"
 #include "log.h"
 #include "status.h"
 
-#define UID_MAX_CONNECTIONS  32
-#define FIRST_CREDENTIALS_MS 10000 /* how long an answer is held for the first credentials */
+#define UID_MAX_CONNECTIONS 32
+#define CREDENTIALS_MS	    10000 /* how long an answer is held where there are no credentials */
 
 static void fault(struct jh_peer *peer, enum jit_exit status, const char *sentence)
 {
@@ -46,10 +47,11 @@ static void send_json(struct jh_peer *peer, struct json_object *json)
 	jh_peer_close(peer);
 }
 
-/* Whoever waits for the first credentials of a grant. */
+/* Whoever waits for credentials of a grant. */
 struct waiter {
 	struct jh_peer *peer;
 	struct jh_elevation *elevation;
+	int64_t until_ms; /* boottime */
 	LIST_ENTRY(waiter) link;
 	struct jh_alarm patience;
 };
@@ -77,35 +79,6 @@ static void on_waiter_frame(struct jh_peer *peer, const struct jit_frame *frame)
 
 static const struct jh_peer_owner waiting = {.frame = on_waiter_frame, .gone = on_waiter_gone};
 
-static void on_patience(void *arg)
-{
-	struct waiter *w = arg;
-	const struct jh_grant *g = w->elevation->grant;
-	struct jh_peer *peer = w->peer;
-	char sentence[JIT_LINE_SIZE];
-
-	snprintf(sentence, sizeof(sentence), "no credentials from the broker yet%s%.384s; try again in a moment",
-		 g->collector.trouble[0] ? ": " : "", g->collector.trouble);
-	waiter_free(w);
-	fault_and_close(peer, JIT_EXIT_UNAVAILABLE, sentence);
-}
-
-static void wait_for_credentials(struct jh_peer *peer, struct jh_elevation *e)
-{
-	struct waiter *w = calloc(1, sizeof(*w));
-
-	if (!w) {
-		fault_and_close(peer, JIT_EXIT_INTERNAL, "jit-helper is out of memory");
-		return;
-	}
-	w->peer = peer;
-	w->elevation = e;
-	jh_alarm_init(&w->patience, peer->helper->alarms, on_patience, w);
-	jh_alarm_in(&w->patience, FIRST_CREDENTIALS_MS);
-	LIST_INSERT_HEAD(&waiters, w, link);
-	jh_peer_give(peer, &waiting, w);
-}
-
 static void answer_credentials(struct jh_peer *peer, const struct jh_elevation *e, const struct jh_creds *creds)
 {
 	struct jit_frame *out = peer->helper->out;
@@ -123,6 +96,55 @@ static void answer_credentials(struct jh_peer *peer, const struct jh_elevation *
 	if (r < 0)
 		jit_log(LOG_WARNING, "%s: credentials could not be handed over", e->grant->short_id);
 	jh_peer_close(peer);
+}
+
+static void tell_none(struct jh_peer *peer, const struct jh_grant *g)
+{
+	const struct jh_collector *c = &g->collector;
+	char sentence[JIT_LINE_SIZE];
+
+	snprintf(sentence, sizeof(sentence), "%s%s%.384s; try again in a moment",
+		 c->creds.plain ? "the last credentials are over, and the broker gave no new ones"
+				: "no credentials from the broker yet",
+		 c->trouble[0] ? ": " : "", c->trouble);
+	fault_and_close(peer, JIT_EXIT_UNAVAILABLE, sentence);
+}
+
+/* Those that were held back while others were on their way are better than none. */
+static void on_patience(void *arg)
+{
+	struct waiter *w = arg;
+	const struct jh_elevation *e = w->elevation;
+	const struct jh_creds *creds = jh_collect_current(e->grant);
+	struct jh_peer *peer = w->peer;
+
+	if (!creds && jit_boottime_ms() < w->until_ms) {
+		jh_alarm_at(&w->patience, w->until_ms);
+		return;
+	}
+	waiter_free(w);
+	if (creds)
+		answer_credentials(peer, e, creds);
+	else
+		tell_none(peer, e->grant);
+}
+
+static void wait_for_credentials(struct jh_peer *peer, struct jh_elevation *e)
+{
+	struct waiter *w = calloc(1, sizeof(*w));
+
+	if (!w) {
+		fault_and_close(peer, JIT_EXIT_INTERNAL, "jit-helper is out of memory");
+		return;
+	}
+	w->peer = peer;
+	w->elevation = e;
+	jh_alarm_init(&w->patience, peer->helper->alarms, on_patience, w);
+	w->until_ms = jit_boottime_ms() + CREDENTIALS_MS;
+	jh_alarm_in(&w->patience, JH_HOLD_MS);
+	LIST_INSERT_HEAD(&waiters, w, link);
+	jh_peer_give(peer, &waiting, w);
+	jh_collect_hurry(e->grant);
 }
 
 void jh_waiters_wake(struct jh_grant *grant)

@@ -164,6 +164,75 @@ static void renewal_comes_at_two_thirds_of_a_life(void **state)
 	assert_int_equal(jh_renew_at(NOW, -5000, 500), NOW + 2000);
 }
 
+/* Whatever this host's wall clock says, and wherever it is put meanwhile: only the broker's counts. */
+static void credentials_live_by_the_brokers_clock(void **state)
+{
+	static const struct {
+		const char *what;
+		int64_t sent_at, remaining_s, expires_at, until_ms, life_ms; /* life_ms -1: refused */
+		bool last;
+	} rows[] = {
+		{"a broker in 1970", 1000, 600, 1300, NOW + 600000, 300000, false},
+		{"a broker in 2100", 4102444800, 600, 4102445100, NOW + 600000, 300000, false},
+		{"they end with the grant", 1000, 300, 1300, NOW + 300000, 300000, true},
+		{"they end a second before the grant", 1000, 300, 1299, NOW + 300000, 299000, false},
+		{"the grant ends earlier on this host", 1000, 600, 1300, NOW + 200000, 200000, false},
+		{"over when they came", 1000, 600, 1000, NOW + 600000, -1, false},
+		{"over before they came", 1000, 600, 400, NOW + 600000, -1, false},
+		{"by no clock", -1, 600, 1300, NOW + 600000, -1, false},
+		{"no grant's end", 1000, -1, 1300, NOW + 600000, -1, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct jh_answer answer = {.sent_at = rows[i].sent_at, .remaining_s = rows[i].remaining_s};
+		struct jh_creds fresh = {.expires_at = rows[i].expires_at};
+		bool good = jh_creds_time(&fresh, &answer, rows[i].until_ms, NOW);
+
+		if (good != (rows[i].life_ms >= 0) ||
+		    (good && (fresh.expires_ms != NOW + rows[i].life_ms || fresh.last != rows[i].last)))
+			fail_msg("%s", rows[i].what);
+	}
+}
+
+static void credentials_are_held_back_only_while_others_are_on_their_way(void **state)
+{
+	static char plain[] = "x";
+	struct jit_fetch_call *const some_call = (struct jit_fetch_call *)plain;
+	static const struct {
+		const char *what;
+		bool call, last;
+		unsigned failures;
+		int64_t life_ms, called_ms,
+			good_ms; /* from NOW: when the call began, and how long they are handed out */
+	} rows[] = {
+		{"nobody has asked for others", false, false, 0, 60000, 0, 58000},
+		{"others were just asked for", true, false, 0, 60000, 58000, 58000},
+		{"others have not come in half a second", true, false, 0, 60000, 40000, 59000},
+		{"the broker gave none", false, false, 3, 60000, 0, 59000},
+		{"there will be no others", false, true, 0, 60000, 0, 60000},
+		{"a short life", false, false, 0, 4000, 0, 3000},
+		{"a short life and no others", false, false, 1, 2000, 0, 1500},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct jh_collector c = {
+			.call = rows[i].call ? some_call : NULL,
+			.called_ms = NOW + rows[i].called_ms,
+			.failures = rows[i].failures,
+			.creds = {.plain = plain,
+				  .taken_ms = NOW,
+				  .expires_ms = NOW + rows[i].life_ms,
+				  .last = rows[i].last},
+		};
+		if (!jh_creds_hold(&c, NOW + rows[i].good_ms - 1) || jh_creds_hold(&c, NOW + rows[i].good_ms))
+			fail_msg("%s", rows[i].what);
+		c.creds.plain = NULL;
+		assert_false(jh_creds_hold(&c, NOW));
+	}
+}
+
 static void back_off_doubles_up_to_its_cap(void **state)
 {
 	(void)state;
@@ -185,6 +254,8 @@ int main(void)
 		cmocka_unit_test(the_clock_starts_once_and_the_earlier_end_wins),
 		cmocka_unit_test(the_helper_answers_before_the_module_gives_up),
 		cmocka_unit_test(renewal_comes_at_two_thirds_of_a_life),
+		cmocka_unit_test(credentials_live_by_the_brokers_clock),
+		cmocka_unit_test(credentials_are_held_back_only_while_others_are_on_their_way),
 		cmocka_unit_test(back_off_doubles_up_to_its_cap),
 	};
 
