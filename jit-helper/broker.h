@@ -18,12 +18,12 @@ struct jh_broker;
 
 struct jh_call {
 	const char *method;
-	const char *path;	      /* "/requests/…", with its query */
-	const char *body;	      /* JSON, or NULL */
-	const char *idempotency_key;  /* or NULL */
-	const struct jh_span *bearer; /* or NULL */
-	long longer_ms;		      /* beyond broker_timeout: what the broker was asked to wait */
-	size_t max_body;	      /* bytes of the answer; 0: JH_ANSWER_MAX */
+	const char *path;	       /* "/requests/…", with its query */
+	const char *body;	       /* JSON, or NULL */
+	const char *idempotency_key;   /* or NULL */
+	const struct jit_span *bearer; /* or NULL */
+	long longer_ms;		       /* beyond broker_timeout: what the broker was asked to wait */
+	size_t max_body;	       /* bytes of the answer; 0: JH_ANSWER_MAX */
 };
 
 /* Reads the API key into the secure heap. NULL with a sentence in `why`. `conf` must live longer. */

@@ -15,46 +15,7 @@
 #define BEARER_MAX   256
 #define DOCUMENT_MAX (JIT_FRAME_MAX - 64)
 
-static const char *skip_blank(const char *at)
-{
-	while (*at == ' ')
-		at++;
-	return at;
-}
-
-/* `"name":"value"` at *at, which moves behind it. A value is visible ASCII without quote and backslash. */
-static bool read_member(const char **at, const char *name, size_t max, struct jh_span *ret)
-{
-	size_t name_len = strlen(name);
-	const char *s = skip_blank(*at);
-
-	if (s[0] != '"' || strncmp(s + 1, name, name_len) != 0 || s[1 + name_len] != '"')
-		return false;
-	s = skip_blank(s + name_len + 2);
-	if (*s != ':')
-		return false;
-	s = skip_blank(s + 1);
-	if (*s != '"')
-		return false;
-	const char *value = ++s;
-	while (*s > ' ' && *s < 0x7f && *s != '"' && *s != '\\')
-		s++;
-	if (*s != '"' || s == value || (size_t)(s - value) > max)
-		return false;
-	*ret = (struct jh_span){.at = value, .len = (size_t)(s - value)};
-	*at = skip_blank(s + 1);
-	return true;
-}
-
-static bool read_char(const char **at, char c)
-{
-	if (**at != c)
-		return false;
-	*at = skip_blank(*at + 1);
-	return true;
-}
-
-static bool read_time(const struct jh_span *span, int64_t *ret)
+static bool read_time(const struct jit_span *span, int64_t *ret)
 {
 	char text[40];
 
@@ -68,16 +29,15 @@ static bool read_time(const struct jh_span *span, int64_t *ret)
 int jh_creds_read(char *plain, size_t len, struct jh_creds *ret)
 {
 	struct jh_creds c = {.plain = plain, .plain_len = len};
-	const char *at = skip_blank(plain);
-	struct jh_span expiration;
+	struct jit_flat flat = {.at = plain, .end = plain + len};
+	struct jit_span expiration;
 
-	if (strlen(plain) != len)
-		return -EINVAL;
-	if (!read_char(&at, '{') || !read_member(&at, "AccessKeyId", KEY_ID_MAX, &c.access_key) ||
-	    !read_char(&at, ',') || !read_member(&at, "SecretAccessKey", SECRET_MAX, &c.secret_key) ||
-	    !read_char(&at, ',') || !read_member(&at, "SessionToken", TOKEN_MAX, &c.session_token) ||
-	    !read_char(&at, ',') || !read_member(&at, "Expiration", TOKEN_MAX, &expiration) || !read_char(&at, ',') ||
-	    !read_member(&at, "grantToken", BEARER_MAX, &c.grant_token) || !read_char(&at, '}') || *at)
+	if (!jit_flat_text(&flat, "{") || !jit_flat_member(&flat, "AccessKeyId", KEY_ID_MAX, &c.access_key) ||
+	    !jit_flat_text(&flat, ",") || !jit_flat_member(&flat, "SecretAccessKey", SECRET_MAX, &c.secret_key) ||
+	    !jit_flat_text(&flat, ",") || !jit_flat_member(&flat, "SessionToken", TOKEN_MAX, &c.session_token) ||
+	    !jit_flat_text(&flat, ",") || !jit_flat_member(&flat, "Expiration", TOKEN_MAX, &expiration) ||
+	    !jit_flat_text(&flat, ",") || !jit_flat_member(&flat, "grantToken", BEARER_MAX, &c.grant_token) ||
+	    !jit_flat_text(&flat, "}") || flat.at != flat.end)
 		return -EINVAL;
 	if (!read_time(&expiration, &c.expires_at))
 		return -EINVAL;
@@ -108,7 +68,7 @@ static void add(struct writer *w, const char *s, size_t len)
 	w->len += len;
 }
 
-static void add_member(struct writer *w, const char *head, struct jh_span value)
+static void add_member(struct writer *w, const char *head, struct jit_span value)
 {
 	add(w, head, strlen(head));
 	add(w, value.at, value.len);
@@ -128,7 +88,7 @@ void jh_creds_put(const struct jh_creds *creds, struct jit_frame *frame)
 	add_member(&w, "{\"Version\":1,\"AccessKeyId\":\"", creds->access_key);
 	add_member(&w, ",\"SecretAccessKey\":\"", creds->secret_key);
 	add_member(&w, ",\"SessionToken\":\"", creds->session_token);
-	add_member(&w, ",\"Expiration\":\"", (struct jh_span){expiration, strlen(expiration)});
+	add_member(&w, ",\"Expiration\":\"", (struct jit_span){expiration, strlen(expiration)});
 	add(&w, "}", 1);
 	jit_frame_put(frame, JIT_T_JSON, w.buf, w.len);
 	frame->overflow |= w.full;

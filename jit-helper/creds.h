@@ -1,7 +1,6 @@
 /*
  * One set of AWS credentials in OpenSSL's secure heap (locked, not dumped).
- * The broker's plaintext is read where it lies by a small strict reader of its
- * own: a JSON library would leave copies of the secrets in the ordinary heap.
+ * The broker's plaintext is read where it lies (flat.h).
  */
 #ifndef JH_CREDS_H
 #define JH_CREDS_H
@@ -10,18 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "flat.h"
 #include "frame.h"
-
-/* A part of the plaintext; not NUL-terminated. */
-struct jh_span {
-	const char *at;
-	size_t len;
-};
 
 struct jh_creds {
 	char *plain; /* secure heap; NULL: there are none */
 	size_t plain_len;
-	struct jh_span access_key, secret_key, session_token, grant_token;
+	struct jit_span access_key, secret_key, session_token, grant_token;
 	int64_t expires_at; /* epoch seconds, by AWS' clock */
 	int64_t taken_ms;   /* boottime: when they came */
 	int64_t expires_ms; /* boottime: when they are of no more use; set by who knows the broker's clock */

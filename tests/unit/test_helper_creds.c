@@ -20,7 +20,7 @@ static char *secure(const char *text)
 	return copy;
 }
 
-static bool is(struct jh_span span, const char *text)
+static bool is(struct jit_span span, const char *text)
 {
 	return span.len == strlen(text) && memcmp(span.at, text, span.len) == 0;
 }

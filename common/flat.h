@@ -1,0 +1,30 @@
+/*
+ * Flat JSON of secrets, read where it lies: an object of strings without
+ * escapes in an order agreed upon. A JSON library would leave copies of them in
+ * heap blocks that nobody wipes. libc only.
+ */
+#ifndef JIT_FLAT_H
+#define JIT_FLAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A part of the text; not NUL-terminated. */
+struct jit_span {
+	const char *at;
+	size_t len;
+};
+
+/* Where the reader stands, and what is still to come. */
+struct jit_flat {
+	const char *at, *end;
+};
+
+/* Each of these moves behind what it has read and the blanks around it; where it says false, it stands as before. */
+
+/* This very text: a brace, a comma, a member that is always the same. */
+bool jit_flat_text(struct jit_flat *flat, const char *text);
+/* `"name":"value"`: the value is 1 to `max` bytes of visible ASCII without quote and backslash. */
+bool jit_flat_member(struct jit_flat *flat, const char *name, size_t max, struct jit_span *ret);
+
+#endif
