@@ -5,9 +5,7 @@
 #include <string.h>
 
 static const struct jit_command *const commands[] = {
-	&jit_command_status,
-	&jit_command_end,
-	&jit_command_credentials,
+	&jit_command_status, &jit_command_end, &jit_command_credentials, &jit_command_env, &jit_command_exec,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

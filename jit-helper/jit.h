@@ -19,22 +19,30 @@ struct jit_command {
 	const char *synopsis; /* what stands behind the name: "[--json]" */
 	const char *summary;  /* one line, for the list of `jit --help` */
 	const char *details;  /* for `jit help NAME`: its options, a line each, and what else is to be known */
+	bool runs_another;    /* its first operand is a command, whose options are not ours */
 	/* argv[0] is the name. Reads its options by jit_option(). */
 	enum jit_exit (*run)(const struct jit_command *self, int argc, char **argv);
 };
 
-extern const struct jit_command jit_command_status, jit_command_end, jit_command_credentials;
+extern const struct jit_command jit_command_status, jit_command_end, jit_command_credentials, jit_command_env,
+	jit_command_exec;
 
 /* `jit help NAME`. */
 void jit_print_help(const struct jit_command *command);
 
 #define JIT_OPTION_DONE (-2)
+/* What every command takes; --help is answered by jit_option. Other options have a `val` above these. */
+enum { JIT_OPTION_HELP = 256, JIT_OPTION_SOCKET, JIT_OPTION_JSON, JIT_OPTION_OWN };
+#define JIT_COMMON_OPTIONS                                                                                             \
+	{"help", no_argument, NULL, JIT_OPTION_HELP},                                                                  \
+	{                                                                                                              \
+		"socket", required_argument, NULL, JIT_OPTION_SOCKET                                                   \
+	}
 /*
  * The next option of a command, as getopt_long(3) gives it: its `val` with the
  * value in optarg, -1 when only operands are left (they begin at optind), or
  * JIT_OPTION_DONE when jit is to exit with *ret_status: --help was answered, or
- * the sentence about a wrong option told. A synopsis that ends with "-- CMD..."
- * ends the options at the first operand. Values of short options are above 255.
+ * the sentence about a wrong option told.
  */
 int jit_option(const struct jit_command *self, int argc, char **argv, const struct option *options,
 	       enum jit_exit *ret_status);
@@ -64,11 +72,14 @@ enum jit_exit jit_call(const char *socket_path, struct jit_frame *frame);
 
 /*
  * Asks for this session's credentials: as jit_call, but it puts the token into
- * the frame, and tells a sentence where there is none. The caller wipes the frame.
+ * the frame, and tells a sentence where there is none. From then on this process
+ * cannot be dumped; the caller wipes the frame.
  */
 enum jit_exit jit_call_credentials(const char *socket_path, struct jit_frame *frame);
 
 /* The JSON of a DOCUMENT as it came, and a newline, on stdout; by write(2), so that no second copy lies in a buffer. */
 enum jit_exit jit_print_json(const struct jit_frame *frame);
+/* Text to stdout in the same way. JIT_EXIT_OK, or a sentence told. */
+enum jit_exit jit_write(const char *text, size_t len);
 
 #endif

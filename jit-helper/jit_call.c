@@ -64,7 +64,8 @@ static enum jit_exit tell_fault(const struct jit_frame *frame)
 	uint32_t status;
 
 	if (jit_frame_get_str(frame, JIT_T_TEXT, text, sizeof(text)) < 0 ||
-	    jit_frame_get_u32(frame, JIT_T_EXIT, &status) < 0 || status == JIT_EXIT_OK || status > JIT_EXIT_INTERNAL)
+	    jit_frame_get_u32(frame, JIT_T_EXIT, &status) < 0 || status == JIT_EXIT_OK ||
+	    status > JIT_EXIT_NOT_ELIGIBLE)
 		return complain(JIT_EXIT_INTERNAL,
 				"the answer of jit-helper makes no sense; install the same version "
 				"of both",

@@ -2,9 +2,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "jit.h"
+#include "jit_doc.h"
 
 int jit_put_token(struct jit_frame *frame)
 {
@@ -33,30 +35,50 @@ static enum jit_exit no_token(int error)
 	default:
 		fprintf(stderr,
 			"jit: the session keyring cannot be read here (%s), so this session cannot be told from "
-			"others\n",
+			"others; begin the elevated session anew\n",
 			strerror(-error));
 		return JIT_EXIT_REFUSED;
 	}
 }
 
+/* Where keyrings are not to be had at all (containers) the helper tells the session by other means, or refuses. */
+static bool no_keyrings(int error)
+{
+	return error == -EPERM || error == -ENOSYS || error == -EDQUOT;
+}
+
 enum jit_exit jit_call_credentials(const char *socket_path, struct jit_frame *frame)
 {
+	/* Before there is a secret to lose; a command that is executed can be dumped again. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) {
+		fprintf(stderr, "jit: cannot keep credentials out of core dumps: %s\n", strerror(errno));
+		return JIT_EXIT_INTERNAL;
+	}
 	jit_frame_start(frame, JIT_F_CREDENTIALS);
 	int r = jit_put_token(frame);
 
-	return r < 0 ? no_token(r) : jit_call(socket_path, frame);
+	return r == 0 || no_keyrings(r) ? jit_call(socket_path, frame) : no_token(r);
 }
 
-static int write_all(const uint8_t *data, size_t len)
+/* All of it, or -1. */
+static int write_all(const char *text, size_t len)
 {
 	while (len) {
-		ssize_t n = write(STDOUT_FILENO, data, len);
+		ssize_t n = write(STDOUT_FILENO, text, len);
 		if (n < 0 && errno != EINTR)
 			return -1;
-		data += n > 0 ? n : 0;
+		text += n > 0 ? n : 0;
 		len -= n > 0 ? (size_t)n : 0;
 	}
 	return 0;
+}
+
+enum jit_exit jit_write(const char *text, size_t len)
+{
+	if (write_all(text, len) == 0)
+		return JIT_EXIT_OK;
+	fprintf(stderr, "jit: cannot write: %s\n", strerror(errno));
+	return JIT_EXIT_INTERNAL;
 }
 
 enum jit_exit jit_print_json(const struct jit_frame *frame)
@@ -64,15 +86,10 @@ enum jit_exit jit_print_json(const struct jit_frame *frame)
 	const uint8_t *json;
 	size_t len;
 
-	if (!jit_frame_get(frame, JIT_T_JSON, 0, &json, &len)) {
-		fputs("jit: the answer of jit-helper is empty; install the same version of both\n", stderr);
-		return JIT_EXIT_INTERNAL;
-	}
-	if (write_all(json, len) < 0 || write_all((const uint8_t *)"\n", 1) < 0) {
-		fprintf(stderr, "jit: cannot write: %s\n", strerror(errno));
-		return JIT_EXIT_INTERNAL;
-	}
-	return JIT_EXIT_OK;
+	if (!jit_frame_get(frame, JIT_T_JSON, 0, &json, &len))
+		return jit_doc_senseless();
+	enum jit_exit status = jit_write((const char *)json, len);
+	return status == JIT_EXIT_OK ? jit_write("\n", 1) : status;
 }
 
 static enum jit_exit run(const struct jit_command *self, int argc, char **argv)

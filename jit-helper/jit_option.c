@@ -6,12 +6,6 @@
 #include "jit.h"
 #include "text.h"
 
-enum {
-	OPT_HELP = 'h',
-	OPT_SOCKET = 256,
-	OPT_JSON,
-};
-
 void jit_print_help(const struct jit_command *command)
 {
 	printf("Usage: jit %s%s%s\n\n%s.\n\n%s", command->name, command->synopsis[0] ? " " : "", command->synopsis,
@@ -31,11 +25,6 @@ enum jit_exit jit_usage(const struct jit_command *self, const char *format, ...)
 	return JIT_EXIT_USAGE;
 }
 
-static bool runs_a_command(const struct jit_command *self)
-{
-	return strstr(self->synopsis, "-- ") != NULL;
-}
-
 int jit_option(const struct jit_command *self, int argc, char **argv, const struct option *options,
 	       enum jit_exit *ret_status)
 {
@@ -44,9 +33,10 @@ int jit_option(const struct jit_command *self, int argc, char **argv, const stru
 	int option;
 
 	opterr = 0;
-	option = getopt_long(argc, argv, runs_a_command(self) ? "+:h" : ":h", options, NULL);
+	option = getopt_long(argc, argv, self->runs_another ? "+:h" : ":h", options, NULL);
 	switch (option) {
-	case OPT_HELP:
+	case JIT_OPTION_HELP:
+	case 'h':
 		jit_print_help(self);
 		*ret_status = JIT_EXIT_OK;
 		return JIT_OPTION_DONE;
@@ -67,9 +57,8 @@ int jit_plain_options(const struct jit_command *self, int argc, char **argv, int
 {
 	/* Where a command has no --json its row ends the list. */
 	const struct option options[] = {
-		{"help", no_argument, NULL, OPT_HELP},
-		{"socket", required_argument, NULL, OPT_SOCKET},
-		{ret_json ? "json" : NULL, no_argument, NULL, OPT_JSON},
+		JIT_COMMON_OPTIONS,
+		{ret_json ? "json" : NULL, no_argument, NULL, JIT_OPTION_JSON},
 		{0},
 	};
 	enum jit_exit status;
@@ -79,7 +68,7 @@ int jit_plain_options(const struct jit_command *self, int argc, char **argv, int
 	while ((option = jit_option(self, argc, argv, options, &status)) != -1) {
 		if (option == JIT_OPTION_DONE)
 			return (int)status;
-		if (option == OPT_JSON)
+		if (option == JIT_OPTION_JSON)
 			*ret_json = true;
 		else
 			*ret_socket = optarg;

@@ -69,6 +69,17 @@ class InTheGrant(StsCase):
         _, text = self.run_approved(terminal, f"sudo {self.s3} s3 ls")
         self.assertIn("reports", text)
 
+    def test_aws_works_with_variables_alone(self):
+        """Also where a profile stands in the environment."""
+        terminal = self.open_terminal()
+        self.run_approved(terminal)
+        bare = "env -u AWS_SHARED_CREDENTIALS_FILE AWS_PROFILE=other"
+        for command in (f"sudo {bare} jit exec -- {self.s3} s3 ls",
+                        f"sudo {bare} sh -c 'eval \"$(jit env)\" && exec {self.s3} s3 ls'"):
+            status, text = terminal.run(command)
+            self.assertEqual(status, 0, text)
+            self.assertIn("reports", text)
+
     def test_what_the_roles_policy_forbids_is_refused(self):
         terminal = self.open_terminal()
         self.run_approved(terminal)
