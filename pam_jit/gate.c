@@ -96,7 +96,7 @@ static bool is_spared(const struct visit *v)
 	const struct pj_who *who = &v->who;
 	char by[JIT_NAME_SIZE + 8];
 
-	if (pj_who_is_root(v->args.app)) {
+	if (pj_who_is_root(v->args.app, who)) {
 		pam_syslog(v->pamh, LOG_INFO, "%s passes: real uid 0 started %s", who->requester,
 			   pj_app_name(v->args.app));
 	} else if (v->phase == PJ_ACCOUNT && pj_who_runs_nothing(v->args.app, who)) {

@@ -36,8 +36,13 @@ static int set_requester(struct pj_who *who, const struct pj_user *user, char *w
 	return copy_name(who->requester, sizeof(who->requester), user->name, "requester", why, why_size);
 }
 
-/* sudo, su and whatever else a person has started: the kernel knows the real uid, PAM_RUSER has to agree. */
-static int find_invoker(const char *ruser, bool must_name, struct pj_who *who, char *why, size_t why_size)
+/*
+ * sudo, su and whatever else a person has started: the kernel knows the real uid, PAM_RUSER has to agree. sudoedit
+ * alone has become root altogether when it opens the session (`may_be_root`): PAM_RUSER is then the word of a process
+ * that could say so of anybody.
+ */
+static int find_invoker(const char *ruser, bool must_name, bool may_be_root, struct pj_who *who, char *why,
+			size_t why_size)
 {
 	struct pj_user user;
 	unsigned uid = getuid();
@@ -51,7 +56,7 @@ static int find_invoker(const char *ruser, bool must_name, struct pj_who *who, c
 		snprintf(why, why_size, "the account of uid %u, who asks, cannot be found: %s", uid, strerror(-r));
 		return -EINVAL;
 	}
-	if (user.uid != uid) {
+	if (user.uid != uid && !(may_be_root && uid == 0)) {
 		snprintf(why, why_size, "the application says that %s asks, but the kernel says uid %u", user.name,
 			 uid);
 		return -EINVAL;
@@ -78,11 +83,14 @@ bool pj_who_is_login(enum pj_app app)
 	return app == PJ_SSHD || app == PJ_LOGIN || (app == PJ_OTHER && getuid() == 0);
 }
 
-static int find_requester(pam_handle_t *pamh, enum pj_app app, struct pj_who *who, char *why, size_t why_size)
+static int find_requester(pam_handle_t *pamh, enum pj_phase phase, enum pj_app app, struct pj_who *who, char *why,
+			  size_t why_size)
 {
+	bool is_sudo = app == PJ_SUDO;
+
 	if (pj_who_is_login(app))
 		return find_login(item(pamh, PAM_USER), who, why, why_size);
-	return find_invoker(item(pamh, PAM_RUSER), app == PJ_SUDO, who, why, why_size);
+	return find_invoker(item(pamh, PAM_RUSER), is_sudo, is_sudo && phase == PJ_OPEN, who, why, why_size);
 }
 
 /* sudo hooks getenv and shows its own variables there: the person's stand in environ. */
@@ -120,7 +128,7 @@ int pj_who_find(pam_handle_t *pamh, enum pj_phase phase, enum pj_app app, struct
 	jit_text_clean_str(ret->service, sizeof(ret->service), item(pamh, PAM_SERVICE));
 	jit_text_clean_str(ret->tty, sizeof(ret->tty), item(pamh, PAM_TTY));
 	jit_text_clean_str(ret->rhost, sizeof(ret->rhost), item(pamh, PAM_RHOST));
-	if (find_requester(pamh, app, ret, why, why_size) < 0)
+	if (find_requester(pamh, phase, app, ret, why, why_size) < 0)
 		return -EINVAL;
 	/* In account sudo's PAM_USER is still the invoker. */
 	bool knows_target = app != PJ_SUDO || phase == PJ_OPEN;
@@ -136,9 +144,9 @@ int pj_who_find(pam_handle_t *pamh, enum pj_phase phase, enum pj_app app, struct
 	return 0;
 }
 
-bool pj_who_is_root(enum pj_app app)
+bool pj_who_is_root(enum pj_app app, const struct pj_who *who)
 {
-	return (app == PJ_SUDO || app == PJ_SU) && getuid() == 0;
+	return (app == PJ_SUDO || app == PJ_SU) && who->uid == 0;
 }
 
 bool pj_who_runs_nothing(enum pj_app app, const struct pj_who *who)

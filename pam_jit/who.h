@@ -31,7 +31,7 @@ struct pj_who {
 };
 
 /*
- * sudo: PAM_RUSER, which must be the real uid's. su: the real uid, which
+ * sudo: PAM_RUSER, which must be the real uid's, or in open_session root's. su: the real uid, which
  * PAM_RUSER must not contradict. Other programs run by a person (setuid or not):
  * the same as su. sshd and login, and what runs with real uid 0: PAM_USER.
  * 0, or -EINVAL with a sentence in `why`.
@@ -42,8 +42,8 @@ int pj_who_find(pam_handle_t *pamh, enum pj_phase phase, enum pj_app app, struct
 /* True where who logs in is who asks: sshd, login, and any other program that runs with real uid 0. */
 bool pj_who_is_login(enum pj_app app);
 
-/* sudo or su started by real uid 0, who needs nobody's leave. Never true in the other applications. */
-bool pj_who_is_root(enum pj_app app);
+/* Root asks for sudo or su, and needs nobody's leave. Never true in the other applications. */
+bool pj_who_is_root(enum pj_app app, const struct pj_who *who);
 
 /* sudo -l and sudo -v run nothing: nobody is to be asked in account. */
 bool pj_who_runs_nothing(enum pj_app app, const struct pj_who *who);

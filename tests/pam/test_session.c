@@ -112,6 +112,40 @@ static void an_allowed_open_leaves_the_token_for_the_session_alone(void **state)
 	peer_finish(&p);
 }
 
+/* sudoedit has become root altogether by then; root as the invoker would not have been asked at all. */
+static void a_sudo_that_has_become_root_opens_for_its_invoker(void **state)
+{
+	struct host h;
+	struct peer p;
+
+	(void)state;
+	if (!lab.is_root)
+		skip();
+	start(&h, &p, open_and_close);
+	assert_int_equal(setresuid(0, 0, 0), 0);
+	assert_int_equal(pam_open_session(h.pamh, 0), PAM_SUCCESS);
+	assert_int_equal(setresuid(NOBODY, 0, 0), 0);
+	assert_int_equal(pam_close_session(h.pamh, 0), PAM_SUCCESS);
+	host_end(&h);
+	peer_finish(&p);
+}
+
+/* In account every sudo still runs with its invoker's real uid: here nothing may speak for somebody else. */
+static void a_sudo_with_real_uid_0_asks_for_nobody_else(void **state)
+{
+	struct host h;
+
+	(void)state;
+	if (!lab.is_root)
+		skip();
+	host_start(&h, "sudo", "socket=/nonexistent/pam.sock");
+	assert_int_equal(setresuid(0, 0, 0), 0);
+	assert_int_equal(pam_acct_mgmt(h.pamh, 0), PAM_SERVICE_ERR);
+	assert_int_equal(setresuid(NOBODY, 0, 0), 0);
+	assert_non_null(strstr(h.shown, "the kernel says uid 0"));
+	host_end(&h);
+}
+
 static void real_and_saved_uids_are_as_before(void **state)
 {
 	uid_t before[3], after[3];
@@ -412,6 +446,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_allowed_open_leaves_the_token_for_the_session_alone),
+		cmocka_unit_test(a_sudo_that_has_become_root_opens_for_its_invoker),
+		cmocka_unit_test(a_sudo_with_real_uid_0_asks_for_nobody_else),
 		cmocka_unit_test(real_and_saved_uids_are_as_before),
 		cmocka_unit_test(a_handle_that_ends_without_close_ends_the_elevation),
 		cmocka_unit_test(a_child_that_ends_its_copy_of_the_handle_ends_nothing),
