@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -152,14 +153,15 @@ class Lab:
             raise AssertionError(f"{' '.join(command)}: exit status {done.returncode}: {done.stderr or done.stdout}")
         return done.stdout
 
-    def set_pam(self, account="", session=""):
-        """The sudo service as the example has it, with more arguments for the module's two lines."""
-        text = read(f"{EXAMPLES}/sudo.example")
+    def set_pam(self, account="", session="", service="sudo", example=None):
+        """A service as its example has it (or another service's: `example`), with more arguments for the module's
+        lines."""
+        text = read(f"{EXAMPLES}/{example or service}.example")
         for phase, more in (("account", account), ("session", session)):
-            line = f"{phase}  required  pam_jit.so app=sudo"
-            assert line in text
-            text = text.replace(line, f"{line} {more}".rstrip())
-        write("/etc/pam.d/sudo", text)
+            line = re.compile(rf"^({phase}\s+\S+\s+pam_jit\.so\b.*)$", re.M)
+            assert line.search(text), f"{phase} in {example or service}.example"
+            text = line.sub(rf"\g<1> {more}".rstrip(), text)
+        write(f"/etc/pam.d/{service}", text)
 
     def set_sudoers(self, lines):
         write("/etc/sudoers", SUDOERS.format(lines=lines), 0o440)
@@ -310,9 +312,9 @@ class LabCase(unittest.TestCase):
     def log_tails(cls):
         return cls.lab.tails() if hasattr(cls, "lab") else []
 
-    def open_terminal(self, user="op1", reason="disk full", **how):
+    def open_terminal(self, user="op1", reason="disk full", environment=None, **how):
         """A login session that ends with the test. With a reason given in its environment sudo asks for none."""
-        environment = {"JIT_REASON": reason} if reason else {}
+        environment = {**({"JIT_REASON": reason} if reason else {}), **(environment or {})}
         terminal = self.lab.terminal(user, environment=environment, **how)
         self.addCleanup(terminal.close)
         return terminal

@@ -45,7 +45,8 @@ class Terminal:
         self.log = os.path.join(log_dir, f"terminal-{next(_serial)}-{user}.log")
         env = {**login_environment(user), "TERM": "dumb", "PS1": f"{user}:$?$ ", **(environment or {})}
         self.prompt = re.escape(user) + r":(\d+)\$ "
-        self._transcript = open(self.log, "w", encoding="utf-8")
+        self._transcript = open(self.log, "w", encoding="utf-8", newline="")
+        self._began = 0
         self.child = pexpect.spawn("/bin/bash", ["--norc", "--noprofile", "--noediting", "-i"], env=env,
                                    encoding="utf-8", codec_errors="replace", timeout=15, cwd=self.account.pw_dir,
                                    dimensions=(40, columns), preexec_fn=lambda: log_in(user, audit_session))
@@ -79,6 +80,7 @@ class Terminal:
 
     def start(self, command):
         """Types a command and Enter; does not wait for its end."""
+        self._began = self._transcript.tell()
         self.child.sendline(command)
         self.child.expect_exact(command + "\r\n")
 
@@ -107,6 +109,14 @@ class Terminal:
         """Types a command and waits for its end: (exit status, output)."""
         self.start(command)
         return self.finish(timeout)
+
+    def transcript(self):
+        """What a person has seen since the last command was typed, the command and its exit status included."""
+        self._transcript.flush()
+        with open(self.log, encoding="utf-8", newline="") as file:
+            file.seek(self._began)
+            text = file.read().replace("\r\n", "\n")
+        return "$ " + re.sub(self.prompt, r"[exit status \1]\n", text)
 
     def interrupt(self):
         """Ctrl-C."""
