@@ -2,7 +2,6 @@
 #include "fetch.h"
 
 #include <curl/curl.h>
-#include <errno.h>
 #include <event2/event.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -12,9 +11,10 @@
 
 #include "cleanup.h"
 #include "curlmem.h"
+#include "fetch_fault.h"
 
-#define CONNECT_TIMEOUT_MS 5000L
-#define IDLE_CONNECTION_S  600L /* how long a kept-alive connection may lie idle and still be tried */
+#define CONNECT_MS	  5000L
+#define IDLE_CONNECTION_S 600L /* how long a kept-alive connection may lie idle and still be tried */
 
 struct jit_fetch {
 	struct event_base *base;
@@ -24,6 +24,8 @@ struct jit_fetch {
 	char *ca_file;
 	char *user_agent;
 	bool plain_loopback;
+	bool (*useless)(void *arg, const char *url, const struct jit_fetch_result *result);
+	void *useless_arg;
 };
 
 struct jit_fetch_call {
@@ -31,6 +33,10 @@ struct jit_fetch_call {
 	struct jit_fetch_call *prev, *next;
 	CURL *easy;
 	struct curl_slist *headers;
+	char *urls[JIT_FETCH_ADDRESSES];
+	size_t url_count, at; /* which of them is tried */
+	bool sent;
+	char tried[512]; /* those that were of no use */
 	char *body;
 	size_t body_len;
 	size_t max_body;
@@ -75,89 +81,130 @@ static void call_free(struct jit_fetch_call *call)
 		explicit_bzero(call->body, call->body_len);
 	if (call->answer)
 		explicit_bzero(call->answer, call->answer_len);
+	for (size_t i = 0; i < call->url_count; i++)
+		free(call->urls[i]);
 	free(call->body);
 	free(call->answer);
 	free(call);
 }
 
-static enum jit_fetch_fault fault_of(CURLcode code, bool too_large)
+static void urlp(CURLU **url)
 {
-	if (too_large)
-		return JIT_FETCH_TOO_LARGE;
-	switch (code) {
-	case CURLE_OK:
-		return JIT_FETCH_OK;
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
-		return JIT_FETCH_DNS;
-	case CURLE_COULDNT_CONNECT:
-		return JIT_FETCH_CONNECT;
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_SSL_CIPHER:
-	case CURLE_SSL_ISSUER_ERROR:
-	case CURLE_SSL_ENGINE_INITFAILED:
-	case CURLE_USE_SSL_FAILED:
-		return JIT_FETCH_TLS;
-	case CURLE_OPERATION_TIMEDOUT:
-		return JIT_FETCH_TIMEOUT;
-	case CURLE_OUT_OF_MEMORY:
-	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
-	case CURLE_FAILED_INIT:
-	case CURLE_UNKNOWN_OPTION:
-	case CURLE_BAD_FUNCTION_ARGUMENT:
-		return JIT_FETCH_LOCAL;
-	default:
-		return JIT_FETCH_BROKEN;
-	}
+	curl_url_cleanup(*url);
 }
 
-static const char *why_of(enum jit_fetch_fault fault, CURLcode code, const struct jit_fetch_call *call)
+static void curl_textp(char **text)
 {
-	long os_errno = 0;
-
-	switch (fault) {
-	case JIT_FETCH_OK:
-		return "";
-	case JIT_FETCH_DNS:
-		return "its name cannot be resolved";
-	case JIT_FETCH_CONNECT:
-		curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &os_errno);
-		return os_errno == ECONNREFUSED ? "connection refused" : "it cannot be reached";
-	case JIT_FETCH_TIMEOUT:
-		return "it did not answer in time";
-	case JIT_FETCH_TOO_LARGE:
-		return "its answer is too large";
-	case JIT_FETCH_BROKEN:
-		return "the connection broke off before a whole HTTP answer came";
-	case JIT_FETCH_TLS:
-		if (code == CURLE_SSL_CACERT_BADFILE)
-			return "the CA file that is to vouch for it cannot be read or holds no certificate";
-		/* fall through */
-	default:
-		return call->error[0] ? call->error : curl_easy_strerror(code);
-	}
+	curl_free(*text);
 }
 
-static void finish(struct jit_fetch_call *call, CURLcode code)
+/* Plain http is for a broker or an STS on this very machine. libcurl's own parser says which host it will ask. */
+static bool is_plain_loopback(const char *text)
+{
+	static const char *const hosts[] = {"127.0.0.1", "[::1]", "localhost"};
+	JIT_CLEANUP(urlp) CURLU *url = curl_url();
+	JIT_CLEANUP(curl_textp) char *scheme = NULL;
+	JIT_CLEANUP(curl_textp) char *host = NULL;
+
+	if (!url || curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK || strcmp(scheme, "http") != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
+		if (strcmp(host, hosts[i]) == 0)
+			return true;
+	return false;
+}
+
+static void set(struct jit_fetch_call *call, CURLcode code)
+{
+	if (call->setup == CURLE_OK)
+		call->setup = code;
+}
+
+/* What is not sent as it must be fails in the loop like any other fault: it gets no address. */
+static void set_address(struct jit_fetch_call *call)
+{
+	const char *url = call->urls[call->at];
+	bool plain = call->fetch->plain_loopback && is_plain_loopback(url);
+
+	set(call, curl_easy_setopt(call->easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https"));
+	set(call, curl_easy_setopt(call->easy, CURLOPT_URL, url));
+	if (call->setup != CURLE_OK)
+		curl_easy_setopt(call->easy, CURLOPT_URL, "");
+}
+
+static void read_result(struct jit_fetch_call *call, CURLcode code, struct jit_fetch_result *ret)
 {
 	struct jit_fetch_result result = {.body = call->answer ? call->answer : "", .body_len = call->answer_len};
-	curl_off_t retry_after = 0;
+	curl_off_t retry_after = 0, sent_after = 0;
 	const char *type = NULL;
 
-	result.fault = fault_of(code, call->too_large);
-	result.why = why_of(result.fault, code, call);
+	result.fault = call->too_large ? JIT_FETCH_TOO_LARGE : jit_fetch_fault_of(code);
+	result.why = jit_fetch_why(result.fault, code, call->easy, call->error);
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &result.status);
 	curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
 	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
 	curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &result.connections);
+	curl_easy_getinfo(call->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_after);
 	result.content_type = type ? type : "";
 	result.retry_after = retry_after > 3600 ? 3600 : (long)retry_after;
+	result.silent = jit_fetch_silent(result.fault, code, result.status);
 	if (result.fault != JIT_FETCH_OK)
 		result.status = 0;
+	call->sent |= sent_after > 0;
+	result.sent = call->sent;
+	result.tried = "";
+	*ret = result;
+}
+
+/* "https://a:8443: connection refused; …" */
+static void note_try(struct jit_fetch_call *call, const struct jit_fetch_result *result)
+{
+	const char *url = call->urls[call->at], *host = strstr(url, "://");
+	size_t origin = host ? (size_t)(host + 3 - url) + strcspn(host + 3, "/?") : strlen(url);
+	size_t used = strlen(call->tried);
+	char status[32];
+
+	snprintf(status, sizeof(status), "HTTP status %ld", result->status);
+	snprintf(call->tried + used, sizeof(call->tried) - used, "%s%.*s: %s", used ? "; " : "", (int)origin, url,
+		 result->fault == JIT_FETCH_OK ? status : result->why);
+}
+
+/* The same call at its next address. False: it could not be sent there. */
+static bool go_on(struct jit_fetch_call *call)
+{
+	if (call->at + 1 >= call->url_count || curl_multi_remove_handle(call->fetch->multi, call->easy) != CURLM_OK)
+		return false;
+	if (call->answer)
+		explicit_bzero(call->answer, call->answer_len);
+	free(call->answer);
+	call->answer = NULL;
+	call->answer_len = 0;
+	call->too_large = false;
+	call->error[0] = '\0';
+	call->at++;
+	set_address(call);
+	return curl_multi_add_handle(call->fetch->multi, call->easy) == CURLM_OK;
+}
+
+static void finish(struct jit_fetch_call *call, CURLcode code)
+{
+	struct jit_fetch *fetch = call->fetch;
+	struct jit_fetch_result result;
+
+	read_result(call, code, &result);
+	if (fetch->useless && fetch->useless(fetch->useless_arg, call->urls[call->at], &result)) {
+		note_try(call, &result);
+		if (go_on(call))
+			return;
+		if (!call->answer) {
+			result.body = "";
+			result.body_len = 0;
+		}
+		if (call->url_count > 1)
+			result.tried = call->tried;
+	}
 	/* The callback may cancel others, start new calls, even free the client's owner: call last, on a call of its
 	 * own. */
 	call->done(call->arg, &result);
@@ -264,48 +311,11 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 	return len;
 }
 
-static void urlp(CURLU **url)
-{
-	curl_url_cleanup(*url);
-}
-
-static void curl_textp(char **text)
-{
-	curl_free(*text);
-}
-
-/* Plain http is for a broker or an STS on this very machine. libcurl's own parser says which host it will ask. */
-static bool is_plain_loopback(const char *text)
-{
-	static const char *const hosts[] = {"127.0.0.1", "[::1]", "localhost"};
-	JIT_CLEANUP(urlp) CURLU *url = curl_url();
-	JIT_CLEANUP(curl_textp) char *scheme = NULL;
-	JIT_CLEANUP(curl_textp) char *host = NULL;
-
-	if (!url || curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK || strcmp(scheme, "http") != 0)
-		return false;
-	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
-		if (strcmp(host, hosts[i]) == 0)
-			return true;
-	return false;
-}
-
-static void set(struct jit_fetch_call *call, CURLcode code)
-{
-	if (call->setup == CURLE_OK)
-		call->setup = code;
-}
-
 static void set_transport(struct jit_fetch_call *call, const struct jit_fetch_request *request)
 {
 	const struct jit_fetch *fetch = call->fetch;
-	bool plain = fetch->plain_loopback && is_plain_loopback(request->url);
 	CURL *easy = call->easy;
 
-	set(call, curl_easy_setopt(easy, CURLOPT_URL, request->url));
-	set(call, curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https"));
 	set(call, curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L));
 	set(call, curl_easy_setopt(easy, CURLOPT_PROXY, ""));
 	set(call, curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED));
@@ -320,7 +330,8 @@ static void set_transport(struct jit_fetch_call *call, const struct jit_fetch_re
 	set(call, curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L));
 	set(call, curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L));
 	set(call, curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_S));
-	set(call, curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS));
+	set(call,
+	    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, request->connect_ms ? request->connect_ms : CONNECT_MS));
 	/* It copies each request there and keeps it: small, since it is locked memory (curlmem.h). */
 	set(call, curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16384L));
 	set(call, curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, request->timeout_ms));
@@ -386,6 +397,19 @@ static int copy_body(struct jit_fetch_call *call, const struct jit_fetch_request
 	return 0;
 }
 
+static int copy_urls(struct jit_fetch_call *call, const struct jit_fetch_request *request)
+{
+	const char *const *more = request->elsewhere;
+
+	for (const char *url = request->url; url && call->url_count < JIT_FETCH_ADDRESSES;
+	     url = more ? *more++ : NULL) {
+		if (!(call->urls[call->url_count] = strdup(url)))
+			return -1;
+		call->url_count++;
+	}
+	return 0;
+}
+
 struct jit_fetch_call *jit_fetch_start(struct jit_fetch *fetch, const struct jit_fetch_request *request,
 				       jit_fetch_done done, void *arg)
 {
@@ -398,14 +422,13 @@ struct jit_fetch_call *jit_fetch_start(struct jit_fetch *fetch, const struct jit
 	call->done = done;
 	call->arg = arg;
 	call->easy = curl_easy_init();
-	if (!call->easy || copy_body(call, request) < 0) {
+	if (!call->easy || copy_body(call, request) < 0 || copy_urls(call, request) < 0) {
 		call_free(call);
 		return NULL;
 	}
 	set_transport(call, request);
 	set_message(call, request);
-	if (call->setup != CURLE_OK) /* cannot be sent as it must be: make it fail in the loop like any other fault */
-		curl_easy_setopt(call->easy, CURLOPT_URL, "");
+	set_address(call);
 	if (curl_multi_add_handle(fetch->multi, call->easy) != CURLM_OK) {
 		call_free(call);
 		return NULL;
@@ -430,6 +453,8 @@ struct jit_fetch *jit_fetch_new(struct event_base *base, const struct jit_fetch_
 		return NULL;
 	fetch->base = base;
 	fetch->plain_loopback = options->plain_loopback;
+	fetch->useless = options->useless;
+	fetch->useless_arg = options->useless_arg;
 	fetch->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
 	fetch->user_agent = options->user_agent ? strdup(options->user_agent) : NULL;
 	fetch->multi = curl_multi_init();

@@ -15,10 +15,21 @@ struct event_base;
 struct jit_fetch;
 struct jit_fetch_call;
 
+/* At how many addresses one call is tried at most. */
+#define JIT_FETCH_ADDRESSES 8
+
+struct jit_fetch_result;
+
 struct jit_fetch_options {
 	const char *ca_file;	/* PEM; NULL: the system's */
 	bool plain_loopback;	/* allow http:// to 127.0.0.0/8, [::1] and localhost, and nowhere else */
 	const char *user_agent; /* NULL: none */
+	/*
+	 * Told of every try, by its URL. True: this one is of no use, and the same call goes to the next of its
+	 * addresses at once, if there is one. NULL: the first address alone is tried. It may not free the client.
+	 */
+	bool (*useless)(void *arg, const char *url, const struct jit_fetch_result *result);
+	void *useless_arg;
 };
 
 /* How a call went. Only JIT_FETCH_OK carries a status. */
@@ -42,6 +53,9 @@ struct jit_fetch_result {
 	const char *content_type; /* "" when none */
 	long retry_after;	  /* seconds, 0 when the answer named none */
 	long connections;	  /* new connections this call made: 0 on a kept-alive one */
+	bool silent;		  /* no answer came, not even its beginning: no name, no connection, no TLS, no time */
+	bool sent;		  /* the call, or one of its tries elsewhere, may have been read */
+	const char *tried;	  /* of several addresses, none of use: "https://a: connection refused; …"; else "" */
 };
 
 typedef void (*jit_fetch_done)(void *arg, const struct jit_fetch_result *result);
@@ -49,11 +63,13 @@ typedef void (*jit_fetch_done)(void *arg, const struct jit_fetch_result *result)
 struct jit_fetch_request {
 	const char *method; /* "GET", "POST" */
 	const char *url;
+	const char *const *elsewhere; /* URLs of the same call, in the order in which they are tried, or NULL */
 	const char *const
 		*headers; /* "Name: value", NULL-terminated list, or NULL; copied into OpenSSL's secure heap */
 	const char *body; /* copied; NULL: none */
 	size_t body_len;
-	long timeout_ms; /* of the whole call; must be positive */
+	long timeout_ms; /* of one try; must be positive */
+	long connect_ms; /* of that, until it is connected (DNS and TLS included); 0: 5 s */
 	size_t max_body; /* bytes of the answer; must be positive */
 	/* SigV4: "aws:amz:REGION:SERVICE", key as "ACCESS:SECRET"; NULL: unsigned. */
 	const char *sigv4;

@@ -1,20 +1,38 @@
 /* See broker.h. */
 #include "broker.h"
 
+#include <event2/event.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "alarm.h"
+#include "answer.h"
+#include "log.h"
 #include "safefile.h"
+#include "verdict.h"
 
-#define KEY_MAX	    256
-#define URL_MAX	    2048
-#define HEADERS_MAX 6
+#define KEY_MAX		   256
+#define URL_MAX		   2048
+#define HEADERS_MAX	   6
+#define SEVERAL_CONNECT_MS 2000	 /* where there is another one to go to */
+#define PROBE_MS	   10000 /* how often one that failed is looked for; jitter takes up to a quarter off */
+#define PROBE_LIMIT_MS	   5000
+
+/* One address of conf->brokers. */
+struct address {
+	struct jh_broker *broker;
+	const char *url;
+	bool failed;
+	struct jit_fetch_call *probe;
+};
 
 struct jh_broker {
 	const struct jh_conf *conf;
-	struct jit_fetch *fetch;
+	struct jit_fetch *fetch, *prober; /* prober: its tries say nothing of the address by themselves */
+	struct event *probe_due;
+	struct address addresses[JH_BROKERS_MAX];
 	char *key_header; /* "x-api-key: …", secure heap */
 };
 
@@ -61,25 +79,148 @@ static int read_key(struct jh_broker *broker, const char *path, char *why, size_
 	return -1;
 }
 
-struct jh_broker *jh_broker_new(struct event_base *base, const struct jh_conf *conf, char *why, size_t why_size)
+static size_t count_of(const struct jh_broker *broker)
 {
-	const struct jit_fetch_options options = {
+	return broker->conf->broker_count;
+}
+
+/* The first that has not failed; where all have, the first. */
+static size_t current(const struct jh_broker *broker)
+{
+	for (size_t i = 0; i < count_of(broker); i++)
+		if (!broker->addresses[i].failed)
+			return i;
+	return 0;
+}
+
+const char *jh_broker_url(const struct jh_broker *broker)
+{
+	return broker->addresses[current(broker)].url;
+}
+
+bool jh_broker_useless(const struct jit_fetch_result *result)
+{
+	char code[JH_CODE_SIZE], message[JIT_LINE_SIZE];
+
+	if (result->fault != JIT_FETCH_OK)
+		return result->silent;
+	if (result->status < 500)
+		return false;
+	jh_error_read(result->body, result->body_len, code, message);
+	return strncmp(code, "issuer.", 7) != 0;
+}
+
+static void probe_later(struct jh_broker *broker)
+{
+	int64_t ms = jh_backoff_ms(0, PROBE_MS, PROBE_MS);
+	const struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	if (current(broker) > 0 && !evtimer_pending(broker->probe_due, NULL))
+		evtimer_add(broker->probe_due, &tv);
+}
+
+static void on_probed(void *arg, const struct jit_fetch_result *result)
+{
+	struct address *a = arg;
+
+	a->probe = NULL;
+	if (result->fault == JIT_FETCH_OK && result->status == 200) {
+		a->failed = false;
+		jit_log(LOG_NOTICE, "the broker at %s answers again", a->url);
+	}
+	probe_later(a->broker);
+}
+
+static void probe(struct jh_broker *broker, struct address *a)
+{
+	char url[URL_MAX];
+	const struct jit_fetch_request request = {.method = "GET",
+						  .url = url,
+						  .timeout_ms = PROBE_LIMIT_MS,
+						  .connect_ms = SEVERAL_CONNECT_MS,
+						  .max_body = JH_ANSWER_MAX};
+
+	if (a->probe || snprintf(url, sizeof(url), "%s/healthz", a->url) >= (int)sizeof(url))
+		return;
+	a->probe = jit_fetch_start(broker->prober, &request, on_probed, a);
+}
+
+void jh_broker_look(struct jh_broker *broker)
+{
+	for (size_t i = 0; i < current(broker); i++)
+		probe(broker, &broker->addresses[i]);
+}
+
+static void on_probe_due(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	jh_broker_look(arg);
+	probe_later(arg);
+}
+
+static struct address *address_of(struct jh_broker *broker, const char *url)
+{
+	for (size_t i = 0; i < count_of(broker); i++) {
+		size_t len = strlen(broker->addresses[i].url);
+
+		if (strncmp(url, broker->addresses[i].url, len) == 0 && url[len] == '/')
+			return &broker->addresses[i];
+	}
+	return NULL;
+}
+
+/* Each try of each call comes by here. */
+static bool on_try(void *arg, const char *url, const struct jit_fetch_result *result)
+{
+	struct jh_broker *broker = arg;
+	struct address *a = address_of(broker, url);
+	bool useless = jh_broker_useless(result);
+	char trouble[JIT_LINE_SIZE];
+
+	if (!a || a->failed == useless)
+		return useless;
+	a->failed = useless;
+	if (useless && count_of(broker) > 1) {
+		jh_trouble(result, a->url, trouble, sizeof(trouble));
+		jit_log(LOG_WARNING, "%s; the next one is %s", trouble, jh_broker_url(broker));
+	}
+	probe_later(broker);
+	return useless;
+}
+
+static int start_fetching(struct jh_broker *broker, struct event_base *base)
+{
+	const struct jh_conf *conf = broker->conf;
+	struct jit_fetch_options options = {
 		.ca_file = conf->ca_file,
 		.plain_loopback = conf->plain_loopback,
 		.user_agent = "jit-helper/" JIT_VERSION,
 	};
+
+	broker->prober = jit_fetch_new(base, &options);
+	options.useless = on_try;
+	options.useless_arg = broker;
+	broker->fetch = jit_fetch_new(base, &options);
+	broker->probe_due = evtimer_new(base, on_probe_due, broker);
+	return broker->prober && broker->fetch && broker->probe_due ? 0 : -1;
+}
+
+struct jh_broker *jh_broker_new(struct event_base *base, const struct jh_conf *conf, char *why, size_t why_size)
+{
 	struct jh_broker *broker = calloc(1, sizeof(*broker));
 
 	snprintf(why, why_size, "out of memory");
 	if (!broker)
 		return NULL;
 	broker->conf = conf;
+	for (size_t i = 0; i < conf->broker_count; i++)
+		broker->addresses[i] = (struct address){.broker = broker, .url = conf->brokers[i]};
 	if (read_key(broker, conf->api_key_file, why, why_size) < 0) {
 		jh_broker_free(broker);
 		return NULL;
 	}
-	broker->fetch = jit_fetch_new(base, &options);
-	if (!broker->fetch) {
+	if (start_fetching(broker, base) < 0) {
 		snprintf(why, why_size, "libcurl cannot start: out of memory");
 		jh_broker_free(broker);
 		return NULL;
@@ -91,26 +232,47 @@ void jh_broker_free(struct jh_broker *broker)
 {
 	if (!broker)
 		return;
+	if (broker->probe_due)
+		event_free(broker->probe_due);
 	jit_fetch_free(broker->fetch);
+	jit_fetch_free(broker->prober);
 	secure_free(broker->key_header);
 	free(broker);
 }
 
-const char *jh_broker_url(const struct jh_broker *broker)
+/* The call's URL at each broker, the one that serves now first. 0, or -1: too long. */
+static int make_urls(const struct jh_broker *broker, const char *path, char urls[JH_BROKERS_MAX][URL_MAX],
+		     const char *list[static JH_BROKERS_MAX + 1])
 {
-	return broker->conf->brokers[0];
+	size_t n = 0;
+
+	/* Those that failed come last: one may have come back unseen. */
+	for (int failed = 0; failed <= 1; failed++) {
+		for (size_t i = 0; i < count_of(broker); i++) {
+			if (broker->addresses[i].failed != (bool)failed)
+				continue;
+			if (snprintf(urls[n], URL_MAX, "%s%s", broker->addresses[i].url, path) >= URL_MAX)
+				return -1;
+			list[n] = urls[n];
+			n++;
+		}
+	}
+	list[n] = NULL;
+	return 0;
 }
 
 struct jit_fetch_call *jh_broker_call(struct jh_broker *broker, const struct jh_call *call, jit_fetch_done done,
 				      void *arg)
 {
 	const char *headers[HEADERS_MAX] = {broker->key_header, "Accept: application/json"};
-	char url[URL_MAX], idempotency[128];
+	const char *list[JH_BROKERS_MAX + 1];
+	char urls[JH_BROKERS_MAX][URL_MAX], idempotency[128];
+	long limit_ms = (long)broker->conf->broker_timeout_s * 1000;
 	struct jit_fetch_call *started;
 	char *bearer = NULL;
 	size_t n = 2;
 
-	if (snprintf(url, sizeof(url), "%s%s", jh_broker_url(broker), call->path) >= (int)sizeof(url))
+	if (make_urls(broker, call->path, urls, list) < 0)
 		return NULL;
 	if (call->body)
 		headers[n++] = "Content-Type: application/json";
@@ -126,11 +288,13 @@ struct jit_fetch_call *jh_broker_call(struct jh_broker *broker, const struct jh_
 	}
 	const struct jit_fetch_request request = {
 		.method = call->method,
-		.url = url,
+		.url = list[0],
+		.elsewhere = list + 1,
 		.headers = headers,
 		.body = call->body,
 		.body_len = call->body ? strlen(call->body) : 0,
-		.timeout_ms = (long)broker->conf->broker_timeout_s * 1000 + call->longer_ms,
+		.timeout_ms = limit_ms + call->longer_ms,
+		.connect_ms = count_of(broker) > 1 && limit_ms > SEVERAL_CONNECT_MS ? SEVERAL_CONNECT_MS : limit_ms,
 		.max_body = call->max_body ? call->max_body : JH_ANSWER_MAX,
 	};
 	started = jit_fetch_start(broker->fetch, &request, done, arg);

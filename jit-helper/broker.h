@@ -1,10 +1,16 @@
 /*
  * The client of the broker's API: URL, API key and limits of every call in one
  * place. What the answers mean is judged elsewhere (verdict.h, answer.h).
+ *
+ * Of several brokers, which share one store, a call goes to the first that has
+ * not failed, and where that fails, as it is, to the others in turn. One that
+ * failed is passed over until it answers again: it is looked for every 10 s
+ * while a later one serves.
  */
 #ifndef JH_BROKER_H
 #define JH_BROKER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "conf.h"
@@ -32,6 +38,12 @@ void jh_broker_free(struct jh_broker *broker);
 
 /* The one that is asked now: for what people read. */
 const char *jh_broker_url(const struct jh_broker *broker);
+
+/* Is a broker that answered so of no use, so that another is asked? Not where it speaks for itself or for AWS. */
+bool jh_broker_useless(const struct jit_fetch_result *result);
+
+/* Looks now for those that failed and stand before the one that serves; it does so by itself every 10 s. */
+void jh_broker_look(struct jh_broker *broker);
 
 /* As jit_fetch_start. */
 struct jit_fetch_call *jh_broker_call(struct jh_broker *broker, const struct jh_call *call, jit_fetch_done done,

@@ -109,6 +109,8 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 			poll_now(c);
 		return;
 	}
+	if (result->fault == JIT_FETCH_OK && (result->status == 400 || result->status == 422))
+		c->cursor = -1; /* it is not of this store: all that is open, anew */
 	jh_trouble(result, jh_broker_url(c->helper->broker), trouble, sizeof(trouble));
 	if (c->failures == 0) /* once, not once a try */
 		jit_log(LOG_WARNING, "waiting for decisions: %s; trying again", trouble);

@@ -26,6 +26,10 @@ void jh_trouble(const struct jit_fetch_result *result, const char *broker, char 
 {
 	char type[64];
 
+	if (result->tried[0]) {
+		snprintf(buf, size, "no broker answers: %s", result->tried);
+		return;
+	}
 	switch (result->fault) {
 	case JIT_FETCH_OK:
 		jit_text_clean(type, sizeof(type), result->content_type, strcspn(result->content_type, ";"));
@@ -75,16 +79,19 @@ bool jh_passing(const struct jit_fetch_result *result)
 static enum jh_filed judge_fault(const struct jit_fetch_result *result, const struct jh_filing_facts *facts,
 				 struct jh_verdict *v)
 {
+	/* Nobody can have read it before. */
+	const bool first = facts->first && !result->sent;
+
 	unavailable(result, facts->broker, v);
 	switch (result->fault) {
 	case JIT_FETCH_BROKEN:
 		return JH_FILED_RETRY;
 	case JIT_FETCH_DNS:
 	case JIT_FETCH_CONNECT: /* after a lost connection it is the same broker, starting again */
-		return facts->first ? JH_FILED_REFUSED : JH_FILED_RETRY;
+		return first ? JH_FILED_REFUSED : JH_FILED_RETRY;
 	case JIT_FETCH_TLS:
 	case JIT_FETCH_LOCAL:
-		return facts->first ? JH_FILED_REFUSED : JH_FILED_UNKNOWN;
+		return first ? JH_FILED_REFUSED : JH_FILED_UNKNOWN;
 	default:
 		return JH_FILED_UNKNOWN;
 	}

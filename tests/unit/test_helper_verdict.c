@@ -19,7 +19,8 @@ static struct jit_fetch_result answer_of(long status, const char *body)
 					 .why = "",
 					 .body = body,
 					 .body_len = strlen(body),
-					 .content_type = "application/json"};
+					 .content_type = "application/json",
+					 .tried = ""};
 }
 
 static enum jh_filed judge(const struct jit_fetch_result *result, const struct jh_filing_facts *facts,
@@ -54,7 +55,7 @@ static void faults_name_the_cause(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		const struct jit_fetch_result result = {
-			.fault = cases[i].fault, .why = cases[i].why, .body = "", .content_type = ""};
+			.fault = cases[i].fault, .why = cases[i].why, .body = "", .content_type = "", .tried = ""};
 		struct jh_filing_facts facts = plain_facts;
 		struct jh_verdict v = {.outcome = JIT_ALLOW};
 		assert_int_equal(judge(&result, &facts, &v), cases[i].first);

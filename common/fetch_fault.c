@@ -1,0 +1,80 @@
+/* See fetch_fault.h. */
+#include "fetch_fault.h"
+
+#include <errno.h>
+
+enum jit_fetch_fault jit_fetch_fault_of(CURLcode code)
+{
+	switch (code) {
+	case CURLE_OK:
+		return JIT_FETCH_OK;
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return JIT_FETCH_DNS;
+	case CURLE_COULDNT_CONNECT:
+		return JIT_FETCH_CONNECT;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CIPHER:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_ENGINE_INITFAILED:
+	case CURLE_USE_SSL_FAILED:
+		return JIT_FETCH_TLS;
+	case CURLE_OPERATION_TIMEDOUT:
+		return JIT_FETCH_TIMEOUT;
+	case CURLE_OUT_OF_MEMORY:
+	case CURLE_URL_MALFORMAT:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_FAILED_INIT:
+	case CURLE_UNKNOWN_OPTION:
+	case CURLE_BAD_FUNCTION_ARGUMENT:
+		return JIT_FETCH_LOCAL;
+	default:
+		return JIT_FETCH_BROKEN;
+	}
+}
+
+const char *jit_fetch_why(enum jit_fetch_fault fault, CURLcode code, CURL *easy, const char *detail)
+{
+	long os_errno = 0;
+
+	switch (fault) {
+	case JIT_FETCH_OK:
+		return "";
+	case JIT_FETCH_DNS:
+		return "its name cannot be resolved";
+	case JIT_FETCH_CONNECT:
+		curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
+		return os_errno == ECONNREFUSED ? "connection refused" : "it cannot be reached";
+	case JIT_FETCH_TIMEOUT:
+		return "it did not answer in time";
+	case JIT_FETCH_TOO_LARGE:
+		return "its answer is too large";
+	case JIT_FETCH_BROKEN:
+		return "the connection broke off before a whole HTTP answer came";
+	case JIT_FETCH_TLS:
+		if (code == CURLE_SSL_CACERT_BADFILE)
+			return "the CA file that is to vouch for it cannot be read or holds no certificate";
+		/* fall through */
+	default:
+		return detail[0] ? detail : curl_easy_strerror(code);
+	}
+}
+
+bool jit_fetch_silent(enum jit_fetch_fault fault, CURLcode code, long status)
+{
+	switch (fault) {
+	case JIT_FETCH_DNS:
+	case JIT_FETCH_CONNECT:
+	case JIT_FETCH_TLS:
+	case JIT_FETCH_TIMEOUT:
+		return true;
+	case JIT_FETCH_BROKEN:
+		return status == 0 &&
+		       (code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR);
+	default:
+		return false;
+	}
+}

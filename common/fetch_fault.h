@@ -1,0 +1,15 @@
+/* What libcurl's codes mean to callers of fetch.h, and the phrases that people read. */
+#ifndef JIT_FETCH_FAULT_H
+#define JIT_FETCH_FAULT_H
+
+#include <curl/curl.h>
+
+#include "fetch.h"
+
+enum jit_fetch_fault jit_fetch_fault_of(CURLcode code);
+/* A phrase without host; "" for OK. `detail` (libcurl's own, may be "") must live as long as the phrase. */
+const char *jit_fetch_why(enum jit_fetch_fault fault, CURLcode code, CURL *easy, const char *detail);
+/* No answer came, not even its beginning? What is no HTTP is an answer of somebody. */
+bool jit_fetch_silent(enum jit_fetch_fault fault, CURLcode code, long status);
+
+#endif
