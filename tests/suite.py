@@ -115,6 +115,8 @@ def main(path, pattern):
     chosen = [t for t in tests_in(unittest.defaultTestLoader.loadTestsFromModule(module))
               if pattern in f"{label}.{name_of(t)}"]
     reporter = Reporter(out)
+    if chosen and not namespace.inside() and hasattr(module, "prepare"):
+        module.prepare()  # what the laboratory, which has no network, could not fetch
     if any(getattr(type(t), "laboratory", False) for t in chosen) and not namespace.inside():
         reason = namespace.why_not()
         if reason:

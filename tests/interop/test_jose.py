@@ -3,43 +3,23 @@
 import base64
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import unittest
 
+import npm
+
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOL = os.path.join(TREE, "build/tests/interop/seal_tool")
-PACKAGES = os.path.join(TREE, "build/npm")
 ROUNDS = 25
 
-
-def installed_packages():
-    """Puts the packages of tests/package-lock.json into build/npm; SkipTest where npm cannot."""
-    lock = os.path.join(TREE, "tests/package-lock.json")
-    done = os.path.join(PACKAGES, "package-lock.json")
-    with open(lock, "rb") as wanted:
-        wanted = wanted.read()
-    if os.path.isdir(os.path.join(PACKAGES, "node_modules/jose")) and open(done, "rb").read() == wanted:
-        return PACKAGES
-    if not shutil.which("npm") or not shutil.which("node"):
-        raise unittest.SkipTest("node and npm are not installed")
-    shutil.rmtree(PACKAGES, ignore_errors=True)
-    os.makedirs(PACKAGES)
-    shutil.copy(os.path.join(TREE, "tests/package.json"), PACKAGES)
-    shutil.copy(lock, PACKAGES)
-    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1", "--fetch-timeout=20000"]
-    npm = subprocess.run(command, cwd=PACKAGES, capture_output=True, text=True, timeout=120)
-    if npm.returncode:
-        lines = [line for line in npm.stderr.splitlines() if "code" in line or "rror" in line] or ["it failed"]
-        raise unittest.SkipTest("npm cannot fetch jose here: " + lines[0])
-    return PACKAGES
+prepare = npm.prepare
 
 
 class Sealing(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.peer = subprocess.Popen(["node", os.path.join(TREE, "tests/interop/jose_peer.mjs"), installed_packages()],
+        cls.peer = subprocess.Popen(["node", os.path.join(TREE, "tests/interop/jose_peer.mjs"), npm.packages()],
                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         cls.addClassCleanup(cls.end_peer)
         cls.folder = tempfile.TemporaryDirectory()
