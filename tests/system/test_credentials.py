@@ -1,66 +1,11 @@
 """The session's credentials, issued and judged by a real STS: what they open, what they do not, and when they stop."""
 
-import json
 import time
-import unittest
 
-import botocore.exceptions
-import botocore.session
-
-import sts
-from lab import Lab, LabCase, write
+from stscase import StsCase
 from terminal import wait_until
 
-PERMISSIONS = {"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Action": ["s3:ListAllMyBuckets", "s3:ListBucket", "s3:GetObject"], "Resource": "*"}]}
 NOTHING_HERE = 3  # exit status of `jit credentials` without an elevation
-
-
-class StsCase(LabCase):
-    """A broker that assumes a role of the STS peer, which may list and read and nothing else."""
-
-    laboratory = True
-    role_conf = {}
-
-    @classmethod
-    def setUpClass(cls):
-        reason = sts.why_not()
-        if reason:
-            raise unittest.SkipTest(reason)
-        cls.lab = Lab.here()
-        cls.peer = sts.Sts(f"/run/lab/sts-{cls.__name__}")
-        cls.addClassCleanup(cls.peer.stop)
-        cls.peer.start()
-        arn = cls.peer.create_role("JIT-ElevatedAdminRole", PERMISSIONS)
-        made = cls.peer.aws("s3", "mb", "s3://reports")
-        if made.returncode:
-            raise AssertionError(f"the bucket could not be made: {made.stderr}")
-        write("/etc/jit-broker/issuer.credentials", f"[default]\naws_access_key_id = {cls.peer.access_key}\n"
-              f"aws_secret_access_key = {cls.peer.secret_key}\n", 0o640, "root", "_jitbroker")
-        cls.broker_conf = {("broker", "issuer"): f"sts:{cls.peer.endpoint}",
-                           ("broker", "issuer_plain_loopback"): "yes",
-                           ("broker", "issuer_credentials"): "/etc/jit-broker/issuer.credentials",
-                           ("role admin", "arn"): arn, **cls.role_conf}
-        super().setUpClass()
-        cls.s3 = f"aws --endpoint-url {cls.peer.endpoint}"
-
-    def copied_credentials(self, terminal):
-        """What somebody would carry out of the elevated session."""
-        status, text = terminal.run("sudo jit credentials")
-        self.assertEqual(status, 0, text)
-        return json.loads(text)
-
-    def verdict_on(self, credentials):
-        """None where the S3 peer lists buckets for them, else its error code."""
-        client = botocore.session.get_session().create_client(
-            "s3", endpoint_url=self.peer.endpoint, region_name="us-east-1",
-            aws_access_key_id=credentials["AccessKeyId"], aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"])
-        try:
-            client.list_buckets()
-        except botocore.exceptions.ClientError as error:
-            return error.response["Error"]["Code"]
-        return None
 
 
 class InTheGrant(StsCase):
