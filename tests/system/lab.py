@@ -154,14 +154,19 @@ class Lab:
         return done.stdout
 
     def set_pam(self, account="", session="", service="sudo", example=None):
-        """A service as its example has it (or another service's: `example`), with more arguments for the module's
+        """A service as its example has it (or another service's: `example`), with other arguments for the module's
         lines."""
         text = read(f"{EXAMPLES}/{example or service}.example")
         for phase, more in (("account", account), ("session", session)):
-            line = re.compile(rf"^({phase}\s+\S+\s+pam_jit\.so\b.*)$", re.M)
-            assert line.search(text), f"{phase} in {example or service}.example"
-            text = line.sub(rf"\g<1> {more}".rstrip(), text)
+            line = re.search(rf"^{phase}\s+\S+\s+pam_jit\.so\b.*$", text, re.M)
+            assert line, f"{phase} in {example or service}.example"
+            names = {argument.split("=")[0] for argument in more.split()}
+            kept = [word for word in line[0].split() if word.split("=")[0] not in names]
+            text = text.replace(line[0], " ".join(kept + [more]).rstrip())
         write(f"/etc/pam.d/{service}", text)
+
+    def set_password(self, name):
+        self._root("chpasswd", text=f"{name}:{PASSWORD}\n")
 
     def set_sudoers(self, lines):
         write("/etc/sudoers", SUDOERS.format(lines=lines), 0o440)
