@@ -5,7 +5,8 @@
 #include <string.h>
 
 static const struct jit_command *const commands[] = {
-	&jit_command_status, &jit_command_end, &jit_command_credentials, &jit_command_env, &jit_command_exec,
+	&jit_command_status,	  &jit_command_end, &jit_command_request,
+	&jit_command_credentials, &jit_command_env, &jit_command_exec,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -16,7 +17,8 @@ static void print_usage(FILE *to)
 		fprintf(to, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
 	fputs("\n`jit help COMMAND` says more. Every command takes --socket PATH. Also: --help, --version.\n"
 	      "Exit status: 0 done, 1 no grant, 2 wrong usage, 3 not in the elevated session,\n"
-	      "             4 no helper, no broker or no credentials yet, 5 fault\n",
+	      "             4 no helper, no broker or no credentials yet, 5 fault;\n"
+	      "             jit request: 10 pending, 11 denied, 12 expired, 13 not eligible\n",
 	      to);
 }
 

@@ -7,6 +7,7 @@
 #define JIT_COMMAND_H
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,7 +26,7 @@ struct jit_command {
 };
 
 extern const struct jit_command jit_command_status, jit_command_end, jit_command_credentials, jit_command_env,
-	jit_command_exec;
+	jit_command_exec, jit_command_request;
 
 /* `jit help NAME`. */
 void jit_print_help(const struct jit_command *command);
@@ -69,6 +70,22 @@ int jit_put_token(struct jit_frame *frame);
 
 /* Sends the frame to jit-helper and puts its answer in the frame's place. An exit status, a sentence told on stderr. */
 enum jit_exit jit_call(const char *socket_path, struct jit_frame *frame);
+
+/* How long an answer is awaited, and what happens meanwhile. */
+struct jit_patience {
+	unsigned seconds;
+	const sigset_t *during;	 /* the signal mask while it waits, under which a signal ends it; NULL: none does */
+	void (*tick)(void *arg); /* called each second, or NULL */
+	void *arg;
+};
+
+/*
+ * The halves of jit_call. jit_ask says nothing: 0; -EINTR: a signal came; -errno,
+ * with *ret_reached false where jit-helper could not even be asked. NULL: the
+ * usual patience. jit_answer turns that into jit_call's exit status and sentence.
+ */
+int jit_ask(const char *socket_path, struct jit_frame *frame, const struct jit_patience *patience, bool *ret_reached);
+enum jit_exit jit_answer(int r, bool reached, const struct jit_frame *frame);
 
 /*
  * Asks for this session's credentials: as jit_call, but it puts the token into

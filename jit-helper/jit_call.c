@@ -11,8 +11,6 @@
 #include "jit.h"
 #include "text.h"
 
-#define ANSWER_MS 15000 /* the helper holds an answer for 10 s at most */
-
 static enum jit_exit complain(enum jit_exit status, const char *what, int error)
 {
 	fprintf(stderr, "jit: %s%s%s\n", what, error ? ": " : "", error ? strerror(error) : "");
@@ -36,19 +34,33 @@ static int connect_to(const char *path)
 	return jit_take_fd(&fd);
 }
 
-static int receive(int fd, struct jit_frame *frame)
+static const struct jit_patience usual = {.seconds = 15}; /* the helper holds an answer for 12 s at most */
+
+/* One second's wait, or less. 1: something has come; 0: not yet; -EINTR; -errno. */
+static int wait_for(int fd, int64_t left_ms, const struct jit_patience *patience)
 {
-	int64_t until = jit_boottime_ms() + ANSWER_MS;
+	int64_t ms = patience->tick && left_ms > 1000 ? 1000 : left_ms;
+	const struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int n = ppoll(&p, 1, &ts, patience->during);
+
+	if (n < 0)
+		return errno == EINTR && !patience->during ? 0 : -errno;
+	if (n == 0 && patience->tick)
+		patience->tick(patience->arg);
+	return n;
+}
+
+static int receive(int fd, struct jit_frame *frame, const struct jit_patience *patience)
+{
+	int64_t until = jit_boottime_ms() + 1000 * (int64_t)patience->seconds;
 
 	for (;;) {
-		struct pollfd p = {.fd = fd, .events = POLLIN};
 		int64_t left = until - jit_boottime_ms();
-		int n = left > 0 ? poll(&p, 1, (int)left) : 0;
+		int n = left > 0 ? wait_for(fd, left, patience) : -ETIMEDOUT;
 
-		if (n == 0)
-			return -ETIMEDOUT;
-		if (n < 0 && errno != EINTR)
-			return -errno;
+		if (n < 0)
+			return n;
 		int r = n > 0 ? jit_frame_recv(fd, frame) : -EAGAIN;
 		/* Told once where the helper closed without reading our frame; what it said first stands to be read. */
 		if (r == -ECONNRESET)
@@ -74,19 +86,35 @@ static enum jit_exit tell_fault(const struct jit_frame *frame)
 	return complain((enum jit_exit)status, clean, 0);
 }
 
-enum jit_exit jit_call(const char *socket_path, struct jit_frame *frame)
+int jit_ask(const char *socket_path, struct jit_frame *frame, const struct jit_patience *patience, bool *ret_reached)
 {
 	JIT_CLOSE int fd = connect_to(socket_path);
 
+	*ret_reached = fd >= 0;
 	if (fd < 0)
-		return complain(JIT_EXIT_UNAVAILABLE, "cannot reach jit-helper; is it running on this host?", -fd);
+		return fd;
 	int r = jit_frame_send(fd, frame);
 	/* A helper that refuses a connection may have closed it before our frame: its answer is there all the same. */
 	if (r == 0 || r == -EPIPE || r == -ECONNRESET)
-		r = receive(fd, frame);
+		r = receive(fd, frame, patience ? patience : &usual);
+	return r < 0 ? r : 0;
+}
+
+enum jit_exit jit_answer(int r, bool reached, const struct jit_frame *frame)
+{
+	if (!reached)
+		return complain(JIT_EXIT_UNAVAILABLE, "cannot reach jit-helper; is it running on this host?", -r);
 	if (r < 0)
 		return complain(JIT_EXIT_UNAVAILABLE, "jit-helper did not answer; look at its log", -r);
 	if (jit_frame_type(frame) == JIT_F_DOCUMENT)
 		return JIT_EXIT_OK;
 	return tell_fault(frame);
+}
+
+enum jit_exit jit_call(const char *socket_path, struct jit_frame *frame)
+{
+	bool reached;
+	int r = jit_ask(socket_path, frame, NULL, &reached);
+
+	return jit_answer(r, reached, frame);
 }

@@ -5,8 +5,11 @@ import json
 import os
 import pty
 import re
+import select
 import shlex
+import signal
 import subprocess
+import threading
 import unittest
 
 import jitlib
@@ -177,6 +180,150 @@ class Credentials(CliCase):
             with self.subTest(sentence):
                 self.assertNotEqual(done.returncode, 0)
                 self.assertRegex(done.stderr, rf"jit: [^\n]*{sentence}")
+
+
+def a_request(status="PENDING", nth=1, **more):
+    return {"host": f"web-{nth}", "role": "admin", "status": status, "requestId": f"0b6c1111-2222-4333-8444-{nth:012}",
+            "shortId": f"R7KD-2M9{nth}", "code": "47", **more}
+
+
+def answer_of(*requests):
+    return document(compact({"requests": requests}))
+
+
+APPROVED = {"decidedBy": "appr1", "remaining": 3600}
+
+
+class Request(CliCase):
+    def decided_later(self, *later, first=None):
+        """Pending, and decided when it is followed for the second time."""
+        followed = []
+
+        def answer(kind, fields):
+            if kind == jitlib.FOLLOW:
+                followed.append(fields)
+            return answer_of(*later) if len(followed) > 1 else answer_of(*(first or [a_request()]))
+
+        return self.helper(answer)
+
+    def test_it_sends_what_it_was_told_and_says_what_is_filed(self):
+        helper = self.helper(answer_of(a_request(nth=1), a_request(nth=2)))
+        status, out, err = self.jit(helper, "request", "--role", "admin", "--for", "1h", "--reason", "Größe", "--ticket",
+                                    "INC-1", "--hosts", "web-*", "db-1", "--hosts", "db-2", token=None)
+        self.assertEqual((status, err), (10, ""))
+        self.assertEqual(out, "web-1  R7KD-2M91  code 47  waiting for approval\n"
+                              "web-2  R7KD-2M92  code 47  waiting for approval\n")
+        self.assertEqual([(kind, sorted(fields)) for kind, fields in helper.asked], [(jitlib.REQUEST, [
+            ("DURATION", 3600), ("HOST", "db-1"), ("HOST", "db-2"), ("HOST", "web-*"), ("REASON", "Größe"),
+            ("ROLE", "admin"), ("TICKET", "INC-1")])])
+
+    def test_a_reason_comes_from_the_environment_too_and_the_option_goes_before_it(self):
+        for options, expected in (([], "env"), (["--reason", "option"], "option")):
+            helper = self.helper(answer_of(a_request("APPROVED", **APPROVED)))
+            self.jit(helper, "request", "--role", "admin", *options, environment={"JIT_REASON": "env", "JIT_TICKET": "no"})
+            self.assertEqual(helper.asked[0][1], [("ROLE", "admin"), ("REASON", expected)])
+
+    def test_a_wrong_option_asks_for_nothing(self):
+        helper = self.helper(answer_of(a_request()))
+        for words in (["--role", ""], ["--for", "8d"], ["--for", "0"], ["--for", "x"], ["--wait=x"], ["more"],
+                      ["--reason", "x" * 512], ["--wait", "more"], ["--hosts", "a", *["b"] * 32]):
+            with self.subTest(words):
+                role = [] if "--role" in words else ["--role", "admin"]
+                status, out, err = self.jit(helper, "request", *role, *words)
+                self.assertEqual((status, out), (2, ""))
+                self.assertRegex(err, r"\Ajit request: [^\n]+\n\Z")
+        self.assertEqual(self.jit(helper, "request")[0], 2)
+        self.assertEqual(helper.asked, [])
+
+    def test_each_end_has_its_status(self):
+        for last, expected in (("APPROVED", 0), ("ACTIVE", 0), ("DENIED", 11), ("CANCELLED", 11), ("EXPIRED", 12),
+                               ("FAILED", 4), ("PENDING", 10)):
+            with self.subTest(last):
+                helper = self.decided_later(a_request(last))
+                status, out, _ = self.jit(helper, "request", "--role", "admin", "--wait", "1s" if expected == 10 else "9s")
+                self.assertEqual((status, out.count("\n")), (expected, 1 if expected == 10 else 2), out)
+        for first, expected in (("NOT_ELIGIBLE", 13), ("UNAVAILABLE", 4)):
+            refused = {"host": "web-1", "role": "admin", "status": first, "error": "policy.role", "message": "no such role"}
+            status, out, _ = self.jit(self.helper(answer_of(refused)), "request", "--role", "admin", "--wait")
+            self.assertEqual(status, expected)
+            self.assertRegex(out, r"\Aweb-1  not \w+[^:]*: no such role\n\Z")
+
+    def test_only_what_is_pending_is_followed_and_the_gravest_decides(self):
+        helper = self.decided_later(a_request("DENIED", 2, decidedBy="appr1"),
+                                    first=[a_request("APPROVED", 1, **APPROVED), a_request(nth=2)])
+        status, out, _ = self.jit(helper, "request", "--role", "admin", "--wait")
+        self.assertEqual(status, 11)
+        self.assertEqual(out.splitlines()[-1], "web-2  R7KD-2M92  denied by appr1")
+        self.assertEqual([value for name, value in helper.asked[1][1] if name == "GRANT"], [a_request(nth=2)["requestId"]])
+        self.assertEqual(dict(helper.asked[1][1])["WAIT"], 60)
+
+    def test_json_is_one_document_of_all_and_nothing_else(self):
+        first = [a_request("APPROVED", 1, **APPROVED), a_request(nth=2)]
+        helper = self.decided_later(a_request("APPROVED", 2, **APPROVED), first=first)
+        status, out, err = self.jit(helper, "request", "--role", "admin", "--wait", "--json")
+        self.assertEqual((status, err, out.count("\n")), (0, "", 1))
+        self.assertEqual([request["status"] for request in json.loads(out)["requests"]], ["APPROVED", "APPROVED"])
+
+    def test_a_helper_that_is_restarted_meanwhile_is_asked_again(self):
+        def answer(kind, _):
+            if kind == jitlib.REQUEST:
+                return answer_of(a_request())
+            return None if len(helper.asked) < 3 else answer_of(a_request("APPROVED", **APPROVED))
+
+        helper = self.helper(answer)
+        status, out, err = self.jit(helper, "request", "--role", "admin", "--wait")
+        self.assertEqual((status, err), (0, ""), out)
+
+    def interrupt(self, sign, *more, **how):
+        """Sends the signal while it is followed: the ended jit, its output, and the helper."""
+        followed = threading.Event()
+
+        def answer(kind, fields):
+            if kind == jitlib.FOLLOW:
+                followed.set()
+                released.wait(20)
+            if kind == jitlib.END:
+                return document(compact({"ended": [dict(fields)["GRANT"]]}))
+            return answer_of(a_request("APPROVED", 1, **APPROVED), a_request(nth=2))
+
+        released = threading.Event()
+        self.addCleanup(released.set)
+        helper = self.helper(answer)
+        child = jitlib.start("request", "--socket", helper.path, "--role", "admin", "--wait", *more, **how)
+        self.addCleanup(child.kill)
+        self.assertTrue(followed.wait(20))
+        child.send_signal(sign)
+        out, err = child.communicate(timeout=20)
+        return child.returncode, out, err, helper
+
+    def test_interrupted_it_withdraws_what_is_pending_and_says_so(self):
+        for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            status, out, err, helper = self.interrupt(sign)
+            self.assertEqual((status, err), (11, ""))
+            self.assertEqual(out.splitlines()[-1], "web-2  R7KD-2M92  withdrawn")
+            self.assertEqual([fields for kind, fields in helper.asked if kind == jitlib.END],
+                             [[("GRANT", a_request(nth=2)["requestId"])]])
+
+    def test_interrupted_its_json_says_so(self):
+        status, out, _, _ = self.interrupt(signal.SIGTERM, "--json")
+        self.assertEqual((status, json.loads(out)["requests"][1]["status"]), (11, "CANCELLED"))
+
+    def test_killed_it_withdraws_nothing(self):
+        *_, helper = self.interrupt(signal.SIGKILL)
+        self.assertEqual([kind for kind, _ in helper.asked], [jitlib.REQUEST, jitlib.FOLLOW])
+
+    def test_a_terminal_shows_a_line_while_it_waits_and_keeps_none_of_it(self):
+        for term, live in (("xterm", True), ("dumb", False)):
+            ours, theirs = pty.openpty()
+            self.addCleanup(os.close, ours)
+            *_, helper = self.interrupt(signal.SIGINT, environment={"TERM": term}, stderr=theirs)
+            shown = os.read(ours, 4096) if select.select([ours], [], [], 0)[0] else b""
+            os.close(theirs)
+            if live:
+                self.assertRegex(shown, rb"\A\r1 request waits for approval, for 0 s now \(Ctrl-C withdraws\)\x1b\[K")
+                self.assertTrue(shown.endswith(b"\r\x1b[K"), shown)
+            else:
+                self.assertEqual(shown, b"")
 
 
 if __name__ == "__main__":
