@@ -1,6 +1,7 @@
 /* See args.h. */
 #include "args.h"
 
+#include "grace.h"
 #include "proto.h"
 #include "text.h"
 
@@ -10,7 +11,8 @@
 #include <sys/un.h>
 
 static const char *const app_names[] = {
-	[PJ_SUDO] = "sudo", [PJ_SU] = "su", [PJ_SSHD] = "sshd", [PJ_LOGIN] = "login", [PJ_OTHER] = "other",
+	[PJ_SUDO] = "sudo",   [PJ_SU] = "su",	      [PJ_SSHD] = "sshd",
+	[PJ_LOGIN] = "login", [PJ_POLKIT] = "polkit", [PJ_OTHER] = "other",
 };
 
 #define APPS (sizeof(app_names) / sizeof(app_names[0]))
@@ -26,8 +28,8 @@ enum pj_app pj_app_of_service(const char *service)
 		const char *service;
 		enum pj_app app;
 	} known[] = {
-		{"sudo", PJ_SUDO}, {"sudo-i", PJ_SUDO}, {"su", PJ_SU},
-		{"su-l", PJ_SU},   {"sshd", PJ_SSHD},	{"login", PJ_LOGIN},
+		{"sudo", PJ_SUDO}, {"sudo-i", PJ_SUDO}, {"su", PJ_SU},		 {"su-l", PJ_SU},
+		{"sshd", PJ_SSHD}, {"login", PJ_LOGIN}, {"polkit-1", PJ_POLKIT},
 	};
 
 	for (size_t i = 0; service && i < sizeof(known) / sizeof(known[0]); i++)
@@ -46,21 +48,21 @@ static const char *set_app(struct pj_args *args, const char *value)
 			return NULL;
 		}
 	}
-	return "must be sudo, su, sshd, login or other";
+	return "must be sudo, su, sshd, login, polkit or other";
 }
 
-static bool is_name(const char *value)
+bool pj_is_name(const char *s)
 {
 	char clean[JIT_NAME_SIZE];
 
-	jit_text_clean_str(clean, sizeof(clean), value);
-	return *value && !strpbrk(value, " \t") && strcmp(clean, value) == 0;
+	jit_text_clean_str(clean, sizeof(clean), s);
+	return *s && !strpbrk(s, " \t") && strcmp(clean, s) == 0;
 }
 
 static const char *set_role(struct pj_args *args, const char *value)
 {
 	args->role = value;
-	return is_name(value) ? NULL : "must be the name of a role";
+	return pj_is_name(value) ? NULL : "must be the name of a role";
 }
 
 static const char *set_timeout(struct pj_args *args, const char *value)
@@ -84,7 +86,7 @@ static const char *set_socket(struct pj_args *args, const char *value)
 static const char *set_helper_user(struct pj_args *args, const char *value)
 {
 	args->helper_user = value;
-	return is_name(value) ? NULL : "must be the name of a user";
+	return pj_is_name(value) ? NULL : "must be the name of a user";
 }
 
 /* "a,b": an empty name or a blank is a slip of the pen that would exempt somebody else than was meant. */
@@ -105,6 +107,20 @@ static const char *set_exempt_group(struct pj_args *args, const char *value)
 {
 	args->exempt_group = value;
 	return is_list(value) ? NULL : "must be group names separated by commas, without blanks";
+}
+
+static const char *set_exempt_service(struct pj_args *args, const char *value)
+{
+	args->exempt_service = value;
+	return is_list(value) ? NULL : "must be names of PAM services separated by commas, without blanks";
+}
+
+static const char *set_login_grace(struct pj_args *args, const char *value)
+{
+	args->has_login_grace = true;
+	return pj_grace_parse(value, &args->login_grace) == 0
+		       ? NULL
+		       : "must be a time as in sshd_config, such as 120, 2m or 0 for none";
 }
 
 static const char *set_observe(struct pj_args *args, const char *value)
@@ -133,6 +149,8 @@ static const struct {
 	{"helper_user", true, set_helper_user},
 	{"exempt_user", true, set_exempt_user},
 	{"exempt_group", true, set_exempt_group},
+	{"exempt_service", true, set_exempt_service},
+	{"login_grace", true, set_login_grace},
 	{"observe", false, set_observe},
 	{"debug", false, set_debug},
 };
@@ -184,4 +202,16 @@ int pj_args_parse(int argc, const char *const *argv, const char *service, struct
 	}
 	*ret = args;
 	return 0;
+}
+
+bool pj_args_spare_service(const struct pj_args *args, const char *service)
+{
+	size_t len = service ? strlen(service) : 0;
+
+	for (const char *at = args->exempt_service; at && len; at = strchr(at, ',')) {
+		at += *at == ',';
+		if (strncmp(at, service, len) == 0 && (at[len] == ',' || at[len] == '\0'))
+			return true;
+	}
+	return false;
 }

@@ -21,18 +21,22 @@ enum pj_app {
 	PJ_SU,
 	PJ_SSHD,
 	PJ_LOGIN,
+	PJ_POLKIT, /* its agent's helper, and pkexec: both run by the person */
 	PJ_OTHER,
 };
 
 /* The texts are argv's own and live as long as the PAM call. */
 struct pj_args {
 	enum pj_app app;
-	uint32_t timeout;	  /* seconds to wait for a decision */
-	const char *role;	  /* NULL: the helper's configuration decides */
-	const char *socket;	  /* of jit-helper */
-	const char *helper_user;  /* whom, besides root, the socket's listener may be */
-	const char *exempt_user;  /* comma-separated names, or NULL */
-	const char *exempt_group; /* likewise */
+	uint32_t timeout;	    /* seconds to wait for a decision */
+	const char *role;	    /* NULL: the helper's configuration decides */
+	const char *socket;	    /* of jit-helper */
+	const char *helper_user;    /* whom, besides root, the socket's listener may be */
+	const char *exempt_user;    /* comma-separated names, or NULL */
+	const char *exempt_group;   /* likewise */
+	const char *exempt_service; /* likewise */
+	bool has_login_grace;
+	uint32_t login_grace; /* seconds, 0: none; instead of sshd_config's */
 	bool observe;
 	bool debug;
 };
@@ -47,7 +51,13 @@ int pj_args_parse(int argc, const char *const *argv, const char *service, struct
 /* Where the line has no app=: by PAM_SERVICE, which may be NULL. */
 enum pj_app pj_app_of_service(const char *service);
 
-/* "sudo", "su", "sshd", "login", "other": the words of app= and of the protocol. */
+/* "sudo", "su", "sshd", "login", "polkit", "other": the words of app=. */
 const char *pj_app_name(enum pj_app app);
+
+/* True for what can be the name of a role or user: one word of clean text, as long as the protocol takes. */
+bool pj_is_name(const char *s);
+
+/* True where exempt_service names `service`, which may be NULL. */
+bool pj_args_spare_service(const struct pj_args *args, const char *service);
 
 #endif

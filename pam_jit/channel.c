@@ -14,21 +14,22 @@
 
 #define RETRY_MS 50
 
-int pj_channel_wait(int fd, const struct pj_quiet *quiet, int64_t until)
+int pj_channel_wait(int fd, int client, const struct pj_quiet *quiet, int64_t until)
 {
-	struct pollfd fds[] = {{.fd = quiet->fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+	struct pollfd fds[] = {
+		{.fd = quiet->fd, .events = POLLIN}, {.fd = client, .events = POLLRDHUP}, {.fd = fd, .events = POLLIN}};
 
 	for (;;) {
 		int64_t left = until - jit_boottime_ms();
 
 		if (left < 0)
 			left = 0;
-		int n = poll(fds, 2, left > INT_MAX ? INT_MAX : (int)left);
+		int n = poll(fds, 3, left > INT_MAX ? INT_MAX : (int)left);
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		/* First the person, then the helper: an approval that races Ctrl-C is not taken. */
 		if (n > 0)
-			return fds[0].revents ? -EINTR : 0;
+			return fds[0].revents ? -EINTR : fds[1].revents ? -ECONNABORTED : 0;
 		if (n == 0 && jit_boottime_ms() >= until)
 			return -ETIMEDOUT;
 	}
@@ -52,7 +53,7 @@ int pj_channel_connect(const char *path, const struct pj_quiet *quiet, int64_t d
 		int64_t now = jit_boottime_ms();
 		if (now >= deadline)
 			return -ETIMEDOUT;
-		int r = pj_channel_wait(-1, quiet, now + RETRY_MS);
+		int r = pj_channel_wait(-1, -1, quiet, now + RETRY_MS);
 		if (r != -ETIMEDOUT)
 			return r;
 	}

@@ -20,7 +20,10 @@ int pj_channel_connect(const char *path, const struct pj_quiet *quiet, int64_t d
 /* The uid of who listens (SO_PEERCRED: as it was at listen(2)). 0 or -errno. */
 int pj_channel_peer(int fd, uid_t *ret_uid);
 
-/* Waits until there is something to read. 0; -EINTR: a watched signal; -ETIMEDOUT: `until` has come; -errno. */
-int pj_channel_wait(int fd, const struct pj_quiet *quiet, int64_t until);
+/*
+ * Waits until there is something to read. `client` is whose hang-up ends the wait, or -1.
+ * 0; -EINTR: a watched signal; -ECONNABORTED: the client has gone; -ETIMEDOUT: `until` has come; -errno.
+ */
+int pj_channel_wait(int fd, int client, const struct pj_quiet *quiet, int64_t until);
 
 #endif

@@ -44,7 +44,8 @@ static void release(pam_handle_t *pamh, void *data, int status)
 		jit_frame_start(&bye, JIT_F_CLOSE);
 		if (ours)
 			(void)jit_frame_send(e->fd, &bye); /* the close that follows says the same */
-		pj_ring_drop(e->key);
+		if (e->key)
+			pj_ring_drop(e->key);
 	}
 	if (ours)
 		close(e->fd);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Keeps fd and key with the handle, which then owns both. 0 or -errno: then they are still the caller's. */
+/* Keeps fd and key (0: none) with the handle, which then owns both. 0 or -errno: then they are still the caller's. */
 int pj_elevation_keep(pam_handle_t *pamh, int fd, int32_t key);
 
 /* Sends CLOSE, closes, takes the key away. False where nothing was kept. */

@@ -12,12 +12,7 @@
 #define ENV_SIZE 4096 /* bytes of one variable, NUL included */
 
 struct exchange {
-	int fd;
-	enum pj_phase phase;
-	enum pj_app app;
-	int64_t deadline;
-	struct pj_quiet *quiet;
-	struct pj_talk *talk;
+	const struct pj_exchange *how;
 	struct pj_answer *answer;
 	unsigned frames; /* that came so far */
 };
@@ -108,7 +103,7 @@ static bool on_verdict(struct exchange *x)
 	int g = jit_frame_get_str(f, JIT_T_GRANT, answer->grant, sizeof(answer->grant));
 	if (r == -EPROTO || g == -EPROTO || (g == 0 && !is_grant(answer->grant)))
 		return broken(x);
-	if (outcome == JIT_ALLOW && x->phase == PJ_OPEN && !read_elevation(f, answer))
+	if (outcome == JIT_ALLOW && x->how->phase == PJ_OPEN && !x->how->bare && !read_elevation(f, answer))
 		return broken(x);
 	return settle(x, outcome, text);
 }
@@ -122,7 +117,7 @@ static bool on_say(struct exchange *x)
 	if (jit_frame_get_str(f, JIT_T_TEXT, text, sizeof(text)) < 0 ||
 	    jit_frame_get_u32(f, JIT_T_SEVERITY, &severity) < 0)
 		return broken(x);
-	pj_talk_say(x->talk, severity != 0, text);
+	pj_talk_say(x->how->talk, severity != 0, text);
 	return true;
 }
 
@@ -135,49 +130,44 @@ static bool on_wait(struct exchange *x)
 	if (jit_frame_get_str(f, JIT_T_TEXT, text, sizeof(text)) < 0 ||
 	    jit_frame_get_u32(f, JIT_T_REMAINING, &remaining) < 0)
 		return broken(x);
-	pj_talk_wait(x->talk, text, jit_boottime_ms() + (int64_t)remaining * 1000);
+	pj_talk_wait(x->how->talk, text, jit_boottime_ms() + (int64_t)remaining * 1000);
 	return true;
 }
 
 /* A helper that has closed already may have left its verdict, which is still to be read: that is no failure here. */
-static bool tell(struct exchange *x, const struct jit_frame *f)
+static bool tell(struct exchange *x, const struct jit_frame *f, int passed)
 {
-	int r = jit_frame_send(x->fd, f);
+	int r = jit_frame_send_fd(x->how->fd, f, passed);
 
 	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
 		return settle(x, JIT_UNAVAILABLE, "jit-helper does not take what is sent to it; try again");
 	return true;
 }
 
+/* `text` is NULL where nobody could be asked. */
 static bool reply(struct exchange *x, const char *text)
 {
 	struct jit_frame f;
 
 	jit_frame_start(&f, JIT_F_REPLY);
 	jit_frame_put_str(&f, JIT_T_TEXT, text);
-	bool go_on = tell(x, &f);
+	bool go_on = tell(x, &f, -1);
 	jit_frame_wipe(&f);
 	return go_on;
 }
 
 static bool on_ask(struct exchange *x)
 {
-	static const char no_answer[] = "no answer was given; where nothing can be asked, as with sudo -n, "
-					"set JIT_REASON to the reason first";
-	static const char no_answer_login[] = "no answer was given; log in where a question can be asked, "
-					      "such as with keyboard-interactive";
 	char text[JIT_LINE_SIZE], answer[JIT_LINE_SIZE];
 	uint32_t echo;
 	const struct jit_frame *f = &x->answer->frame;
 
 	if (jit_frame_get_str(f, JIT_T_TEXT, text, sizeof(text)) < 0 || jit_frame_get_u32(f, JIT_T_ECHO, &echo) < 0)
 		return broken(x);
-	pj_quiet_pause(x->quiet);
-	int r = pj_talk_ask(x->talk, text, echo == 1, answer, sizeof(answer));
-	pj_quiet_resume(x->quiet);
-	if (r < 0)
-		return settle(x, JIT_UNAVAILABLE, x->app == PJ_SUDO || x->app == PJ_SU ? no_answer : no_answer_login);
-	bool go_on = reply(x, answer);
+	pj_quiet_pause(x->how->quiet);
+	int r = pj_talk_ask(x->how->talk, text, echo == 1, answer, sizeof(answer));
+	pj_quiet_resume(x->how->quiet);
+	bool go_on = reply(x, r == 0 ? answer : NULL);
 	explicit_bzero(answer, sizeof(answer));
 	return go_on;
 }
@@ -186,7 +176,7 @@ static bool on_frame(struct exchange *x)
 {
 	uint8_t type = jit_frame_type(&x->answer->frame);
 
-	if (type != JIT_F_VERDICT && ++x->frames > PJ_FRAMES_MAX)
+	if (type != JIT_F_VERDICT && (x->how->bare || ++x->frames > PJ_FRAMES_MAX))
 		return broken(x);
 	switch (type) {
 	case JIT_F_SAY:
@@ -205,14 +195,14 @@ static bool on_frame(struct exchange *x)
 /* Takes one frame. True: the exchange goes on. */
 static bool receive(struct exchange *x)
 {
-	int r = jit_frame_recv(x->fd, &x->answer->frame);
+	int r = jit_frame_recv(x->how->fd, &x->answer->frame);
 
 	if (r == -EAGAIN || r == -EINTR)
 		return true;
 	/* Told once where the helper closed without reading our last frame; what it sent before still stands to be
 	 * read. */
 	if (r == -ECONNRESET)
-		r = jit_frame_recv(x->fd, &x->answer->frame);
+		r = jit_frame_recv(x->how->fd, &x->answer->frame);
 	if (r == 0 || r == -ECONNRESET)
 		return settle(x, JIT_UNAVAILABLE, "jit-helper went away before it had answered; try again");
 	return r < 0 ? broken(x) : on_frame(x);
@@ -224,25 +214,36 @@ static bool out_of_time(struct exchange *x)
 		      "jit-helper has not answered in time; try again, or tell this host's operator");
 }
 
-void pj_exchange(int fd, const struct jit_frame *question, enum pj_phase phase, enum pj_app app, int64_t deadline,
-		 struct pj_quiet *quiet, struct pj_talk *talk, struct pj_answer *ret_answer)
+/* What ended a wait, or -ETIMEDOUT at the time of the countdown's next drawing. */
+static bool on_wake(struct exchange *x, int r)
 {
-	struct exchange x = {fd, phase, app, deadline, quiet, talk, ret_answer, 0};
+	bool in_time = jit_boottime_ms() < x->how->deadline;
+
+	switch (r) {
+	case -EINTR:
+		return settle(x, JIT_CANCELLED, "");
+	case -ECONNABORTED:
+		return settle(x, JIT_CANCELLED, "the client went away");
+	case -ETIMEDOUT:
+		return in_time || out_of_time(x);
+	case 0:
+		return in_time ? receive(x) : out_of_time(x);
+	default:
+		return settle(x, JIT_UNAVAILABLE, "");
+	}
+}
+
+void pj_exchange(const struct pj_exchange *how, const struct jit_frame *question, struct pj_answer *ret_answer)
+{
+	struct exchange x = {how, ret_answer, 0};
 
 	settle(&x, JIT_INVALID, "");
 	ret_answer->grant[0] = '\0';
-	bool go_on = tell(&x, question);
+	bool go_on = tell(&x, question, how->terminal);
 	while (go_on) {
-		int64_t tick = pj_talk_tick(talk);
-		int r = pj_channel_wait(fd, quiet, tick < deadline ? tick : deadline);
+		int64_t tick = pj_talk_tick(how->talk);
+		int64_t until = tick < how->deadline ? tick : how->deadline;
 
-		if (r == -EINTR)
-			go_on = settle(&x, JIT_CANCELLED, "");
-		else if (r == -ETIMEDOUT || jit_boottime_ms() >= deadline)
-			go_on = jit_boottime_ms() < deadline || out_of_time(&x);
-		else if (r < 0)
-			go_on = settle(&x, JIT_UNAVAILABLE, "");
-		else
-			go_on = receive(&x);
+		go_on = on_wake(&x, pj_channel_wait(how->fd, how->client, how->quiet, until));
 	}
 }

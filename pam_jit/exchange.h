@@ -11,11 +11,24 @@
 #include "talk.h"
 #include "verdict.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PJ_FRAMES_MAX 64 /* before the verdict */
 #define PJ_ENV_MAX    32
 #define PJ_GRANT_MAX  (31 * 86400) /* seconds an elevation may be said to last */
+
+/* How an exchange goes. All of it is the caller's. */
+struct pj_exchange {
+	int fd;	      /* to the helper */
+	int client;   /* whose hang-up ends the exchange as CANCELLED, or -1 */
+	int terminal; /* goes along with the question, or -1 */
+	bool bare; /* nothing but a verdict is taken, and no elevation comes with it: nothing is ever shown or asked */
+	enum pj_phase phase;
+	int64_t deadline; /* jit_boottime_ms */
+	struct pj_quiet *quiet;
+	struct pj_talk *talk;
+};
 
 struct pj_answer {
 	uint32_t outcome;	  /* enum jit_outcome; JIT_INVALID where the helper broke the protocol */
@@ -27,11 +40,11 @@ struct pj_answer {
 };
 
 /*
- * Sends the question and serves the helper until its verdict, `deadline`
- * (jit_boottime_ms) or a signal. Always fills *ret_answer, whose texts are clean.
+ * Sends the question and serves the helper until its verdict, the deadline, a
+ * signal or the client's hang-up. A prompt that cannot be shown is answered with
+ * a REPLY that has no TEXT. Always fills *ret_answer, whose texts are clean.
  */
-void pj_exchange(int fd, const struct jit_frame *question, enum pj_phase phase, enum pj_app app, int64_t deadline,
-		 struct pj_quiet *quiet, struct pj_talk *talk, struct pj_answer *ret_answer);
+void pj_exchange(const struct pj_exchange *how, const struct jit_frame *question, struct pj_answer *ret_answer);
 
 /*
  * The nth (from 0) variable, "NAME=value", of an allowed OPEN. The answer has been checked: names of capitals, digits

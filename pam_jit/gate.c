@@ -3,15 +3,18 @@
 
 #include "args.h"
 #include "channel.h"
-#include "cleanup.h"
+#include "client.h"
 #include "clock.h"
 #include "elevation.h"
 #include "exchange.h"
 #include "frame.h"
+#include "lifetime.h"
 #include "proto.h"
+#include "question.h"
 #include "quiet.h"
 #include "ring.h"
 #include "talk.h"
+#include "terminal.h"
 #include "text.h"
 #include "user.h"
 #include "verdict.h"
@@ -22,10 +25,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #define CONNECT_MS  5000 /* longest wait for a helper whose queue is full */
 #define GRACE_MS    2000 /* the helper decides before the module gives up */
 #define OPEN_WAIT_S 15	 /* nobody is asked in open_session: the helper knows the grant or does not */
+#define MARGIN_MS   3000 /* before sshd or login ends itself: the refusal has to reach the person */
+#define LEAST_MS    2000 /* to be worth a question */
+#define OBSERVE_MS  900	 /* nobody is to feel that the module watches */
+#define CONFIRM_MS  5000 /* for the second verdict where there are no keyrings */
 
 /* One call of one phase. */
 struct visit {
@@ -36,7 +44,8 @@ struct visit {
 	struct pj_talk talk;
 	struct pj_quiet quiet;
 	struct pj_answer answer;
-	int fd; /* to the helper; -1 */
+	int64_t until; /* when it is over (jit_boottime_ms) */
+	int fd;	       /* to the helper; -1 */
 };
 
 __attribute__((format(printf, 3, 4))) static void fail(struct visit *v, uint32_t outcome, const char *format, ...)
@@ -73,7 +82,7 @@ static int conclude(struct visit *v)
 	name_parties(v, parties, sizeof(parties));
 	pam_syslog(v->pamh, refused ? LOG_NOTICE : LOG_INFO, "%s %s: %s%s%s", parties, pj_verdict_word(a->outcome),
 		   text, a->grant[0] ? ", grant " : "", a->grant);
-	if (refused || (a->outcome == JIT_ALLOW && a->text[0])) {
+	if (refused || (a->outcome == JIT_ALLOW && a->text[0] && v->talk.live)) {
 		snprintf(line, sizeof(line), "jit: %s", text);
 		pj_talk_say(&v->talk, refused, line);
 	}
@@ -105,11 +114,9 @@ static bool is_spared(const struct visit *v)
 				   who->command);
 	} else if (pj_who_is_exempt(&v->args, who, by, sizeof(by))) {
 		pam_syslog(v->pamh, LOG_NOTICE, "%s passes: exempt as %s", who->requester, by);
-	} else if (v->args.observe) {
-		pam_syslog(v->pamh, LOG_NOTICE, "observing: would ask for %s: service %s, tty %s, rhost %s, command %s",
-			   who->requester, who->service, who->tty, who->rhost, who->command);
 	} else {
-		return false;
+		/* account has told the log already; open_session begins nothing. */
+		return v->args.observe && v->phase == PJ_OPEN;
 	}
 	return true;
 }
@@ -124,57 +131,18 @@ static bool is_settled(struct visit *v, int argc, const char **argv, int *ret_co
 	v->args.app = pj_app_of_service(service); /* for a line that cannot be read */
 	int r = pj_args_parse(argc, argv, service, &v->args, why, sizeof(why));
 	pj_talk_start(&v->talk, v->pamh, v->args.app);
+	*ret_code = PAM_IGNORE;
+	if (r == 0 && pj_args_spare_service(&v->args, service)) {
+		pam_syslog(v->pamh, LOG_INFO, "service %s passes: exempt", (const char *)service);
+		return true;
+	}
 	if (r == 0)
-		r = pj_who_find(v->pamh, v->phase, v->args.app, &v->who, why, sizeof(why));
+		r = pj_who_find(v->pamh, v->phase, &v->args, &v->who, why, sizeof(why));
 	if (r < 0) {
 		*ret_code = reject(v, why);
 		return true;
 	}
-	*ret_code = PAM_IGNORE;
 	return is_spared(v);
-}
-
-static void put_text(struct jit_frame *f, enum jit_tag tag, const char *text)
-{
-	jit_frame_put_str(f, (uint8_t)tag, *text ? text : NULL);
-}
-
-static void put_who(struct jit_frame *f, const struct visit *v)
-{
-	/* A daemon of any name that logs people in is none of their login sessions, which its own must not pass for. */
-	enum pj_app app = v->args.app == PJ_OTHER && pj_who_is_login(PJ_OTHER) ? PJ_LOGIN : v->args.app;
-
-	put_text(f, JIT_T_SERVICE, v->who.service);
-	put_text(f, JIT_T_APP, pj_app_name(app));
-	put_text(f, JIT_T_REQUESTER, v->who.requester);
-	jit_frame_put_u32(f, JIT_T_UID, v->who.uid);
-	put_text(f, JIT_T_TARGET, v->who.target);
-	put_text(f, JIT_T_TTY, v->who.tty);
-	put_text(f, JIT_T_RHOST, v->who.rhost);
-	put_text(f, JIT_T_ROLE, v->args.role ? v->args.role : "");
-}
-
-static uint32_t wait_seconds(const struct visit *v)
-{
-	return v->phase == PJ_OPEN && v->args.timeout > OPEN_WAIT_S ? OPEN_WAIT_S : v->args.timeout;
-}
-
-static void build_question(struct visit *v, struct jit_frame *f)
-{
-	jit_frame_start(f, v->phase == PJ_ACCOUNT ? JIT_F_ELEVATE : JIT_F_OPEN);
-	put_who(f, v);
-	if (v->phase == PJ_ACCOUNT) {
-		put_text(f, JIT_T_COMMAND, v->who.command);
-		put_text(f, JIT_T_CWD, v->who.cwd);
-		put_text(f, JIT_T_REASON, v->who.reason);
-		put_text(f, JIT_T_TICKET, v->who.ticket);
-		jit_frame_put_u32(f, JIT_T_CAN_ASK, pj_talk_can_ask(v->pamh) ? 1 : 0);
-	} else {
-		const char *grant = pam_getenv(v->pamh, JIT_GRANT_ENV);
-
-		put_text(f, JIT_T_GRANT, grant && strlen(grant) < JIT_ID_SIZE ? grant : "");
-	}
-	jit_frame_put_u32(f, JIT_T_WAIT, wait_seconds(v));
 }
 
 /* Where the socket's folder is not root's, anybody could listen: only root and the helper's user are believed. */
@@ -197,7 +165,8 @@ static bool peer_is_trusted(struct visit *v)
 
 static bool connect_helper(struct visit *v)
 {
-	int r = pj_channel_connect(v->args.socket, &v->quiet, jit_boottime_ms() + CONNECT_MS, &v->fd);
+	int64_t longest = jit_boottime_ms() + CONNECT_MS;
+	int r = pj_channel_connect(v->args.socket, &v->quiet, longest < v->until ? longest : v->until, &v->fd);
 
 	if (r == -EINTR)
 		fail(v, JIT_CANCELLED, "%s", pj_verdict_sentence(JIT_CANCELLED));
@@ -211,16 +180,61 @@ static bool connect_helper(struct visit *v)
 	return r == 0 && peer_is_trusted(v);
 }
 
+/* When the visit has to be over. False where the application ends before anybody could decide. */
+static bool set_deadline(struct visit *v)
+{
+	int64_t now = jit_boottime_ms(), wait = (int64_t)v->args.timeout * 1000, left;
+
+	v->until = now + OBSERVE_MS;
+	if (v->args.observe)
+		return true;
+	if (v->phase == PJ_OPEN && wait > OPEN_WAIT_S * 1000)
+		wait = OPEN_WAIT_S * 1000;
+	/* LoginGraceTime and LOGIN_TIMEOUT are for account alone. */
+	left = v->phase == PJ_ACCOUNT ? pj_lifetime_left_ms(&v->args) : PJ_UNLIMITED;
+	if (left != PJ_UNLIMITED && left - MARGIN_MS < LEAST_MS) {
+		fail(v, JIT_TIMED_OUT,
+		     "the time to log in is nearly over (%s), too little to ask anybody; log in again",
+		     v->args.app == PJ_SSHD ? "LoginGraceTime of sshd" : "LOGIN_TIMEOUT of login");
+		return false;
+	}
+	if (left != PJ_UNLIMITED && left - MARGIN_MS < wait)
+		wait = left - MARGIN_MS;
+	v->until = now + wait + GRACE_MS;
+	return true;
+}
+
+/* What is left of the visit's time, as the helper is told it. */
+static uint32_t wait_seconds(const struct visit *v)
+{
+	int64_t left = v->until - jit_boottime_ms() - (v->args.observe ? 0 : GRACE_MS);
+
+	return left > 0 ? (uint32_t)((left + 999) / 1000) : 1;
+}
+
 /* Asks the helper; v->answer then stands, and v->fd is open where that is of use. */
 static void consult(struct visit *v)
 {
+	bool is_open = v->phase == PJ_OPEN;
 	struct jit_frame question;
 
-	if (!connect_helper(v))
+	if (!set_deadline(v) || !connect_helper(v))
 		return;
-	int64_t deadline = jit_boottime_ms() + (int64_t)wait_seconds(v) * 1000 + GRACE_MS;
-	build_question(v, &question);
-	pj_exchange(v->fd, &question, v->phase, v->args.app, deadline, &v->quiet, &v->talk, &v->answer);
+	struct pj_exchange how = {
+		.fd = v->fd,
+		.client = v->args.app == PJ_SSHD && !is_open ? pj_client_find(v->who.rhost) : -1,
+		.terminal = is_open ? pj_terminal_open(v->args.app, v->who.tty) : -1,
+		.bare = v->args.observe,
+		.phase = v->phase,
+		.deadline = v->until,
+		.quiet = &v->quiet,
+		.talk = &v->talk,
+	};
+	struct pj_terms terms = {.wait_s = wait_seconds(v), .live = v->talk.live};
+	pj_question_build(v->pamh, v->phase, &v->args, &v->who, &terms, &question);
+	pj_exchange(&how, &question, &v->answer);
+	if (how.terminal >= 0)
+		close(how.terminal);
 	if (v->args.debug)
 		pam_syslog(v->pamh, LOG_DEBUG, "%s from jit-helper", pj_verdict_word(v->answer.outcome));
 }
@@ -255,14 +269,52 @@ static void accept_account(struct visit *v)
 		pam_putenv(v->pamh, JIT_GRANT_ENV);
 }
 
-/* Puts the token where the session's processes, and they alone, find it; keeps the connection as the elevation. */
-static bool begin_elevation(struct visit *v)
+/*
+ * No keyrings here: whether the session may stand without a token is the helper's to say, in a second verdict.
+ */
+static bool confirm_without_ring(struct visit *v, int why)
+{
+	struct pj_exchange how = {
+		.fd = v->fd,
+		.client = -1,
+		.terminal = -1,
+		.bare = true,
+		.phase = PJ_OPEN,
+		.deadline = jit_boottime_ms() + CONFIRM_MS,
+		.quiet = &v->quiet,
+		.talk = &v->talk,
+	};
+	struct pj_answer second;
+	struct jit_frame taken;
+
+	/* ENV still stands in the frame: the token alone is wiped. */
+	explicit_bzero(v->answer.frame.data + (v->answer.token - v->answer.frame.data), JIT_TOKEN_LEN);
+	jit_frame_start(&taken, JIT_F_TAKEN);
+	jit_frame_put_u32(&taken, JIT_T_KEYRING, 0);
+	pj_exchange(&how, &taken, &second);
+	if (second.outcome != JIT_ALLOW) {
+		fail(v, second.outcome == JIT_IGNORE ? JIT_INVALID : second.outcome, "%s", second.text);
+		return false;
+	}
+	pam_syslog(v->pamh, LOG_WARNING,
+		   "no session keyring can be had here (%s): the elevated session is known by descent alone, which is "
+		   "weaker",
+		   strerror(-why));
+	return true;
+}
+
+/* Puts the token where the session's processes, and they alone, find it, and tells the helper. */
+static bool hand_over_token(struct visit *v, int32_t *ret_key)
 {
 	int32_t key = 0;
 
 	int r = pj_ring_enter(v->args.app, v->who.uid);
 	if (r == 0)
 		r = pj_ring_add(v->answer.token, v->answer.remaining, &key);
+	if (pj_ring_is_denied(r)) {
+		*ret_key = 0;
+		return confirm_without_ring(v, r);
+	}
 	if (r < 0) {
 		fail(v, PJ_BROKEN,
 		     "no session keyring can be had here (%s), so that nothing was granted; "
@@ -270,26 +322,56 @@ static bool begin_elevation(struct visit *v)
 		     strerror(-r));
 		return false;
 	}
-	r = pj_elevation_keep(v->pamh, v->fd, key);
-	if (r < 0) {
+	if (!send_taken(v)) {
 		pj_ring_drop(key);
-		fail(v, PJ_BROKEN, "the elevation cannot be kept: %s; try again", strerror(-r));
+		return false;
 	}
-	return r == 0;
+	*ret_key = key;
+	return true;
 }
 
 static void accept_open(struct visit *v)
 {
 	char env[JIT_FRAME_MAX];
+	bool good = true;
+	int32_t key;
 
-	if (!begin_elevation(v))
+	if (!hand_over_token(v, &key))
 		return;
-	bool good = send_taken(v);
+	int r = pj_elevation_keep(v->pamh, v->fd, key);
+	if (r < 0) {
+		if (key)
+			pj_ring_drop(key);
+		fail(v, PJ_BROKEN, "the elevation cannot be kept: %s; try again", strerror(-r));
+		return;
+	}
 	v->fd = -1; /* the elevation's from here on */
 	for (unsigned n = 0; good && pj_answer_env(&v->answer, n, env, sizeof(env)); n++)
 		good = put_env(v, env);
 	if (!good)
 		pj_elevation_end(v->pamh);
+}
+
+/* The one line of an observed visit, in account: what would have become of it. Nobody is shown anything. */
+static void note_observed(struct visit *v)
+{
+	const struct pj_answer *a = &v->answer;
+	const char *text = a->text[0] ? a->text : pj_verdict_sentence(a->outcome);
+	char parties[2 * JIT_NAME_SIZE + 8];
+
+	name_parties(v, parties, sizeof(parties));
+	pam_syslog(v->pamh, LOG_NOTICE, "observing: %s%s (%s, service %s, tty %s, rhost %s, command %s)",
+		   a->outcome == JIT_IGNORE ? "" : "would be refused: ", text, parties, v->who.service, v->who.tty,
+		   v->who.rhost, v->who.command);
+}
+
+/* Says to the log, and to a person who is not only observed, what came of it. */
+static int finish(struct visit *v)
+{
+	if (!v->args.observe)
+		return conclude(v);
+	note_observed(v);
+	return PAM_IGNORE;
 }
 
 static int visit(struct visit *v, int argc, const char **argv)
@@ -301,19 +383,19 @@ static int visit(struct visit *v, int argc, const char **argv)
 	int r = pj_quiet_begin(&v->quiet);
 	if (r < 0) {
 		fail(v, JIT_UNAVAILABLE, "the wait for a decision cannot begin: %s; try again", strerror(-r));
-		return conclude(v);
+		return finish(v);
 	}
 	consult(v);
-	if (v->answer.outcome == JIT_ALLOW && v->phase == PJ_ACCOUNT)
+	if (v->answer.outcome == JIT_ALLOW && !v->args.observe && v->phase == PJ_ACCOUNT)
 		accept_account(v);
-	else if (v->answer.outcome == JIT_ALLOW)
+	else if (v->answer.outcome == JIT_ALLOW && !v->args.observe)
 		accept_open(v);
 	/* First the helper learns that it is over, then the person, and last the signal strikes that may have ended it.
 	 */
 	if (v->fd >= 0)
 		close(v->fd);
 	pj_talk_end(&v->talk);
-	code = conclude(v);
+	code = finish(v);
 	jit_frame_wipe(&v->answer.frame);
 	pj_quiet_end(&v->quiet);
 	return code;

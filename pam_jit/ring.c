@@ -64,11 +64,12 @@ static int join_as_root(void)
 {
 	uid_t real, effective, saved;
 
+	/* Not root's process, which says nothing of keyrings: never -EPERM. */
 	if (getresuid(&real, &effective, &saved) < 0 || setresuid(0, 0, 0) < 0)
-		return -errno;
+		return -EACCES;
 	long r = join();
 	if (setresuid(real, effective, saved) < 0)
-		return -errno;
+		return -EACCES;
 	return (int)r;
 }
 
@@ -95,6 +96,11 @@ int pj_ring_add(const uint8_t token[static JIT_TOKEN_LEN], uint32_t remaining, i
 	}
 	*ret_key = (int32_t)key;
 	return 0;
+}
+
+bool pj_ring_is_denied(int r)
+{
+	return r == -EPERM || r == -ENOSYS || r == -EDQUOT;
 }
 
 void pj_ring_drop(int32_t key)

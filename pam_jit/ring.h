@@ -8,6 +8,7 @@
 #include "args.h"
 #include "proto.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -25,6 +26,12 @@ int pj_ring_enter(enum pj_app app, uid_t uid);
  * nothing of it is left.
  */
 int pj_ring_add(const uint8_t token[static JIT_TOKEN_LEN], uint32_t remaining, int32_t *ret_key);
+
+/*
+ * True where a failure of the two says that this process is given no keyrings at all: a container's filter (EPERM),
+ * a kernel without them (ENOSYS), a quota that is used up (EDQUOT).
+ */
+bool pj_ring_is_denied(int r);
 
 /* Takes the key away at once. One that is gone already is as good. */
 void pj_ring_drop(int32_t key);

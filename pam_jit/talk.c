@@ -2,6 +2,7 @@
 #include "talk.h"
 
 #include "clock.h"
+#include "sshd.h"
 #include "text.h"
 
 #include <errno.h>
@@ -20,6 +21,7 @@ void pj_talk_start(struct pj_talk *talk, pam_handle_t *pamh, enum pj_app app)
 {
 	*talk = (struct pj_talk){
 		.pamh = pamh,
+		.live = app != PJ_SSHD || pj_sshd_is_live(),
 		/* In sshd and login the controlling terminal, if any, is the console of whoever started them. */
 		.may_draw = app != PJ_SSHD && app != PJ_LOGIN,
 		.tty = -1,
@@ -152,7 +154,7 @@ void pj_talk_wait(struct pj_talk *talk, const char *text, int64_t until)
 	talk->until = until;
 	talk->not_before = 0;
 	memcpy(talk->waiting, clean, sizeof(clean));
-	if (can_draw(talk) || !is_new)
+	if (!talk->live || can_draw(talk) || !is_new)
 		return;
 	pj_talk_countdown(line, sizeof(line), clean, until - jit_boottime_ms(), 2 * sizeof(line));
 	pam_prompt(talk->pamh, PAM_TEXT_INFO, NULL, "%s", line);

@@ -16,6 +16,7 @@
 
 struct pj_talk {
 	pam_handle_t *pamh;
+	bool live;		     /* text is shown at once: waits are, too */
 	bool may_draw;		     /* the application's terminal is the person's */
 	int tty;		     /* -1 until a countdown is drawn */
 	bool drawn;		     /* the cursor stands in a countdown's line */
@@ -24,6 +25,7 @@ struct pj_talk {
 	int64_t not_before;	     /* of the next drawing: what was just said is mostly the wait's end */
 };
 
+/* Whether text is shown at once is found out here. */
 void pj_talk_start(struct pj_talk *talk, pam_handle_t *pamh, enum pj_app app);
 /* Ends the countdown's line and closes the terminal. Later texts go through the conversation as before. */
 void pj_talk_end(struct pj_talk *talk);
@@ -37,7 +39,8 @@ void pj_talk_say(struct pj_talk *talk, bool error, const char *text);
 int pj_talk_ask(struct pj_talk *talk, const char *text, bool echo, char *buf, size_t size);
 
 /*
- * A wait begins or goes on: shown once, or, where the module runs in the
+ * A wait begins or goes on. Where text is not live nothing is shown: it would come when the wait is over, and on a
+ * channel without a terminal break who reads there. Else it is shown once, or, where the module runs in the
  * terminal's foreground, as a line that pj_talk_tick keeps counting down.
  */
 void pj_talk_wait(struct pj_talk *talk, const char *text, int64_t until);

@@ -83,27 +83,57 @@ bool pj_who_is_login(enum pj_app app)
 	return app == PJ_SSHD || app == PJ_LOGIN || (app == PJ_OTHER && getuid() == 0);
 }
 
+/* polkit from 0.127 on starts the helper through a socket, as root, for everybody alike. */
+static int refuse_polkit(char *why, size_t why_size)
+{
+	snprintf(why, why_size,
+		 "polkit runs its helper as root here, so that it cannot be told who asks; use sudo, or let this "
+		 "host's operator exempt the service (exempt_service=)");
+	return -EINVAL;
+}
+
 static int find_requester(pam_handle_t *pamh, enum pj_phase phase, enum pj_app app, struct pj_who *who, char *why,
 			  size_t why_size)
 {
 	bool is_sudo = app == PJ_SUDO;
 
+	if (app == PJ_POLKIT && phase == PJ_ACCOUNT && getuid() == 0)
+		return refuse_polkit(why, why_size);
 	if (pj_who_is_login(app))
 		return find_login(item(pamh, PAM_USER), who, why, why_size);
 	return find_invoker(item(pamh, PAM_RUSER), is_sudo, is_sudo && phase == PJ_OPEN, who, why, why_size);
 }
 
-/* sudo hooks getenv and shows its own variables there: the person's stand in environ. */
-static void copy_environ(char *buf, size_t size, const char *name)
+/* sudo hooks getenv and shows its own variables there: the person's stand in environ. NULL where it does not. */
+static const char *find_environ(const char *name)
 {
 	size_t len = strlen(name);
 
-	for (char **e = environ; e && *e; e++) {
-		if (strncmp(*e, name, len) == 0 && (*e)[len] == '=') {
-			jit_text_clean_str(buf, size, *e + len + 1);
-			return;
-		}
+	for (char **e = environ; e && *e; e++)
+		if (strncmp(*e, name, len) == 0 && (*e)[len] == '=')
+			return *e + len + 1;
+	return NULL;
+}
+
+static void copy_environ(char *buf, size_t size, const char *name)
+{
+	jit_text_clean_str(buf, size, find_environ(name));
+}
+
+/* A role that was cut or altered could be another one. */
+static int find_role(const struct pj_args *args, struct pj_who *who, char *why, size_t why_size)
+{
+	const char *role = args->app == PJ_SUDO || args->app == PJ_SU ? find_environ("JIT_ROLE") : NULL;
+
+	if (args->role || !role || !*role)
+		return 0;
+	if (!pj_is_name(role)) {
+		snprintf(why, why_size,
+			 "JIT_ROLE is no name of a role: one word, such as JIT_ROLE=admin; set it anew or unset it");
+		return -EINVAL;
 	}
+	jit_text_clean_str(who->role, sizeof(who->role), role);
+	return 0;
 }
 
 /* Told by the person's own process, and shown to the approver as such. */
@@ -119,16 +149,20 @@ static void find_circumstances(enum pj_app app, struct pj_who *who)
 		jit_text_clean_str(who->cwd, sizeof(who->cwd), cwd);
 	copy_environ(who->reason, sizeof(who->reason), "JIT_REASON");
 	copy_environ(who->ticket, sizeof(who->ticket), "JIT_TICKET");
+	const char *glass = find_environ("JIT_BREAK_GLASS");
+	who->wants_glass = glass && strcmp(glass, "yes") == 0;
 }
 
-int pj_who_find(pam_handle_t *pamh, enum pj_phase phase, enum pj_app app, struct pj_who *ret, char *why,
+int pj_who_find(pam_handle_t *pamh, enum pj_phase phase, const struct pj_args *args, struct pj_who *ret, char *why,
 		size_t why_size)
 {
+	enum pj_app app = args->app;
+
 	memset(ret, 0, sizeof(*ret));
 	jit_text_clean_str(ret->service, sizeof(ret->service), item(pamh, PAM_SERVICE));
 	jit_text_clean_str(ret->tty, sizeof(ret->tty), item(pamh, PAM_TTY));
 	jit_text_clean_str(ret->rhost, sizeof(ret->rhost), item(pamh, PAM_RHOST));
-	if (find_requester(pamh, phase, app, ret, why, why_size) < 0)
+	if (find_requester(pamh, phase, app, ret, why, why_size) < 0 || find_role(args, ret, why, why_size) < 0)
 		return -EINVAL;
 	/* In account sudo's PAM_USER is still the invoker. */
 	bool knows_target = app != PJ_SUDO || phase == PJ_OPEN;

@@ -23,20 +23,23 @@ struct pj_who {
 	char target[JIT_NAME_SIZE];
 	char tty[JIT_NAME_SIZE];
 	char rhost[JIT_NAME_SIZE];
+	char role[JIT_NAME_SIZE]; /* JIT_ROLE, under sudo and su where the line has no role= */
 	/* What an approver is told besides; account alone. */
 	char command[JIT_COMMAND_SIZE];
 	char cwd[JIT_COMMAND_SIZE];
 	char reason[JIT_LINE_SIZE];
 	char ticket[JIT_LINE_SIZE];
+	bool wants_glass; /* JIT_BREAK_GLASS=yes */
 };
 
 /*
  * sudo: PAM_RUSER, which must be the real uid's, or in open_session root's. su: the real uid, which
  * PAM_RUSER must not contradict. Other programs run by a person (setuid or not):
- * the same as su. sshd and login, and what runs with real uid 0: PAM_USER.
+ * the same as su. sshd and login, and what runs with real uid 0: PAM_USER; but
+ * polkit's helper with real uid 0 serves whoever calls it, and tells not whom.
  * 0, or -EINVAL with a sentence in `why`.
  */
-int pj_who_find(pam_handle_t *pamh, enum pj_phase phase, enum pj_app app, struct pj_who *ret, char *why,
+int pj_who_find(pam_handle_t *pamh, enum pj_phase phase, const struct pj_args *args, struct pj_who *ret, char *why,
 		size_t why_size);
 
 /* True where who logs in is who asks: sshd, login, and any other program that runs with real uid 0. */

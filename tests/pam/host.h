@@ -229,7 +229,7 @@ static inline int lab_set_up(void **state)
 
 static inline int lab_tear_down(void **state)
 {
-	static const char *const files[] = {"sudo", "su", "sshd", "login", "other", "cron", "pam.sock"};
+	static const char *const files[] = {"sudo", "su", "sshd", "login", "other", "cron", "polkit-1", "pam.sock"};
 	char path[PATH_MAX + 64];
 
 	(void)state;

@@ -143,7 +143,7 @@ static void lines_prompts_and_waits_cannot_steer_the_terminal_either(void **stat
 	struct peer p;
 
 	(void)state;
-	assert_int_equal(account(&h, &p, "sshd", talk_dirt, ""), PAM_PERM_DENIED);
+	assert_int_equal(account(&h, &p, "login", talk_dirt, ""), PAM_PERM_DENIED);
 	assert_string_equal(h.shown, "info: a?[2Jb\nask: c?d\ninfo: e?f, 4:59 left\n"
 				     "error: jit: the request was denied\n");
 	end(&h, &p);
@@ -168,39 +168,69 @@ static void converse_all(int fd)
 	peer_recv(fd, &f, JIT_F_TAKEN);
 }
 
-/* In sshd, whose wait is told through the conversation wherever the test runs. */
+/* In login, whose wait is told through the conversation wherever the test runs. */
 static void the_module_shows_asks_and_waits_for_the_helper(void **state)
 {
 	struct host h;
 	struct peer p;
 
 	(void)state;
-	assert_int_equal(account(&h, &p, "sshd", converse_all, ""), PAM_SUCCESS);
+	assert_int_equal(account(&h, &p, "login", converse_all, ""), PAM_SUCCESS);
 	assert_string_equal(h.shown, "info: request R7KD-2M9Q\nerror: look out\nask: Reason: \nhidden: Code: \n"
 				     "info: waiting, 4:59 left\ninfo: jit: approved by appr1\n");
 	end(&h, &p);
 }
 
-static void ask_and_see_it_closed(int fd)
+static void ask_in_vain(int fd)
 {
 	struct jit_frame f;
 
 	peer_recv(fd, &f, JIT_F_ELEVATE);
-	peer_ask(fd, "Reason: ", 1);
+	for (int i = 0; i < 2; i++) {
+		peer_ask(fd, "Reason: ", 1);
+		peer_recv(fd, &f, JIT_F_REPLY);
+		EXPECT(peer_text_is(&f, JIT_T_TEXT, NULL));
+	}
+	peer_verdict(fd, JIT_DENIED, "role admin needs a reason: set JIT_REASON", NULL);
 	peer_expect_end(fd);
 }
 
-static void a_prompt_that_nobody_can_answer_refuses_and_says_how_else(void **state)
+static void a_prompt_that_nobody_can_answer_is_told_to_the_helper_which_decides(void **state)
 {
 	struct host h;
 	struct peer p;
 
 	(void)state;
-	peer_start(&p, ask_and_see_it_closed, "");
+	peer_start(&p, ask_in_vain, "");
 	host_start(&h, "sudo", p.arguments);
 	h.answer = NULL;
-	assert_int_equal(pam_acct_mgmt(h.pamh, 0), PAM_AUTHINFO_UNAVAIL);
-	assert_says(h.shown, "JIT_REASON");
+	assert_int_equal(pam_acct_mgmt(h.pamh, 0), PAM_PERM_DENIED);
+	assert_shown(&h, "error: jit: role admin needs a reason: set JIT_REASON");
+	end(&h, &p);
+}
+
+static void take_an_empty_answer(int fd)
+{
+	struct jit_frame f;
+
+	peer_recv(fd, &f, JIT_F_ELEVATE);
+	peer_ask(fd, "Press Enter to wait: ", 1);
+	peer_recv(fd, &f, JIT_F_REPLY);
+	EXPECT(peer_text_is(&f, JIT_T_TEXT, ""));
+	peer_verdict(fd, JIT_ALLOW, NULL, NULL);
+	peer_recv(fd, &f, JIT_F_TAKEN);
+}
+
+static void enter_alone_is_an_answer(void **state)
+{
+	struct host h;
+	struct peer p;
+
+	(void)state;
+	peer_start(&p, take_an_empty_answer, "");
+	host_start(&h, "sudo", p.arguments);
+	h.answer = "";
+	assert_int_equal(pam_acct_mgmt(h.pamh, 0), PAM_SUCCESS);
 	end(&h, &p);
 }
 
@@ -564,7 +594,8 @@ int main(void)
 		cmocka_unit_test(what_the_helper_sends_cannot_steer_the_terminal_or_forge_a_log_line),
 		cmocka_unit_test(lines_prompts_and_waits_cannot_steer_the_terminal_either),
 		cmocka_unit_test(the_module_shows_asks_and_waits_for_the_helper),
-		cmocka_unit_test(a_prompt_that_nobody_can_answer_refuses_and_says_how_else),
+		cmocka_unit_test(a_prompt_that_nobody_can_answer_is_told_to_the_helper_which_decides),
+		cmocka_unit_test(enter_alone_is_an_answer),
 		cmocka_unit_test(an_answer_is_sent_as_clean_text),
 		cmocka_unit_test(a_verdict_that_came_during_a_prompt_is_the_one_that_counts),
 		cmocka_unit_test(a_verdict_before_a_reset_connection_is_read),

@@ -66,7 +66,7 @@ static void each_way_to_give_up_cancels_and_reaches_the_host(void **state)
 		signal_to_send = signals[i];
 		sigprocmask(SIG_SETMASK, NULL, &before);
 		peer_start(&p, interrupt, "");
-		host_start(&h, "sshd", p.arguments);
+		host_start(&h, "login", p.arguments);
 		int64_t began = jit_boottime_ms();
 		assert_int_equal(pam_acct_mgmt(h.pamh, 0), PAM_PERM_DENIED);
 		assert_true(jit_boottime_ms() - began < 500);
@@ -131,7 +131,7 @@ static void ctrl_c_that_races_an_approval_wins(void **state)
 	(void)state;
 	handle(SIGINT, catch_signal);
 	peer_start(&p, interrupt_and_allow, "");
-	host_start(&h, "sshd", p.arguments);
+	host_start(&h, "login", p.arguments);
 	assert_int_equal(pam_acct_mgmt(h.pamh, 0), PAM_PERM_DENIED);
 	assert_null(pam_getenv(h.pamh, "JIT_GRANT"));
 	host_end(&h);
@@ -156,7 +156,7 @@ static void assert_goes_on(void)
 	struct peer p;
 
 	peer_start(&p, interrupt_in_vain, "");
-	host_start(&h, "sshd", p.arguments);
+	host_start(&h, "login", p.arguments);
 	assert_int_equal(pam_acct_mgmt(h.pamh, 0), PAM_SUCCESS);
 	host_end(&h);
 	peer_finish(&p);
@@ -222,7 +222,7 @@ static void during_a_prompt_the_hosts_own_mask_holds(void **state)
 
 	(void)state;
 	peer_start(&p, ask_once, "");
-	host_start(&h, "sshd", p.arguments);
+	host_start(&h, "login", p.arguments);
 	struct pam_conv conv = {watch_mask, &h};
 	pam_set_item(h.pamh, PAM_CONV, &conv);
 	masks_open = false;
