@@ -1,7 +1,8 @@
 /*
  * How long the application still lives whatever the module does: sshd dies at
- * the end of LoginGraceTime, login at that of LOGIN_TIMEOUT, both without a word
- * to the person, and sshd then punishes the address. A wait ends before.
+ * the end of LoginGraceTime, login (where it has not switched that off for
+ * account, as shadow's has) at that of LOGIN_TIMEOUT, both without a word to the
+ * person, and sshd then punishes the address. A wait ends before.
  */
 #ifndef PJ_LIFETIME_H
 #define PJ_LIFETIME_H

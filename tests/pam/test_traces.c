@@ -2,10 +2,14 @@
  */
 #include "peer.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
+#include <netinet/in.h>
+#include <pty.h>
+#include <sys/time.h>
 
 /* --- what it is made of --- */
 
@@ -154,6 +158,7 @@ struct traces {
 	long ring;
 	long ring_size;
 	uid_t uids[3];
+	struct itimerval alarm; /* of which only the interval stands still */
 };
 
 static void note_files(struct traces *t)
@@ -195,6 +200,7 @@ static void note(struct traces *t)
 	t->ring = session_ring();
 	t->ring_size = syscall(SYS_keyctl, KEYCTL_READ, t->ring, NULL, 0);
 	getresuid(&t->uids[0], &t->uids[1], &t->uids[2]);
+	getitimer(ITIMER_REAL, &t->alarm);
 }
 
 static void assert_same(const struct traces *before, const struct traces *after)
@@ -208,6 +214,8 @@ static void assert_same(const struct traces *before, const struct traces *after)
 	assert_int_equal(before->ring, after->ring);
 	assert_int_equal(before->ring_size, after->ring_size);
 	assert_memory_equal(before->uids, after->uids, sizeof(before->uids));
+	assert_int_equal(before->alarm.it_interval.tv_sec, after->alarm.it_interval.tv_sec);
+	assert_in_range(before->alarm.it_value.tv_sec - after->alarm.it_value.tv_sec, 0, 2);
 }
 
 static uint32_t outcome;
@@ -247,6 +255,69 @@ static void account_leaves_its_host_as_it_was(void **state)
 	}
 }
 
+/* Nothing is read from the client, whose bytes are sshd's to read, and its descriptor stays. */
+static void the_clients_connection_and_the_alarm_are_sshds(void **state)
+{
+	const struct itimerval armed = {.it_value.tv_sec = 100, .it_interval.tv_sec = 7}, off = {0};
+	static struct traces before, after;
+	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(addr);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+	char byte;
+	struct host h;
+	struct peer p;
+
+	(void)state;
+	assert_int_equal(bind(listener, (struct sockaddr *)&addr, len) | listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&addr, &len), 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&addr, len), 0);
+	int server = accept(listener, NULL, NULL);
+	assert_int_equal(write(client, "x", 1), 1);
+	outcome = JIT_ALLOW;
+	peer_start(&p, converse_and_decide, "");
+	host_start(&h, "sshd", p.arguments);
+	pam_set_item(h.pamh, PAM_RHOST, "127.0.0.1");
+	setitimer(ITIMER_REAL, &armed, NULL);
+	note(&before);
+	assert_int_equal(pam_acct_mgmt(h.pamh, 0), PAM_SUCCESS);
+	note(&after);
+	setitimer(ITIMER_REAL, &off, NULL);
+	assert_same(&before, &after);
+	assert_int_equal(recv(server, &byte, 1, MSG_DONTWAIT), 1);
+	host_end(&h);
+	peer_finish(&p);
+	close(server);
+	close(client);
+	close(listener);
+}
+
+static void say_what_would_happen(int fd)
+{
+	struct jit_frame f;
+
+	peer_recv(fd, &f, JIT_F_ELEVATE);
+	peer_verdict(fd, JIT_IGNORE, "would be allowed", NULL);
+	peer_expect_end(fd);
+}
+
+static void observing_leaves_its_host_as_it_was(void **state)
+{
+	static struct traces before, after;
+	struct host h;
+	struct peer p;
+
+	(void)state;
+	peer_start(&p, say_what_would_happen, "observe");
+	host_start(&h, "sudo", p.arguments);
+	note(&before);
+	assert_int_equal(pam_acct_mgmt(h.pamh, 0), IGNORED);
+	assert_int_equal(pam_open_session(h.pamh, 0), IGNORED);
+	note(&after);
+	assert_same(&before, &after);
+	host_end(&h);
+	peer_finish(&p);
+}
+
 static void open_and_close(int fd)
 {
 	static const uint8_t token[JIT_TOKEN_LEN] = {1, 2, 3};
@@ -276,8 +347,12 @@ static void a_session_that_is_over_leaves_its_host_as_it_was(void **state)
 	syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
 	if (lab.is_root)
 		assert_int_equal(setresuid(NOBODY, 0, 0), 0);
+	char tty[64];
+	int master, slave;
+	assert_int_equal(openpty(&master, &slave, tty, NULL, NULL), 0);
 	peer_start(&p, open_and_close, "");
 	host_start(&h, "login", p.arguments);
+	pam_set_item(h.pamh, PAM_TTY, tty);
 	note(&before);
 	assert_int_equal(pam_open_session(h.pamh, 0), PAM_SUCCESS);
 	assert_int_equal(session_ring(), before.ring);
@@ -286,6 +361,8 @@ static void a_session_that_is_over_leaves_its_host_as_it_was(void **state)
 	assert_same(&before, &after);
 	host_end(&h);
 	peer_finish(&p);
+	close(master);
+	close(slave);
 }
 
 static void every_descriptor_it_holds_is_closed_on_exec(void **state)
@@ -323,6 +400,8 @@ int main(void)
 		cmocka_unit_test(it_calls_nothing_that_changes_its_hosts_process),
 		cmocka_unit_test(every_symbol_it_needs_is_found_at_load),
 		cmocka_unit_test(account_leaves_its_host_as_it_was),
+		cmocka_unit_test(the_clients_connection_and_the_alarm_are_sshds),
+		cmocka_unit_test(observing_leaves_its_host_as_it_was),
 		cmocka_unit_test(a_session_that_is_over_leaves_its_host_as_it_was),
 		cmocka_unit_test(every_descriptor_it_holds_is_closed_on_exec),
 	};
