@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define HEADER_LEN 4
 #define FIELD_HEAD 3
@@ -76,17 +77,48 @@ int jit_frame_send_fd(int fd, const struct jit_frame *f, int passed)
 	return (size_t)n == f->len ? 0 : -EIO;
 }
 
+/* The one descriptor of a message; room for a second one was not given, so the kernel has closed it. */
+static int take_passed(struct msghdr *msg)
+{
+	const struct cmsghdr *c = msg->msg_controllen ? CMSG_FIRSTHDR(msg) : NULL;
+	int passed;
+
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int)))
+		return -1;
+	memcpy(&passed, CMSG_DATA(c), sizeof(passed));
+	if (!(msg->msg_flags & MSG_CTRUNC))
+		return passed;
+	close(passed);
+	return -1;
+}
+
 int jit_frame_recv(int fd, struct jit_frame *f)
 {
+	return jit_frame_recv_fd(fd, f, NULL);
+}
+
+int jit_frame_recv_fd(int fd, struct jit_frame *f, int *ret_passed)
+{
+	union {
+		struct cmsghdr header; /* for its alignment */
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.bytes = {0}};
 	struct iovec iov = {.iov_base = f->data, .iov_len = sizeof(f->data)};
-	/* No control buffer: a descriptor that is sent along is dropped by the kernel. */
+	/* Without a control buffer a descriptor that is sent along is dropped by the kernel. */
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
+	if (ret_passed) {
+		*ret_passed = -1;
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = CMSG_LEN(sizeof(int)); /* CMSG_SPACE would leave room for two */
+	}
 	f->len = 0;
 	f->overflow = false;
-	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT);
+	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return -errno;
+	if (ret_passed)
+		*ret_passed = take_passed(&msg);
 	if (n == 0)
 		return 0;
 	if (msg.msg_flags & MSG_TRUNC)

@@ -45,6 +45,11 @@ int jit_frame_send_fd(int fd, const struct jit_frame *f, int passed);
  * magic or version, or fields that do not add up; -EMSGSIZE: too large; -errno.
  */
 int jit_frame_recv(int fd, struct jit_frame *f);
+/*
+ * The same, and the one descriptor that came along (SCM_RIGHTS), CLOEXEC and
+ * the caller's to close whatever is returned; -1 when none came, or more.
+ */
+int jit_frame_recv_fd(int fd, struct jit_frame *f, int *ret_passed);
 
 /* Checks what stands in data[0..len). 0 or -EPROTO. jit_frame_recv has called it already. */
 int jit_frame_check(const struct jit_frame *f);
