@@ -83,11 +83,14 @@ static bool take(struct jh_changes *c, const char *body, size_t len)
 		    json_object_is_type(next, json_type_int) && json_object_get_int64(next) >= 0;
 
 	if (good) {
-		/* The first list holds all that is open; with nobody asking yet, none of it can be of this process. */
-		bool leftovers = c->cursor < 0 && LIST_EMPTY(&c->helper->requests) && LIST_EMPTY(&c->helper->grants);
+		/* The first list holds all that is open. With nobody asking yet, what is not a grant that was kept over
+		 * the restart is nobody's; and such a grant that is not in it has ended. */
+		bool first = c->cursor < 0, leftovers = first && LIST_EMPTY(&c->helper->requests);
 		c->cursor = json_object_get_int64(next);
 		for (size_t i = 0; i < json_object_array_length(list); i++)
 			hand_out(c, json_object_array_get_idx(list, i), leftovers);
+		if (first)
+			jh_grants_end_unconfirmed(c->helper);
 	}
 	json_object_put(json);
 	return good;

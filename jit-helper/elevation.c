@@ -1,6 +1,7 @@
 /* See elevation.h. */
 #include "elevation.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
@@ -10,21 +11,33 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "clock.h"
 #include "helper.h"
 #include "log.h"
 #include "pam_side.h"
 #include "session_side.h"
+#include "state.h"
+#include "terminal.h"
 
 #define PASSWD_BUF 16384
 
-static void elevation_free(struct jh_elevation *e)
+static void elevation_free(struct jh_elevation *e, enum jit_exit status, const char *sentence)
 {
-	jh_waiters_refuse(e, "the elevation that this process belonged to has ended");
+	jh_waiters_refuse(e, status, sentence);
 	LIST_REMOVE(e, link);
+	if (e->stands)
+		jh_state_touch(e->grant->helper);
+	if (e->terminal >= 0)
+		close(e->terminal);
 	jh_alarm_clear(&e->taken);
 	OPENSSL_cleanse(e->hash, sizeof(e->hash));
 	free(e);
+}
+
+static void elevation_end(struct jh_elevation *e)
+{
+	elevation_free(e, JIT_EXIT_REFUSED, "the elevation that this process belonged to has ended");
 }
 
 static void on_gone(struct jh_peer *peer)
@@ -37,21 +50,74 @@ static void on_gone(struct jh_peer *peer)
 	else
 		jit_log(LOG_NOTICE, "%s: elevation of %s to %s was not taken", e->grant->short_id, e->grant->requester,
 			e->target);
-	elevation_free(e);
+	elevation_end(e);
+}
+
+static bool is_alive(const struct jh_trace *t)
+{
+	int fd = jh_pidfd_hold(t->pid, t->start);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static void stand(struct jh_elevation *e)
+{
+	struct jh_grant *g = e->grant;
+	const struct jh_trace trace = {.audit = e->session.audit,
+				       .uid = e->target_uid,
+				       .descent = e->descent,
+				       .pid = e->peer->proc.pid,
+				       .start = e->peer->proc.start};
+
+	e->stands = true;
+	jit_log(LOG_NOTICE, "%s: elevation of %s to %s (pid %d) begins", g->short_id, g->requester, e->target,
+		(int)e->peer->proc.pid);
+	if (!jh_traces_add(&g->traces, &trace, is_alive))
+		jit_log(LOG_WARNING, "%s: too many elevations to remember; what the oldest left is not ended with it",
+			g->short_id);
+	jh_grant_use(g);
+	jh_collect_kick(g);
+}
+
+/* The token could be kept nowhere: does the session stand without? The module waits to be told. */
+static void stand_without_keyring(struct jh_elevation *e)
+{
+	struct jh_peer *peer = e->peer;
+
+	if (e->grant->helper->conf->keyless && jh_send_allow(peer, e->grant->id) == 0) {
+		jit_log(LOG_WARNING,
+			"%s: no session keyring: the session of pid %d is recognised by descent, which is weaker",
+			e->grant->short_id, (int)peer->proc.pid);
+		e->keyless = true;
+		OPENSSL_cleanse(e->hash, sizeof(e->hash));
+		stand(e);
+		return;
+	}
+	jh_send_verdict(peer, JIT_UNAVAILABLE,
+			"this session has no kernel keyring, and without_keyring = refuse in jit-helper.conf demands "
+			"one; tell the operator of this host");
+	on_gone(peer);
+	jh_peer_close(peer);
 }
 
 static void on_frame(struct jh_peer *peer, const struct jit_frame *frame)
 {
 	struct jh_elevation *e = peer->arg;
+	uint32_t keyring = 1;
 
 	if (jit_frame_type(frame) == JIT_F_TAKEN && !e->stands) {
+		int r = jit_frame_get_u32(frame, JIT_T_KEYRING, &keyring);
 		jh_alarm_clear(&e->taken);
-		e->stands = true;
-		jit_log(LOG_NOTICE, "%s: elevation of %s to %s (pid %d) begins", e->grant->short_id,
-			e->grant->requester, e->target, (int)peer->proc.pid);
-		jh_grant_use(e->grant);
-		jh_collect_kick(e->grant);
-		return;
+		if (r == -ENOENT || (r == 0 && keyring == 1)) {
+			stand(e);
+			return;
+		}
+		if (r == 0 && keyring == 0) {
+			stand_without_keyring(e);
+			return;
+		}
 	}
 	/* CLOSE, or something that has no place here: either way it is over. */
 	on_gone(peer);
@@ -174,6 +240,7 @@ static struct jh_elevation *elevation_new(struct jh_peer *peer, struct jh_grant 
 		return NULL;
 	e->grant = g;
 	e->peer = peer;
+	e->terminal = -1;
 	memcpy(e->target, q->target, sizeof(e->target));
 	jh_alarm_init(&e->taken, peer->helper->alarms, on_not_taken, e);
 	LIST_INSERT_HEAD(&peer->helper->elevations, e, link);
@@ -205,8 +272,12 @@ void jh_elevation_begin(struct jh_peer *peer, const struct jh_question *q)
 	}
 	e->target_uid = uid;
 	e->session = session;
+	e->descent = uid == session.uid && !jh_question_is_login(q);
+	e->terminal = jh_peer_take_passed(peer);
+	if (e->terminal >= 0 && !jh_terminal_usable(e->terminal))
+		close(jit_take_fd(&e->terminal));
 	if (offer(e) < 0) {
-		elevation_free(e);
+		elevation_end(e);
 		refuse(peer, q, JIT_UNAVAILABLE,
 		       "the session could not be begun: this process is gone, or jit-helper is out of memory or random "
 		       "numbers");
@@ -228,9 +299,51 @@ void jh_elevations_end(struct jh_grant *grant, const char *why)
 			continue;
 		jit_log(LOG_NOTICE, "%s: elevation of %s to %s (pid %d) has ended: %s", grant->short_id,
 			grant->requester, e->target, (int)peer->proc.pid, why);
-		elevation_free(e);
+		elevation_end(e);
 		jh_peer_close(peer);
 	}
+}
+
+void jh_elevations_leave(struct jh_helper *helper)
+{
+	while (!LIST_EMPTY(&helper->elevations)) {
+		struct jh_elevation *e = LIST_FIRST(&helper->elevations);
+		struct jh_peer *peer = e->peer;
+
+		elevation_free(e, JIT_EXIT_UNAVAILABLE, "jit-helper is stopping; try again in a moment");
+		jh_peer_close(peer);
+	}
+}
+
+bool jh_elevation_restore(struct jh_grant *g, const struct jh_elevation *facts, pid_t pid, uint64_t start)
+{
+	struct jh_elevation *e;
+	struct jh_proc proc;
+	int fd = jh_pidfd_hold(pid, start);
+
+	if (fd < 0 || jh_proc_read(pid, &proc) < 0 || proc.start != start) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	struct jh_peer *peer = jh_peer_known(g->helper->pam, &proc, fd);
+	if (!peer)
+		return false;
+	e = calloc(1, sizeof(*e));
+	if (!e) {
+		jh_peer_close(peer);
+		return false;
+	}
+	*e = *facts;
+	e->grant = g;
+	e->peer = peer;
+	e->stands = true;
+	e->terminal = -1;
+	jh_alarm_init(&e->taken, g->helper->alarms, on_not_taken, e);
+	memcpy(peer->requester, g->requester, sizeof(peer->requester));
+	jh_peer_give(peer, &owner, e);
+	LIST_INSERT_HEAD(&g->helper->elevations, e, link);
+	return true;
 }
 
 unsigned jh_elevations_of(const struct jh_grant *grant)
@@ -243,6 +356,16 @@ unsigned jh_elevations_of(const struct jh_grant *grant)
 	return n;
 }
 
+bool jh_elevations_keyless(const struct jh_grant *grant)
+{
+	const struct jh_elevation *e;
+
+	for (e = LIST_FIRST(&grant->helper->elevations); e; e = LIST_NEXT(e, link))
+		if (e->grant == grant && e->stands && e->keyless)
+			return true;
+	return false;
+}
+
 struct jh_elevation *jh_elevation_by_token(struct jh_helper *helper, const uint8_t token[static JIT_TOKEN_LEN])
 {
 	struct jh_elevation *e, *found = NULL;
@@ -251,7 +374,7 @@ struct jh_elevation *jh_elevation_by_token(struct jh_helper *helper, const uint8
 	if (!SHA256(token, JIT_TOKEN_LEN, hash))
 		return NULL;
 	for (e = LIST_FIRST(&helper->elevations); e; e = LIST_NEXT(e, link))
-		if (CRYPTO_memcmp(e->hash, hash, sizeof(hash)) == 0 && e->stands)
+		if (CRYPTO_memcmp(e->hash, hash, sizeof(hash)) == 0 && e->stands && !e->keyless)
 			found = e;
 	OPENSSL_cleanse(hash, sizeof(hash));
 	return found;
@@ -263,12 +386,25 @@ const char *jh_elevation_judge(const struct jh_elevation *e, const struct jh_pee
 
 	if (peer->uid != e->target_uid)
 		return "this process runs as another user than the elevated session";
-	if (e->session.audit != JH_NO_AUDIT)
-		inside = peer->proc.audit_session == e->session.audit;
-	else
+	inside = e->session.audit == JH_NO_AUDIT || peer->proc.audit_session == e->session.audit;
+	if (inside && (e->session.audit == JH_NO_AUDIT || e->keyless))
 		inside = jh_proc_descends(peer->proc.pid, e->peer->proc.pid, e->peer->proc.start);
 	/* What /proc said counts only if neither number has been given to another process meanwhile. */
 	if (!inside || !jh_pidfd_alive(peer->pidfd) || !jh_pidfd_alive(e->peer->pidfd))
 		return "this process is not in the elevated session";
 	return NULL;
+}
+
+struct jh_elevation *jh_elevation_around(struct jh_helper *helper, const struct jh_peer *peer)
+{
+	struct jh_elevation *e, *found = NULL;
+
+	for (e = LIST_FIRST(&helper->elevations); e; e = LIST_NEXT(e, link)) {
+		if (!e->stands || !e->keyless || jh_elevation_judge(e, peer))
+			continue;
+		if (found)
+			return NULL;
+		found = e;
+	}
+	return found;
 }

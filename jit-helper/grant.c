@@ -1,6 +1,7 @@
 /* See grant.h. */
 #include "grant.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,12 +10,16 @@
 
 #include "clock.h"
 #include "elevation.h"
+#include "ending.h"
 #include "helper.h"
 #include "log.h"
+#include "state.h"
 #include "verdict.h"
 #include "withdraw.h"
 
 #define UNUSED_MS (15 * 60 * 1000) /* the broker's use_within ends it earlier, if that can be heard */
+
+static const char TIME_OVER[] = "its time is over", UNUSED[] = "nobody used it";
 
 static bool same_asker(const struct jh_grant *g, const struct jh_question *q, int64_t now_ms)
 {
@@ -81,9 +86,9 @@ static void on_end(void *arg)
 
 	/* The broker's own clock ends it there, if it was ever told that the clock runs. */
 	if (g->active)
-		jh_grant_end(g, "its time is over", !g->collector.started);
+		jh_grant_end(g, TIME_OVER, !g->collector.started);
 	else
-		jh_grant_end(g, "nobody used it", true);
+		jh_grant_end(g, UNUSED, true);
 }
 
 static void on_leader_gone(evutil_socket_t fd, short what, void *arg)
@@ -91,6 +96,13 @@ static void on_leader_gone(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	jh_grant_end(arg, "its login session has ended", true);
+}
+
+static void wire(struct jh_grant *g)
+{
+	jh_alarm_init(&g->end, g->helper->alarms, on_end, g);
+	jh_collect_init(g);
+	jh_warning_init(g);
 }
 
 struct jh_grant *jh_grant_new(struct jh_helper *helper, const struct jh_answer *a, EVP_PKEY *key)
@@ -111,13 +123,27 @@ struct jh_grant *jh_grant_new(struct jh_helper *helper, const struct jh_answer *
 	memcpy(g->targets, a->targets, sizeof(g->targets));
 	memcpy(g->region, a->region, sizeof(g->region));
 	g->has_arn = a->has_arn;
+	g->ends = strcmp(a->on_expiry, "end") == 0;
 	g->duration_s = a->remaining_s;
 	g->until_ms = jit_boottime_ms() + UNUSED_MS;
 	g->leader_fd = -1;
 	g->key = key;
-	jh_alarm_init(&g->end, helper->alarms, on_end, g);
-	jh_collect_init(g);
+	wire(g);
 	return g;
+}
+
+int jh_grant_restore(struct jh_helper *helper, struct jh_grant *g)
+{
+	g->helper = helper;
+	g->leader_fd = -1;
+	g->unconfirmed = true;
+	wire(g);
+	if (jit_key_new(&g->key) < 0 || jit_jwk_format(g->key, g->jwk) < 0)
+		return -ENOMEM;
+	if (!g->session.known)
+		return 0;
+	int fd = jh_pidfd_hold(g->session.leader, g->session.leader_start);
+	return fd < 0 ? fd : jh_grant_bind(g, &g->session, fd) < 0 ? -ENOMEM : 0;
 }
 
 int jh_grant_bind(struct jh_grant *g, const struct jh_session *session, int leader_fd)
@@ -138,6 +164,7 @@ void jh_grant_list(struct jh_grant *g)
 	g->listed = true;
 	LIST_INSERT_HEAD(&g->helper->grants, g, link);
 	jh_alarm_at(&g->end, g->until_ms);
+	jh_state_touch(g->helper);
 	/* A session that ended meanwhile is told at once. */
 	if (g->leader_gone && event_add(g->leader_gone, NULL) < 0)
 		jh_alarm_in(&g->end, 0);
@@ -145,13 +172,24 @@ void jh_grant_list(struct jh_grant *g)
 
 void jh_grant_use(struct jh_grant *g)
 {
+	if (!g->active)
+		jh_warning_start(g);
 	jh_grant_clock_start(g, jit_boottime_ms());
 	jh_grant_rearm(g);
+}
+
+void jh_grant_resume(struct jh_grant *g)
+{
+	jh_grant_rearm(g);
+	if (jh_elevations_of(g) > 0 || !g->collector.started)
+		jh_collect_kick(g);
 }
 
 void jh_grant_rearm(struct jh_grant *g)
 {
 	jh_alarm_at(&g->end, g->until_ms);
+	jh_warning_arm(g);
+	jh_state_touch(g->helper);
 }
 
 void jh_grant_free(struct jh_grant *g)
@@ -161,6 +199,7 @@ void jh_grant_free(struct jh_grant *g)
 	if (g->listed)
 		LIST_REMOVE(g, link);
 	jh_collect_stop(g);
+	jh_warning_stop(g);
 	jh_alarm_clear(&g->end);
 	if (g->leader_gone)
 		event_free(g->leader_gone);
@@ -173,10 +212,17 @@ void jh_grant_free(struct jh_grant *g)
 void jh_grant_end(struct jh_grant *g, const char *why, bool tell)
 {
 	jit_log(LOG_NOTICE, "%s: grant of role %s for %s has ended: %s", g->short_id, g->role, g->requester, why);
+	struct jh_helper *helper = g->helper;
+
+	jh_warning_over(g, why);
 	jh_elevations_end(g, why);
 	if (tell)
-		jh_withdraw(g->helper, g->requester, g->id, g->short_id, g->active ? JH_END : JH_CANCEL);
+		jh_withdraw(helper, g->requester, g->id, g->short_id, g->active ? JH_END : JH_CANCEL);
+	if (g->ends && g->traces.count)
+		jh_ending_begin(helper, g->short_id, &g->traces, 0);
 	jh_grant_free(g);
+	jh_endings_look(helper);
+	jh_state_touch(helper);
 }
 
 bool jh_grant_changed(struct jh_helper *helper, const struct jh_answer *a)
@@ -189,14 +235,27 @@ bool jh_grant_changed(struct jh_helper *helper, const struct jh_answer *a)
 			break;
 	if (!g)
 		return false;
+	g->unconfirmed = false;
 	if (a->status > JH_ACTIVE) {
 		jh_judge_decision(a, 0, &verdict);
-		jh_grant_end(g, verdict.text, false);
+		/* Of a request EXPIRED says that nobody decided; of what was approved, that its time has passed. */
+		jh_grant_end(g, a->status != JH_EXPIRED ? verdict.text : g->active ? TIME_OVER : UNUSED, false);
 	} else if (a->status == JH_ACTIVE && g->active) {
 		jh_grant_clock_shorten(g, a->remaining_s, jit_boottime_ms());
 		jh_grant_rearm(g);
 	}
 	return true;
+}
+
+void jh_grants_end_unconfirmed(struct jh_helper *helper)
+{
+	struct jh_grant *g = LIST_FIRST(&helper->grants), *next;
+
+	for (; g; g = next) {
+		next = LIST_NEXT(g, link);
+		if (g->unconfirmed)
+			jh_grant_end(g, "it is over at the broker", false);
+	}
 }
 
 struct jh_grant *jh_grant_find(struct jh_helper *helper, const struct jh_question *q, const struct jh_session *session)

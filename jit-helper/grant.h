@@ -14,6 +14,8 @@
 #include "question.h"
 #include "seal.h"
 #include "session.h"
+#include "trace.h"
+#include "warning.h"
 
 struct jh_helper;
 
@@ -31,6 +33,8 @@ struct jh_grant {
 	char region[64];
 	char rhost[JIT_NAME_SIZE];
 	bool has_arn;
+	bool ends;	  /* on_expiry = end: what its elevations started is ended with it */
+	bool unconfirmed; /* of a helper before this one; the broker has not said yet that it goes on */
 	struct jh_session session;
 	int leader_fd; /* pidfd whose end ends the login session; -1 until it is known */
 	struct event *leader_gone;
@@ -41,6 +45,8 @@ struct jh_grant {
 	EVP_PKEY *key; /* made for this request */
 	char jwk[JIT_JWK_SIZE];
 	struct jh_collector collector;
+	struct jh_warning warning;
+	struct jh_traces traces; /* of all its elevations, those that are over too */
 };
 
 /* Rules, without side effects. */
@@ -71,6 +77,10 @@ int jh_grant_bind(struct jh_grant *grant, const struct jh_session *session, int 
 void jh_grant_list(struct jh_grant *grant);
 /* Starts the clock if it stands. */
 void jh_grant_use(struct jh_grant *grant);
+/* One that a helper before this one had: its facts stand, all else is made anew. 0; -errno, and it is to be freed. */
+int jh_grant_restore(struct jh_helper *helper, struct jh_grant *grant);
+/* After that and once its elevations are there: the broker and the terminals are served again. */
+void jh_grant_resume(struct jh_grant *grant);
 /* After the clock was shortened. */
 void jh_grant_rearm(struct jh_grant *grant);
 /* Frees it without telling anybody: for one that was never listed. NULL is fine. */
@@ -80,6 +90,9 @@ void jh_grant_free(struct jh_grant *grant);
 void jh_grant_end(struct jh_grant *grant, const char *why, bool tell);
 /* A change at the broker. False when no grant has that id. */
 bool jh_grant_changed(struct jh_helper *helper, const struct jh_answer *answer);
+
+/* The broker has named all that is open: what was kept over a restart and is not among it has ended there. */
+void jh_grants_end_unconfirmed(struct jh_helper *helper);
 
 /* The live grant for a question; NULL when there is none. */
 struct jh_grant *jh_grant_find(struct jh_helper *helper, const struct jh_question *question,

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <openssl/crypto.h>
 #include <pwd.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define SECURE_HEAP	 (1 << 20)
@@ -72,31 +74,71 @@ int jh_harden_secrets(char *why, size_t why_size)
 	}
 }
 
-/* All three ids of both kinds, no other group, and no way back. */
-/* No capability can ever come back, not by a program with file capabilities either. */
+/* No other capability can ever come back, not by a program with file capabilities either. */
 static int drop_bounding_set(void)
 {
 	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+		if (cap != CAP_KILL && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
 			return -errno;
 	return 0;
 }
 
+/* Of what is permitted at most CAP_KILL, and nothing that a program started from here would get. */
+static int keep_kill_alone(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 || syscall(SYS_capget, &header, data) < 0)
+		return -errno;
+	data[0].permitted &= 1U << CAP_KILL;
+	data[0].effective = data[0].permitted;
+	data[0].inheritable = 0;
+	data[1] = (struct __user_cap_data_struct){0};
+	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+bool jh_harden_may_kill(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & 1U << CAP_KILL);
+}
+
+/* The group that may write to terminals; a host without one gets fewer warnings. */
+static int tty_group_alone(void)
+{
+	char buf[PASSWD_BUF];
+	struct group entry, *found = NULL;
+
+	if (getgrnam_r("tty", &entry, buf, sizeof(buf), &found) != 0 || !found || entry.gr_gid == 0)
+		return setgroups(0, NULL) < 0 ? -errno : 0;
+	return setgroups(1, &entry.gr_gid) < 0 ? -errno : 0;
+}
+
+/* All three ids of both kinds, no other group but that one, and no way back. */
 static int become(const struct passwd *user)
 {
 	uid_t r, e, s;
 	gid_t gr, ge, gs;
 	int dropped = drop_bounding_set();
 
+	if (dropped == 0)
+		dropped = tty_group_alone();
 	if (dropped < 0)
 		return dropped;
-	if (setgroups(0, NULL) < 0 || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
+	/* The change of user takes all capabilities away, but with this the permitted ones. */
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0 || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
 	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
 		return -errno;
-	if (getresuid(&r, &e, &s) < 0 || getresgid(&gr, &ge, &gs) < 0)
+	dropped = keep_kill_alone();
+	if (dropped < 0)
+		return dropped;
+	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0 || getresuid(&r, &e, &s) < 0 || getresgid(&gr, &ge, &gs) < 0)
 		return -errno;
 	if (r != user->pw_uid || e != r || s != r || gr != user->pw_gid || ge != gr || gs != gr ||
-	    getgroups(0, NULL) != 0 || setresuid(0, 0, 0) == 0)
+	    getgroups(0, NULL) > 1 || setresuid(0, 0, 0) == 0)
 		return -EPERM;
 	return no_dumps(); /* the change of user has made it dumpable again */
 }
@@ -106,8 +148,14 @@ int jh_harden_drop(const char *name, char *why, size_t why_size)
 	char buf[PASSWD_BUF];
 	struct passwd user, *found = NULL;
 
-	if (geteuid() != 0)
-		return 0;
+	if (geteuid() != 0) {
+		int kept = keep_kill_alone();
+		if (kept == 0)
+			kept = no_dumps();
+		if (kept < 0)
+			snprintf(why, why_size, "cannot drop capabilities: %s", strerror(-kept));
+		return kept < 0 ? -1 : 0;
+	}
 	if (getpwnam_r(name, &user, buf, sizeof(buf), &found) != 0 || !found || user.pw_uid == 0 || user.pw_gid == 0) {
 		snprintf(why, why_size, "there is no unprivileged user %s to run as: make it with systemd-sysusers",
 			 name);

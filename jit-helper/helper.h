@@ -15,6 +15,7 @@
 
 struct event_base;
 struct jh_listener;
+struct jh_state;
 
 struct jh_helper {
 	struct event_base *base;
@@ -22,15 +23,18 @@ struct jh_helper {
 	struct jh_alarms *alarms;
 	struct jh_broker *broker;
 	struct jh_changes *changes;
+	struct jh_state *state;
 	struct jh_listener *pam;
 	struct jh_listener *session;
 	LIST_HEAD(jh_visit_list, jh_visit) visits;		  /* account exchanges under way */
 	LIST_HEAD(jh_request_list, jh_request) requests;	  /* at the broker, or on their way there */
 	LIST_HEAD(jh_grant_list, jh_grant) grants;		  /* what approvals gave */
 	LIST_HEAD(jh_elevation_list, jh_elevation) elevations;	  /* open sessions under them */
+	LIST_HEAD(jh_ending_list, jh_ending) endings;		  /* what grants that are over left running */
 	LIST_HEAD(jh_withdrawal_list, jh_withdrawal) withdrawals; /* what the broker is still to be told */
 	/* The frame that came and the frame that goes, in the secure heap: they carry tokens and credentials. */
 	struct jit_frame *in, *out;
+	int passed; /* the descriptor that came with `in`, for whoever wants it; -1 */
 	bool stopping;
 };
 

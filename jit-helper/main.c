@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "changes.h"
+#include "elevation.h"
+#include "ending.h"
 #include "grant.h"
 #include "harden.h"
 #include "helper.h"
@@ -19,6 +21,7 @@
 #include "pam_side.h"
 #include "request.h"
 #include "session_side.h"
+#include "state.h"
 #include "withdraw.h"
 
 #define STOP_MS 2000 /* how long the broker may take to hear what was withdrawn */
@@ -97,7 +100,8 @@ static void stop(struct jh_helper *h)
 	const struct timeval step = {.tv_usec = POLL_MS * 1000};
 
 	sd_notify(0, "STOPPING=1");
-	jit_log(LOG_NOTICE, "stopping: elevations end, grants stay with the broker until their time is over");
+	jit_log(LOG_NOTICE,
+		"stopping: whoever waits is refused; grants and elevations are kept for the next jit-helper");
 	jh_requests_cancel_all(h);
 	for (int waited = 0; !LIST_EMPTY(&h->withdrawals) && waited < STOP_MS; waited += POLL_MS) {
 		event_base_loopexit(h->base, &step);
@@ -105,14 +109,17 @@ static void stop(struct jh_helper *h)
 		jh_requests_cancel_all(h); /* of who asked meanwhile */
 	}
 	jh_withdraw_drop_all(h);
+	jh_state_flush(h);
 }
 
 static void helper_free(struct jh_helper *h)
 {
-	while (!LIST_EMPTY(&h->grants)) {
-		jh_elevations_end(LIST_FIRST(&h->grants), "jit-helper stops");
+	jh_state_free(h->state);
+	h->state = NULL;
+	jh_elevations_leave(h);
+	while (!LIST_EMPTY(&h->grants))
 		jh_grant_free(LIST_FIRST(&h->grants));
-	}
+	jh_endings_free(h);
 	jh_listener_free(h->pam);
 	jh_listener_free(h->session);
 	jh_changes_free(h->changes);
@@ -197,15 +204,24 @@ static int prepare(struct jh_helper *h)
 	h->session = jh_session_side_new(h, sockets.session);
 	if (!h->pam || !h->session)
 		return fail("out of memory");
+	if (jh_state_prepare(h->conf, why, sizeof(why)) < 0)
+		return fail(why);
 	if (drop(h->conf, why, sizeof(why)) < 0)
 		return fail(why);
+	if (!jh_harden_may_kill())
+		jit_log(LOG_WARNING, "without CAP_KILL nothing that a role with on_expiry = end left running can be "
+				     "ended; start jit-helper as root, or with AmbientCapabilities=CAP_KILL");
+	h->state = jh_state_new(h);
+	if (!h->state)
+		return fail("out of memory, or no boot id in /proc");
+	jh_state_restore(h);
 	h->changes = jh_changes_new(h);
 	return h->changes ? 0 : fail("out of memory");
 }
 
 int main(int argc, char **argv)
 {
-	struct jh_helper helper = {0};
+	struct jh_helper helper = {.passed = -1};
 	struct options options;
 	char why[JIT_LINE_SIZE];
 	int status = read_options(argc, argv, &options);

@@ -100,7 +100,8 @@ static const struct jh_peer_owner nobody = {.frame = first_frame};
 
 struct jh_listener *jh_pam_side_new(struct jh_helper *helper, int fd)
 {
-	const struct jh_listener_options options = {.first = &nobody, .refuse = refuse, .root_only = true};
+	const struct jh_listener_options options = {
+		.first = &nobody, .refuse = refuse, .root_only = true, .descriptors = true};
 
 	return jh_listener_new(helper, fd, &options);
 }

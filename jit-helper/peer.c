@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "helper.h"
 #include "log.h"
 
@@ -39,7 +40,8 @@ void jh_peer_close(struct jh_peer *peer)
 		event_free(peer->death);
 	if (peer->pidfd >= 0)
 		close(peer->pidfd);
-	close(peer->fd);
+	if (peer->fd >= 0)
+		close(peer->fd);
 	free(peer);
 }
 
@@ -53,10 +55,11 @@ static void peer_gone(struct jh_peer *peer)
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct jh_peer *peer = arg;
-	struct jit_frame *frame = peer->helper->in;
+	struct jh_helper *helper = peer->helper;
+	struct jit_frame *frame = helper->in;
 
 	(void)what;
-	int r = jit_frame_recv(fd, frame);
+	int r = jit_frame_recv_fd(fd, frame, peer->listener->options.descriptors ? &helper->passed : NULL);
 	if (r == -EAGAIN || r == -EINTR)
 		return;
 	if (r == 1) {
@@ -69,7 +72,16 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 						       "the same version of both");
 		peer_gone(peer);
 	}
+	/* The peer may be no more. */
 	OPENSSL_cleanse(frame->data, sizeof(frame->data));
+	if (helper->passed >= 0)
+		close(helper->passed);
+	helper->passed = -1;
+}
+
+int jh_peer_take_passed(struct jh_peer *peer)
+{
+	return jit_take_fd(&peer->helper->passed);
 }
 
 static void on_death(evutil_socket_t fd, short what, void *arg)
@@ -107,6 +119,30 @@ static int watch(struct jh_peer *peer)
 		return -ENOMEM;
 	jh_alarm_in(&peer->first_frame, FIRST_FRAME_MS);
 	return 0;
+}
+
+struct jh_peer *jh_peer_known(struct jh_listener *l, const struct jh_proc *proc, int pidfd)
+{
+	struct jh_peer *peer = calloc(1, sizeof(*peer));
+
+	if (!peer) {
+		close(pidfd);
+		return NULL;
+	}
+	peer->listener = l;
+	peer->helper = l->helper;
+	peer->fd = -1;
+	peer->pidfd = pidfd;
+	peer->proc = *proc;
+	peer->owner = l->options.first;
+	jh_alarm_init(&peer->first_frame, l->helper->alarms, on_silence, peer);
+	LIST_INSERT_HEAD(&l->peers, peer, link);
+	l->count++;
+	peer->death = event_new(l->helper->base, pidfd, EV_READ, on_death, peer);
+	if (peer->death && event_add(peer->death, NULL) == 0)
+		return peer;
+	jh_peer_close(peer);
+	return NULL;
 }
 
 static unsigned count_uid(const struct jh_listener *l, uid_t uid)

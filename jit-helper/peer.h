@@ -24,7 +24,7 @@ struct jh_peer {
 	LIST_ENTRY(jh_peer) link;
 	struct jh_listener *listener;
 	struct jh_helper *helper;
-	int fd;
+	int fd; /* -1: known by its process alone, since the helper that took its connection has ended */
 	int pidfd;
 	uid_t uid;
 	struct jh_proc proc;	       /* read under the pidfd when it connected */
@@ -40,6 +40,7 @@ struct jh_listener_options {
 	/* Sends a refusal; the peer is then closed. `senseless`: its frame made no sense. */
 	void (*refuse)(struct jh_peer *peer, bool senseless, const char *sentence);
 	bool root_only;
+	bool descriptors;    /* one may come with a frame, for jh_peer_take_passed */
 	unsigned max_of_uid; /* connections; 0: counted otherwise */
 };
 
@@ -48,6 +49,14 @@ struct jh_listener *jh_listener_new(struct jh_helper *helper, int fd, const stru
 /* Closes its peers without calling back. NULL is fine. */
 void jh_listener_free(struct jh_listener *listener);
 
+/*
+ * A peer that a helper before this one had a connection with: only the end of
+ * its process is heard of. Takes `pidfd` over. NULL: out of memory.
+ */
+struct jh_peer *jh_peer_known(struct jh_listener *listener, const struct jh_proc *proc, int pidfd);
+
+/* The descriptor that came with the frame which is being handled; the caller's from now on. -1: none. */
+int jh_peer_take_passed(struct jh_peer *peer);
 /* Hands the peer to another owner. */
 void jh_peer_give(struct jh_peer *peer, const struct jh_peer_owner *owner, void *arg);
 /* Closes without calling `gone`. */

@@ -22,7 +22,7 @@
 #define GENERATIONS_MAX 4096 /* ancestors that are looked at */
 #define STAT_START	20   /* starttime is field 22; the fields after the name begin with field 3 as number 1 */
 
-static int read_proc(pid_t pid, const char *name, char *buf, size_t size)
+int jh_proc_text(pid_t pid, const char *name, char *buf, size_t size)
 {
 	char path[64];
 
@@ -41,7 +41,7 @@ static int read_u32(pid_t pid, const char *name, uint32_t *ret)
 {
 	char text[32];
 	uint64_t value;
-	int r = read_proc(pid, name, text, sizeof(text));
+	int r = jh_proc_text(pid, name, text, sizeof(text));
 
 	if (r == -ESRCH) { /* a kernel without audit has no such file; is the process there? */
 		*ret = JH_NO_AUDIT;
@@ -103,7 +103,7 @@ int jh_proc_read(pid_t pid, struct jh_proc *ret)
 {
 	struct jh_proc facts = {0};
 	char stat[1024];
-	int r = read_proc(pid, "stat", stat, sizeof(stat));
+	int r = jh_proc_text(pid, "stat", stat, sizeof(stat));
 
 	if (r == 0)
 		r = jh_proc_parse_stat(stat, &facts);
@@ -117,11 +117,17 @@ int jh_proc_read(pid_t pid, struct jh_proc *ret)
 	return 0;
 }
 
+int jh_proc_audit(pid_t pid, uint32_t *ret)
+{
+	return read_u32(pid, "sessionid", ret);
+}
+
 int jh_pidfd_open(pid_t pid)
 {
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 
-	return fd < 0 ? -errno : fd;
+	/* EINVAL is a number of no process, or of one that has just been reaped. */
+	return fd >= 0 ? fd : errno == EINVAL ? -ESRCH : -errno;
 }
 
 bool jh_pidfd_alive(int pidfd)
@@ -129,6 +135,18 @@ bool jh_pidfd_alive(int pidfd)
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 
 	return pidfd >= 0 && poll(&p, 1, 0) == 0;
+}
+
+int jh_pidfd_hold(pid_t pid, uint64_t start)
+{
+	struct jh_proc facts;
+	JIT_CLOSE int fd = jh_pidfd_open(pid);
+
+	if (fd < 0)
+		return fd;
+	if (jh_proc_read(pid, &facts) < 0 || facts.start != start || !jh_pidfd_alive(fd))
+		return -ESRCH;
+	return jit_take_fd(&fd);
 }
 
 /* Before Linux 6.5: by number, and refused when that process began after now, the connection being older than that. */

@@ -28,8 +28,15 @@ int jh_proc_parse_stat(const char *text, struct jh_proc *ret);
 /* All of it, for a pid. 0; -ESRCH: gone; -errno. */
 int jh_proc_read(pid_t pid, struct jh_proc *ret);
 
+/* A file of /proc/PID as text, cut at size - 1. 0; -ESRCH: gone; -errno. */
+int jh_proc_text(pid_t pid, const char *name, char *buf, size_t size);
+/* Its audit session alone; JH_NO_AUDIT where there is none. 0 or -errno. */
+int jh_proc_audit(pid_t pid, uint32_t *ret);
+
 /* A descriptor of the process `pid`. -errno. */
 int jh_pidfd_open(pid_t pid);
+/* The same, known to mean the one that began then: -ESRCH where the number is another's by now. */
+int jh_pidfd_hold(pid_t pid, uint64_t start);
 /* The process at the other end of a connected Unix socket: its pid, uid and a pidfd of its own. 0 or -errno. */
 int jh_pidfd_of_peer(int sock, pid_t *ret_pid, uid_t *ret_uid, int *ret_pidfd);
 bool jh_pidfd_alive(int pidfd);

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "cleanup.h"
-
 static int find_leader(const struct jh_proc *proc, struct jh_proc *ret)
 {
 	if (proc->audit_session != JH_NO_AUDIT)
@@ -13,19 +11,6 @@ static int find_leader(const struct jh_proc *proc, struct jh_proc *ret)
 	if (proc->leader <= 0)
 		return -ESRCH; /* started from outside our pid namespace */
 	return jh_proc_read(proc->leader, ret);
-}
-
-/* A pidfd that is known to mean the process those facts are of. */
-static int hold(const struct jh_proc *facts)
-{
-	struct jh_proc again;
-	JIT_CLOSE int fd = jh_pidfd_open(facts->pid);
-
-	if (fd < 0)
-		return fd;
-	if (jh_proc_read(facts->pid, &again) < 0 || again.start != facts->start || !jh_pidfd_alive(fd))
-		return -ESRCH;
-	return jit_take_fd(&fd);
 }
 
 int jh_session_of(const struct jh_proc *proc, uid_t requester, struct jh_session *ret, int *ret_pidfd)
@@ -36,7 +21,7 @@ int jh_session_of(const struct jh_proc *proc, uid_t requester, struct jh_session
 	if (r < 0)
 		return r;
 	if (ret_pidfd) {
-		int fd = hold(&leader);
+		int fd = jh_pidfd_hold(leader.pid, leader.start);
 		if (fd < 0)
 			return fd;
 		*ret_pidfd = fd;

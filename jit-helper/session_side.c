@@ -164,7 +164,7 @@ void jh_waiters_wake(struct jh_grant *grant)
 	}
 }
 
-void jh_waiters_refuse(struct jh_elevation *elevation, const char *sentence)
+void jh_waiters_refuse(struct jh_elevation *elevation, enum jit_exit status, const char *sentence)
 {
 	struct waiter *w = LIST_FIRST(&waiters), *next;
 
@@ -175,13 +175,14 @@ void jh_waiters_refuse(struct jh_elevation *elevation, const char *sentence)
 		if (w->elevation != elevation)
 			continue;
 		waiter_free(w);
-		fault_and_close(peer, JIT_EXIT_REFUSED, sentence);
+		fault_and_close(peer, status, sentence);
 	}
 }
 
 /*
- * The elevation whose token the frame carries, if the peer is in its session.
- * NULL otherwise, with the sentence (which may be NULL: no token came).
+ * The elevation whose token the frame carries, if the peer is in its session;
+ * without a token the one without a keyring that the peer is in. NULL
+ * otherwise, with the sentence (which may be NULL: no token came).
  */
 static struct jh_elevation *proved(struct jh_peer *peer, const struct jit_frame *frame, const char **ret_refusal)
 {
@@ -190,7 +191,7 @@ static struct jh_elevation *proved(struct jh_peer *peer, const struct jit_frame 
 
 	*ret_refusal = NULL;
 	if (!jit_frame_get(frame, JIT_T_TOKEN, 0, &token, &len))
-		return NULL;
+		return jh_elevation_around(peer->helper, peer);
 	*ret_refusal = "the elevation that this process belonged to has ended";
 	if (len != JIT_TOKEN_LEN)
 		return NULL;

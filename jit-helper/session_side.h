@@ -13,6 +13,6 @@ struct jh_listener *jh_session_side_new(struct jh_helper *helper, int fd);
 /* The grant's credentials have come: whoever waits for them is answered. */
 void jh_waiters_wake(struct jh_grant *grant);
 /* The elevation ends: whoever waits under it gets a FAULT. */
-void jh_waiters_refuse(struct jh_elevation *elevation, const char *sentence);
+void jh_waiters_refuse(struct jh_elevation *elevation, enum jit_exit status, const char *sentence);
 
 #endif

@@ -1,0 +1,356 @@
+/* See saved.h. */
+#include "saved.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "b64.h"
+#include "helper.h"
+#include "json.h"
+#include "text.h"
+
+#define VERSION	       1
+#define DURATION_MAX_S (7 * 24 * 3600)
+#define HASH_TEXT      JIT_B64_SIZE(JH_HASH_LEN)
+
+/* Writing. json-c's adders take NULL for null; what could not be made makes the text unreadable, and so refused. */
+
+static void put_text(struct json_object *json, const char *name, const char *text)
+{
+	json_object_object_add(json, name, json_object_new_string(text));
+}
+
+static void put_number(struct json_object *json, const char *name, int64_t value)
+{
+	json_object_object_add(json, name, json_object_new_int64(value));
+}
+
+static void put_bool(struct json_object *json, const char *name, bool value)
+{
+	json_object_object_add(json, name, json_object_new_boolean(value));
+}
+
+static struct json_object *session_json(const struct jh_session *s)
+{
+	struct json_object *json = json_object_new_object();
+
+	put_bool(json, "known", s->known);
+	put_number(json, "uid", s->uid);
+	put_number(json, "audit", s->audit);
+	put_number(json, "leader", s->leader);
+	put_number(json, "leaderStart", (int64_t)s->leader_start);
+	put_number(json, "leaderTty", s->leader_tty);
+	return json;
+}
+
+static struct json_object *traces_json(const struct jh_traces *t)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < t->count; i++) {
+		struct json_object *json = json_object_new_object();
+		put_number(json, "audit", t->at[i].audit);
+		put_number(json, "uid", t->at[i].uid);
+		put_bool(json, "descent", t->at[i].descent);
+		put_number(json, "pid", t->at[i].pid);
+		put_number(json, "start", (int64_t)t->at[i].start);
+		json_object_array_add(list, json);
+	}
+	return list;
+}
+
+static struct json_object *grant_json(const struct jh_grant *g)
+{
+	struct json_object *json = json_object_new_object();
+
+	put_text(json, "id", g->id);
+	put_text(json, "shortId", g->short_id);
+	put_text(json, "requester", g->requester);
+	put_text(json, "role", g->role);
+	put_text(json, "approvedBy", g->approved_by);
+	put_text(json, "services", g->services);
+	put_text(json, "targets", g->targets);
+	put_text(json, "region", g->region);
+	put_text(json, "rhost", g->rhost);
+	put_bool(json, "credentials", g->has_arn);
+	put_bool(json, "ends", g->ends);
+	put_bool(json, "active", g->active);
+	put_bool(json, "started", g->collector.started);
+	put_number(json, "duration", g->duration_s);
+	put_number(json, "until", g->until_ms);
+	put_number(json, "warned", (int64_t)g->warning.next);
+	json_object_object_add(json, "session", session_json(&g->session));
+	json_object_object_add(json, "traces", traces_json(&g->traces));
+	return json;
+}
+
+static struct json_object *elevation_json(const struct jh_elevation *e)
+{
+	struct json_object *json = json_object_new_object();
+	char hash[HASH_TEXT];
+
+	jit_b64_encode(e->hash, sizeof(e->hash), hash);
+	put_text(json, "grant", e->grant->id);
+	put_text(json, "target", e->target);
+	put_text(json, "hash", hash);
+	put_number(json, "uid", e->target_uid);
+	put_number(json, "pid", e->peer->proc.pid);
+	put_number(json, "start", (int64_t)e->peer->proc.start);
+	put_bool(json, "keyless", e->keyless);
+	put_bool(json, "descent", e->descent);
+	json_object_object_add(json, "session", session_json(&e->session));
+	return json;
+}
+
+static struct json_object *ending_json(const struct jh_ending *e)
+{
+	struct json_object *json = json_object_new_object();
+
+	put_text(json, "shortId", e->short_id);
+	put_number(json, "kill", e->kill_ms);
+	json_object_object_add(json, "traces", traces_json(&e->traces));
+	return json;
+}
+
+struct json_object *jh_saved_format(const struct jh_helper *helper, const char *boot_id)
+{
+	struct json_object *json = json_object_new_object(), *list;
+	const struct jh_elevation *e;
+	const struct jh_ending *n;
+	const struct jh_grant *g;
+
+	put_number(json, "version", VERSION);
+	put_text(json, "boot", boot_id);
+	json_object_object_add(json, "grants", list = json_object_new_array());
+	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link))
+		json_object_array_add(list, grant_json(g));
+	json_object_object_add(json, "elevations", list = json_object_new_array());
+	for (e = LIST_FIRST(&helper->elevations); e; e = LIST_NEXT(e, link))
+		if (e->stands)
+			json_object_array_add(list, elevation_json(e));
+	json_object_object_add(json, "endings", list = json_object_new_array());
+	for (n = LIST_FIRST(&helper->endings); n; n = LIST_NEXT(n, link))
+		json_object_array_add(list, ending_json(n));
+	return json;
+}
+
+/* Reading: every field must be there, of its type and in its range. */
+
+static bool get_text(struct json_object *json, const char *name, char *buf, size_t size)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(json, name, &value) || !json_object_is_type(value, json_type_string))
+		return false;
+	const char *text = json_object_get_string(value);
+	size_t len = (size_t)json_object_get_string_len(value);
+	/* Clean when it was written: one that cleaning changes was written by somebody else. */
+	return strlen(text) == len && len < size && jit_text_clean(buf, size, text, len) == len &&
+	       memcmp(buf, text, len) == 0;
+}
+
+static bool get_number(struct json_object *json, const char *name, int64_t min, int64_t max, int64_t *ret)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(json, name, &value) || !json_object_is_type(value, json_type_int))
+		return false;
+	*ret = json_object_get_int64(value);
+	return *ret >= min && *ret <= max;
+}
+
+static bool get_bool(struct json_object *json, const char *name, bool *ret)
+{
+	struct json_object *value;
+
+	if (!json_object_object_get_ex(json, name, &value) || !json_object_is_type(value, json_type_boolean))
+		return false;
+	*ret = json_object_get_boolean(value);
+	return true;
+}
+
+static bool get_list(struct json_object *json, const char *name, size_t max, struct json_object **ret)
+{
+	return json_object_object_get_ex(json, name, ret) && json_object_is_type(*ret, json_type_array) &&
+	       json_object_array_length(*ret) <= max;
+}
+
+static bool read_session(struct json_object *parent, struct jh_session *ret)
+{
+	struct json_object *json;
+	int64_t uid, audit, leader, start, tty;
+
+	if (!json_object_object_get_ex(parent, "session", &json) || !get_bool(json, "known", &ret->known) ||
+	    !get_number(json, "uid", 0, UINT32_MAX, &uid) || !get_number(json, "audit", 0, UINT32_MAX, &audit) ||
+	    !get_number(json, "leader", ret->known ? 1 : 0, INT32_MAX, &leader) ||
+	    !get_number(json, "leaderStart", 0, INT64_MAX, &start) ||
+	    !get_number(json, "leaderTty", INT32_MIN, INT32_MAX, &tty))
+		return false;
+	ret->uid = (uid_t)uid;
+	ret->audit = (uint32_t)audit;
+	ret->leader = (pid_t)leader;
+	ret->leader_start = (uint64_t)start;
+	ret->leader_tty = (int)tty;
+	return true;
+}
+
+static bool read_traces(struct json_object *parent, struct jh_traces *ret)
+{
+	struct json_object *list;
+	int64_t audit, uid, pid, start;
+
+	if (!get_list(parent, "traces", JH_TRACES_MAX, &list))
+		return false;
+	for (ret->count = 0; ret->count < json_object_array_length(list); ret->count++) {
+		struct json_object *json = json_object_array_get_idx(list, ret->count);
+		struct jh_trace *t = &ret->at[ret->count];
+		if (!get_number(json, "audit", 0, UINT32_MAX, &audit) ||
+		    !get_number(json, "uid", 0, UINT32_MAX, &uid) || !get_number(json, "pid", 1, INT32_MAX, &pid) ||
+		    !get_number(json, "start", 0, INT64_MAX, &start) || !get_bool(json, "descent", &t->descent))
+			return false;
+		t->audit = (uint32_t)audit;
+		t->uid = (uid_t)uid;
+		t->pid = (pid_t)pid;
+		t->start = (uint64_t)start;
+	}
+	return true;
+}
+
+static bool read_grant_texts(struct json_object *json, struct jh_grant *g)
+{
+	return get_text(json, "id", g->id, sizeof(g->id)) && strlen(g->id) == sizeof(g->id) - 1 &&
+	       get_text(json, "shortId", g->short_id, sizeof(g->short_id)) &&
+	       get_text(json, "requester", g->requester, sizeof(g->requester)) && g->requester[0] &&
+	       get_text(json, "role", g->role, sizeof(g->role)) && g->role[0] &&
+	       get_text(json, "approvedBy", g->approved_by, sizeof(g->approved_by)) &&
+	       get_text(json, "services", g->services, sizeof(g->services)) &&
+	       get_text(json, "targets", g->targets, sizeof(g->targets)) &&
+	       get_text(json, "region", g->region, sizeof(g->region)) &&
+	       get_text(json, "rhost", g->rhost, sizeof(g->rhost));
+}
+
+static bool read_grant(struct json_object *json, int64_t now_ms, struct jh_saved *saved)
+{
+	struct jh_grant *g = calloc(1, sizeof(*g));
+	int64_t warned;
+
+	if (!g)
+		return false;
+	LIST_INSERT_HEAD(&saved->grants, g, link);
+	if (!read_grant_texts(json, g) || !get_bool(json, "credentials", &g->has_arn) ||
+	    !get_bool(json, "ends", &g->ends) || !get_bool(json, "active", &g->active) ||
+	    !get_bool(json, "started", &g->collector.started) ||
+	    !get_number(json, "duration", 1, DURATION_MAX_S, &g->duration_s) ||
+	    !get_number(json, "until", 1, INT64_MAX, &g->until_ms) ||
+	    !get_number(json, "warned", 0, JH_WARNINGS_MAX, &warned) || !read_session(json, &g->session) ||
+	    !read_traces(json, &g->traces))
+		return false;
+	g->warning.next = (size_t)warned;
+	if (g->active && g->until_ms > now_ms + g->duration_s * 1000)
+		g->until_ms = now_ms + g->duration_s * 1000;
+	return true;
+}
+
+static bool read_elevation(struct json_object *json, struct jh_saved *saved)
+{
+	struct jh_saved_elevation *e = calloc(1, sizeof(*e));
+	char hash[HASH_TEXT];
+	int64_t uid, pid, start;
+	size_t len;
+
+	if (!e)
+		return false;
+	LIST_INSERT_HEAD(&saved->elevations, e, link);
+	if (!get_text(json, "grant", e->grant, sizeof(e->grant)) ||
+	    !get_text(json, "target", e->facts.target, sizeof(e->facts.target)) || !e->facts.target[0] ||
+	    !get_text(json, "hash", hash, sizeof(hash)) ||
+	    jit_b64_decode(hash, strlen(hash), e->facts.hash, JH_HASH_LEN, &len) < 0 || len != JH_HASH_LEN ||
+	    !get_number(json, "uid", 0, UINT32_MAX, &uid) || !get_number(json, "pid", 1, INT32_MAX, &pid) ||
+	    !get_number(json, "start", 0, INT64_MAX, &start) || !get_bool(json, "keyless", &e->facts.keyless) ||
+	    !get_bool(json, "descent", &e->facts.descent) || !read_session(json, &e->facts.session))
+		return false;
+	e->facts.target_uid = (uid_t)uid;
+	e->pid = (pid_t)pid;
+	e->start = (uint64_t)start;
+	return true;
+}
+
+static bool read_ending(struct json_object *json, struct jh_saved *saved)
+{
+	struct jh_saved_ending *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return false;
+	LIST_INSERT_HEAD(&saved->endings, e, link);
+	return get_text(json, "shortId", e->short_id, sizeof(e->short_id)) &&
+	       get_number(json, "kill", 0, INT64_MAX, &e->kill_ms) && read_traces(json, &e->traces);
+}
+
+static bool read_all(struct json_object *json, int64_t now_ms, struct jh_saved *saved)
+{
+	struct json_object *list;
+
+	if (!get_list(json, "grants", JH_SAVED_LIST_MAX, &list))
+		return false;
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		if (!read_grant(json_object_array_get_idx(list, i), now_ms, saved))
+			return false;
+	if (!get_list(json, "elevations", JH_SAVED_LIST_MAX, &list))
+		return false;
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		if (!read_elevation(json_object_array_get_idx(list, i), saved))
+			return false;
+	if (!get_list(json, "endings", JH_SAVED_LIST_MAX, &list))
+		return false;
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		if (!read_ending(json_object_array_get_idx(list, i), saved))
+			return false;
+	return true;
+}
+
+int jh_saved_parse(const char *text, size_t len, const char *boot_id, int64_t now_ms, struct jh_saved *ret, char *why,
+		   size_t why_size)
+{
+	JIT_JSON struct json_object *json = jh_json_read(text, len);
+	char boot[JH_BOOT_SIZE];
+	int64_t version;
+
+	*ret = (struct jh_saved){0};
+	if (!json_object_is_type(json, json_type_object) || !get_number(json, "version", VERSION, VERSION, &version) ||
+	    !get_text(json, "boot", boot, sizeof(boot))) {
+		snprintf(why, why_size, "it is not a state of this version of jit-helper");
+		return -EINVAL;
+	}
+	if (strcmp(boot, boot_id) != 0) {
+		snprintf(why, why_size, "it is of another boot");
+		return -EINVAL;
+	}
+	if (!read_all(json, now_ms, ret)) {
+		jh_saved_clear(ret);
+		snprintf(why, why_size, "it is damaged");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+void jh_saved_clear(struct jh_saved *saved)
+{
+	while (!LIST_EMPTY(&saved->grants)) {
+		struct jh_grant *g = LIST_FIRST(&saved->grants);
+		LIST_REMOVE(g, link);
+		free(g);
+	}
+	while (!LIST_EMPTY(&saved->elevations)) {
+		struct jh_saved_elevation *e = LIST_FIRST(&saved->elevations);
+		LIST_REMOVE(e, link);
+		free(e);
+	}
+	while (!LIST_EMPTY(&saved->endings)) {
+		struct jh_saved_ending *e = LIST_FIRST(&saved->endings);
+		LIST_REMOVE(e, link);
+		free(e);
+	}
+}

@@ -1,0 +1,51 @@
+/*
+ * What a restart must know, as text: grants, their elevations, and what is
+ * being ended. Ids, identities, times on CLOCK_BOOTTIME and hashes of tokens;
+ * no secret. Read strictly: what another boot, another version or another hand
+ * wrote is refused whole. No I/O.
+ */
+#ifndef JH_SAVED_H
+#define JH_SAVED_H
+
+#include "elevation.h"
+#include "ending.h"
+#include "grant.h"
+#include "helper.h"
+
+#define JH_BOOT_SIZE	  37
+#define JH_SAVED_MAX	  (4 << 20) /* bytes */
+#define JH_SAVED_LIST_MAX 1024	    /* of each kind */
+
+struct jh_saved_elevation {
+	LIST_ENTRY(jh_saved_elevation) link;
+	char grant[JIT_ID_SIZE];
+	pid_t pid;
+	uint64_t start;
+	struct jh_elevation facts; /* session, target, target_uid, hash, keyless, descent */
+};
+
+struct jh_saved_ending {
+	LIST_ENTRY(jh_saved_ending) link;
+	char short_id[JH_SHORT_SIZE];
+	int64_t kill_ms;
+	struct jh_traces traces;
+};
+
+struct jh_saved {
+	struct jh_grant_list grants; /* facts alone, for jh_grant_restore */
+	LIST_HEAD(jh_saved_elevation_list, jh_saved_elevation) elevations;
+	LIST_HEAD(jh_saved_ending_list, jh_saved_ending) endings;
+};
+
+/* The caller puts it. NULL: out of memory. */
+struct json_object *jh_saved_format(const struct jh_helper *helper, const char *boot_id);
+
+/*
+ * 0 and *ret, which is to be cleared; else -EINVAL, nothing in *ret, and a sentence.
+ * No end in it lies further off than the grant is long, counted from `now_ms`.
+ */
+int jh_saved_parse(const char *text, size_t len, const char *boot_id, int64_t now_ms, struct jh_saved *ret, char *why,
+		   size_t why_size);
+void jh_saved_clear(struct jh_saved *saved);
+
+#endif

@@ -1,0 +1,227 @@
+/* See state.h. */
+#include "state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "helper.h"
+#include "json.h"
+#include "log.h"
+#include "safefile.h"
+#include "saved.h"
+#include "withdraw.h"
+
+#define FILE_NAME  "helper.json"
+#define TEMPORARY  "helper.json.new"
+#define BOOT_FILE  "/proc/sys/kernel/random/boot_id"
+#define PASSWD_BUF 16384
+
+struct jh_state {
+	struct jh_helper *helper;
+	struct jh_alarm write;
+	char boot[JH_BOOT_SIZE];
+	bool troubled; /* the last write failed, and that was told */
+};
+
+static int uid_of(const char *name, uid_t *ret_uid, gid_t *ret_gid)
+{
+	char buf[PASSWD_BUF];
+	struct passwd entry, *found = NULL;
+
+	if (geteuid() != 0) {
+		*ret_uid = geteuid();
+		*ret_gid = getegid();
+		return 0;
+	}
+	if (getpwnam_r(name, &entry, buf, sizeof(buf), &found) != 0 || !found)
+		return -ENOENT;
+	*ret_uid = found->pw_uid;
+	*ret_gid = found->pw_gid;
+	return 0;
+}
+
+int jh_state_prepare(const struct jh_conf *conf, char *why, size_t why_size)
+{
+	uid_t uid;
+	gid_t gid;
+	struct stat st;
+
+	if (uid_of(conf->user, &uid, &gid) < 0) {
+		snprintf(why, why_size, "there is no user %s: make it with systemd-sysusers", conf->user);
+		return -1;
+	}
+	if (mkdir(conf->state_dir, 0700) == 0 && lchown(conf->state_dir, uid, gid) < 0) {
+		snprintf(why, why_size, "cannot give %s to %s: %s", conf->state_dir, conf->user, strerror(errno));
+		return -1;
+	}
+	if (lstat(conf->state_dir, &st) < 0) {
+		snprintf(why, why_size, "cannot make state_dir %s: %s", conf->state_dir, strerror(errno));
+		return -1;
+	}
+	if (S_ISDIR(st.st_mode) && st.st_uid == uid && (st.st_mode & 077) == 0)
+		return 0;
+	snprintf(why, why_size, "state_dir %s must be a folder of %s with mode 0700: install -d -m 0700 -o %s %s",
+		 conf->state_dir, conf->user, conf->user, conf->state_dir);
+	return -1;
+}
+
+static int write_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, text, len);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		text += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+/* No fsync: it must outlive this process, and a boot makes it worthless. */
+static int replace_file(const char *dir, const char *text, size_t len)
+{
+	JIT_CLOSE int folder = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r;
+
+	if (folder < 0)
+		return -errno;
+	if (unlinkat(folder, TEMPORARY, 0) < 0 && errno != ENOENT)
+		return -errno;
+	JIT_CLOSE int fd = openat(folder, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, text, len);
+	if (r == 0 && renameat(folder, TEMPORARY, folder, FILE_NAME) < 0)
+		r = -errno;
+	return r;
+}
+
+static void write_now(void *arg)
+{
+	struct jh_state *s = arg;
+	JIT_JSON struct json_object *json = jh_saved_format(s->helper, s->boot);
+	size_t len = 0;
+	const char *text = json ? json_object_to_json_string_length(json, JSON_C_TO_STRING_PLAIN, &len) : NULL;
+	int r = !text ? -ENOMEM : len > JH_SAVED_MAX ? -EFBIG : replace_file(s->helper->conf->state_dir, text, len);
+
+	if (r < 0 && !s->troubled)
+		jit_log(LOG_ERR, "cannot write %s/" FILE_NAME ": %s; a restart would forget the grants of this host",
+			s->helper->conf->state_dir, strerror(-r));
+	s->troubled = r < 0;
+}
+
+static int read_boot(char boot[static JH_BOOT_SIZE])
+{
+	JIT_CLOSE int fd = open(BOOT_FILE, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, boot, JH_BOOT_SIZE - 1) : -1;
+
+	if (n != JH_BOOT_SIZE - 1)
+		return -EIO;
+	boot[n] = '\0';
+	return 0;
+}
+
+struct jh_state *jh_state_new(struct jh_helper *helper)
+{
+	struct jh_state *s = calloc(1, sizeof(*s));
+
+	if (!s || read_boot(s->boot) < 0) {
+		free(s);
+		return NULL;
+	}
+	s->helper = helper;
+	jh_alarm_init(&s->write, helper->alarms, write_now, s);
+	return s;
+}
+
+void jh_state_free(struct jh_state *s)
+{
+	if (!s)
+		return;
+	jh_alarm_clear(&s->write);
+	free(s);
+}
+
+void jh_state_touch(struct jh_helper *helper)
+{
+	if (helper->state && !helper->state->write.when_ms)
+		jh_alarm_in(&helper->state->write, 0);
+}
+
+void jh_state_flush(struct jh_helper *helper)
+{
+	if (!helper->state || !helper->state->write.when_ms)
+		return;
+	jh_alarm_clear(&helper->state->write);
+	write_now(helper->state);
+}
+
+static unsigned restore_elevations(struct jh_grant *g, const struct jh_saved *saved)
+{
+	struct jh_saved_elevation *e;
+	unsigned lost = 0;
+
+	for (e = LIST_FIRST(&saved->elevations); e; e = LIST_NEXT(e, link))
+		if (strcmp(e->grant, g->id) == 0)
+			lost += !jh_elevation_restore(g, &e->facts, e->pid, e->start);
+	return lost;
+}
+
+/* Takes the grant over. What ended it while nobody looked ends it now. */
+static void restore_grant(struct jh_helper *helper, struct jh_grant *g, const struct jh_saved *saved)
+{
+	int r = jh_grant_restore(helper, g);
+
+	jh_grant_list(g);
+	unsigned lost = restore_elevations(g, saved);
+	jit_log(LOG_NOTICE, "%s: grant of role %s for %s goes on after a restart: %u elevations, %u ended meanwhile",
+		g->short_id, g->role, g->requester, jh_elevations_of(g), lost);
+	if (g->active && jit_boottime_ms() >= g->until_ms)
+		jh_grant_end(g, "its time is over", !g->collector.started);
+	else if (r == -ESRCH)
+		jh_grant_end(g, "its login session has ended", true);
+	else if (r < 0)
+		jh_grant_end(g, "jit-helper could not go on with it", true);
+	else if (g->active)
+		jh_grant_resume(g);
+}
+
+void jh_state_restore(struct jh_helper *helper)
+{
+	static const struct jit_file_rule rule = {.secret = true, .max_size = JH_SAVED_MAX};
+	char path[4096], why[JIT_LINE_SIZE];
+	struct jh_saved saved;
+	size_t len;
+	char *text;
+
+	snprintf(path, sizeof(path), "%s/" FILE_NAME, helper->conf->state_dir);
+	int r = jit_file_read(path, &rule, &text, &len, why, sizeof(why));
+	if (r == -ENOENT)
+		return;
+	if (r == 0) {
+		r = jh_saved_parse(text, len, helper->state->boot, jit_boottime_ms(), &saved, why, sizeof(why));
+		free(text);
+	}
+	if (r < 0) {
+		jit_log(LOG_WARNING, "the state in %s is passed over: %s", path, why);
+		return;
+	}
+	struct jh_saved_ending *e;
+	for (e = LIST_FIRST(&saved.endings); e; e = LIST_NEXT(e, link))
+		jh_ending_begin(helper, e->short_id, &e->traces, e->kill_ms);
+	while (!LIST_EMPTY(&saved.grants)) {
+		struct jh_grant *g = LIST_FIRST(&saved.grants);
+		LIST_REMOVE(g, link);
+		restore_grant(helper, g, &saved);
+	}
+	jh_saved_clear(&saved);
+	jh_state_touch(helper);
+}

@@ -1,0 +1,31 @@
+/*
+ * The file in `state_dir` that lets the next helper of this boot go on where
+ * this one ends, however it ends: written whole after each change (a temporary
+ * file, then renamed), read once at the start.
+ */
+#ifndef JH_STATE_H
+#define JH_STATE_H
+
+#include <stddef.h>
+
+struct jh_conf;
+struct jh_helper;
+struct jh_state;
+
+/* Makes the folder for conf's user, while we are root. 0, or -1 with a sentence. */
+int jh_state_prepare(const struct jh_conf *conf, char *why, size_t why_size);
+
+/* NULL: out of memory. */
+struct jh_state *jh_state_new(struct jh_helper *helper);
+/* NULL is fine. */
+void jh_state_free(struct jh_state *state);
+
+/* Takes up what the helper before this one left. What cannot be read is logged and passed over. */
+void jh_state_restore(struct jh_helper *helper);
+
+/* Something that a restart must know has changed: written once this pass of the loop is over. */
+void jh_state_touch(struct jh_helper *helper);
+/* Writes now what is still to be written. */
+void jh_state_flush(struct jh_helper *helper);
+
+#endif
