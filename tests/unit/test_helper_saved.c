@@ -1,0 +1,260 @@
+/* What a restart must know: comes back as it was, and nothing else is taken for it. */
+#include "unit.h"
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helper.h"
+#include "saved.h"
+
+#define BOOT	   "11111111-2222-4333-8444-555555555555"
+#define OTHER_BOOT "11111111-2222-4333-8444-555555555556"
+#define ID	   "0b6c1111-2222-4333-8444-555566667777"
+#define NOW	   1000000
+
+static struct jh_helper helper;
+static struct jh_grant grant;
+static struct jh_elevation elevation, not_taken;
+static struct jh_ending ending;
+static struct jh_peer peer;
+
+static int set_up(void **state)
+{
+	(void)state;
+	memset(&helper, 0, sizeof(helper));
+	grant = (struct jh_grant){.id = ID,
+				  .short_id = "R7KD-2M9Q",
+				  .requester = "op1",
+				  .role = "admin",
+				  .approved_by = "appr1",
+				  .services = "sudo su",
+				  .targets = "root",
+				  .region = "eu-west-1",
+				  .rhost = "10.0.0.9",
+				  .has_arn = true,
+				  .ends = true,
+				  .active = true,
+				  .duration_s = 900,
+				  .until_ms = NOW + 5000,
+				  .session = {true, 1001, 7, 412, 99887766, 34816}};
+	grant.collector.started = true;
+	grant.warning.next = 1;
+	grant.traces.count = 1;
+	grant.traces.at[0] = (struct jh_trace){.audit = 7, .uid = 0, .descent = true, .pid = 55, .start = 5000000000};
+	peer = (struct jh_peer){.proc = {.pid = 55, .start = 5000000000}};
+	elevation = (struct jh_elevation){.grant = &grant,
+					  .peer = &peer,
+					  .session = grant.session,
+					  .target = "root",
+					  .target_uid = 0,
+					  .stands = true,
+					  .keyless = true,
+					  .descent = true};
+	memset(elevation.hash, 0xa5, sizeof(elevation.hash));
+	not_taken = elevation;
+	not_taken.stands = false;
+	ending = (struct jh_ending){.short_id = "8DFD-NS2K", .kill_ms = NOW - 5, .traces = grant.traces};
+	LIST_INSERT_HEAD(&helper.grants, &grant, link);
+	LIST_INSERT_HEAD(&helper.elevations, &elevation, link);
+	LIST_INSERT_HEAD(&helper.elevations, &not_taken, link);
+	LIST_INSERT_HEAD(&helper.endings, &ending, link);
+	return 0;
+}
+
+static char *format(void)
+{
+	struct json_object *json = jh_saved_format(&helper, BOOT);
+	char *text = strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
+
+	json_object_put(json);
+	assert_non_null(text);
+	return text;
+}
+
+static int parse(const char *text, struct jh_saved *ret)
+{
+	char why[256] = "";
+	int r = jh_saved_parse(text, strlen(text), BOOT, NOW, ret, why, sizeof(why));
+
+	assert_true((r == 0) == (why[0] == '\0'));
+	return r;
+}
+
+static void assert_same_session(const struct jh_session *a, const struct jh_session *b)
+{
+	assert_true(jh_session_same(a, b));
+	assert_int_equal(a->leader, b->leader);
+	assert_true(a->leader_start == b->leader_start);
+	assert_int_equal(a->leader_tty, b->leader_tty);
+}
+
+static void it_comes_back_as_it_was(void **state)
+{
+	struct jh_saved saved;
+	char *text = format();
+
+	(void)state;
+	assert_int_equal(parse(text, &saved), 0);
+	const struct jh_grant *g = LIST_FIRST(&saved.grants);
+	assert_non_null(g);
+	assert_null(LIST_NEXT(g, link));
+	assert_string_equal(g->id, grant.id);
+	assert_string_equal(g->short_id, grant.short_id);
+	assert_string_equal(g->requester, grant.requester);
+	assert_string_equal(g->role, grant.role);
+	assert_string_equal(g->approved_by, grant.approved_by);
+	assert_string_equal(g->services, grant.services);
+	assert_string_equal(g->targets, grant.targets);
+	assert_string_equal(g->region, grant.region);
+	assert_string_equal(g->rhost, grant.rhost);
+	assert_true(g->has_arn && g->ends && g->active && g->collector.started);
+	assert_int_equal(g->duration_s, 900);
+	assert_true(g->until_ms == grant.until_ms);
+	assert_int_equal(g->warning.next, 1);
+	assert_same_session(&g->session, &grant.session);
+	assert_memory_equal(&g->traces.at[0], &grant.traces.at[0], sizeof(g->traces.at[0]));
+
+	const struct jh_saved_elevation *e = LIST_FIRST(&saved.elevations);
+	assert_non_null(e);
+	assert_null(LIST_NEXT(e, link)); /* what was not taken is none */
+	assert_string_equal(e->grant, ID);
+	assert_int_equal(e->pid, 55);
+	assert_true(e->start == 5000000000);
+	assert_memory_equal(e->facts.hash, elevation.hash, sizeof(elevation.hash));
+	assert_string_equal(e->facts.target, "root");
+	assert_true(e->facts.keyless && e->facts.descent);
+	assert_same_session(&e->facts.session, &elevation.session);
+
+	const struct jh_saved_ending *n = LIST_FIRST(&saved.endings);
+	assert_non_null(n);
+	assert_string_equal(n->short_id, "8DFD-NS2K");
+	assert_true(n->kill_ms == NOW - 5);
+	assert_int_equal(n->traces.count, 1);
+	jh_saved_clear(&saved);
+	free(text);
+}
+
+static void no_end_lies_further_off_than_the_grant_is_long(void **state)
+{
+	struct jh_saved saved;
+
+	(void)state;
+	grant.until_ms = INT64_MAX;
+	char *text = format();
+	assert_int_equal(parse(text, &saved), 0);
+	assert_true(LIST_FIRST(&saved.grants)->until_ms == NOW + 900 * 1000);
+	jh_saved_clear(&saved);
+	free(text);
+}
+
+static void another_boots_state_is_refused(void **state)
+{
+	struct jh_saved saved;
+	char why[256];
+	char *text = format();
+
+	(void)state;
+	assert_true(jh_saved_parse(text, strlen(text), OTHER_BOOT, NOW, &saved, why, sizeof(why)) < 0);
+	assert_string_equal(why, "it is of another boot");
+	assert_true(LIST_EMPTY(&saved.grants));
+	free(text);
+}
+
+/* The text with the first `from` replaced. */
+static char *edited(const char *from, const char *to)
+{
+	char *text = format();
+	char *at = strstr(text, from);
+	size_t size = strlen(text) + strlen(to) + 1;
+	char *out = malloc(size);
+
+	assert_non_null(at);
+	assert_non_null(out);
+	snprintf(out, size, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+	free(text);
+	return out;
+}
+
+static void what_is_not_quite_a_state_is_refused_whole(void **state)
+{
+	static const char *const edits[][2] = {
+		{"\"version\":1", "\"version\":2"},
+		{"\"version\":1", "\"version\":\"1\""},
+		{"\"grants\":[", "\"grants\":7,\"x\":["},
+		{ID, "0b6c"},
+		{"\"requester\":\"op1\"", "\"requester\":\"\""},
+		{"\"requester\":\"op1\"", "\"requester\":\"op1\\u001b[2J\""},
+		{"\"requester\":\"op1\"", "\"requester\":\"op1\\u0000root\""},
+		{"\"requester\":\"op1\"", "\"requester\":null"},
+		{"\"duration\":900", "\"duration\":900000000"},
+		{"\"duration\":900", "\"duration\":-1"},
+		{"\"duration\":900", "\"duration\":900.5"},
+		{"\"active\":true", "\"active\":1"},
+		{"\"active\":true", "\"x\":true"},
+		{"\"uid\":1001", "\"uid\":4294967296"},
+		{"\"leader\":412", "\"leader\":0"},
+		{"\"pid\":55", "\"pid\":-55"},
+		{"\"warned\":1", "\"warned\":9"},
+		{"\"traces\":[", "\"traces\":[7,"},
+		{"\"hash\":\"p", "\"hash\":\"pp"},
+		{"\"hash\":\"p", "\"hash\":\"!"},
+		{"\"kill\":", "\"kill\":-"},
+		{"{\"version\"", "[{\"version\""},
+	};
+	struct jh_saved saved;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
+		char *text = edited(edits[i][0], edits[i][1]);
+		if (parse(text, &saved) == 0)
+			fail_msg("taken: %s", text);
+		assert_true(LIST_EMPTY(&saved.grants) && LIST_EMPTY(&saved.elevations) && LIST_EMPTY(&saved.endings));
+		free(text);
+	}
+	assert_true(parse("", &saved) < 0);
+	assert_true(parse("{}", &saved) < 0);
+	assert_true(parse("null", &saved) < 0);
+}
+
+static void what_was_cut_off_is_refused(void **state)
+{
+	struct jh_saved saved;
+	char *text = format();
+
+	(void)state;
+	for (size_t len = strlen(text); len-- > 0;) {
+		text[len] = '\0';
+		assert_true(parse(text, &saved) < 0);
+	}
+	free(text);
+}
+
+static void more_than_can_be_is_refused(void **state)
+{
+	struct jh_saved saved;
+	struct json_object *json = jh_saved_format(&helper, BOOT), *list;
+
+	(void)state;
+	json_object_object_get_ex(json, "grants", &list);
+	struct json_object *one = json_object_array_get_idx(list, 0);
+	while (json_object_array_length(list) <= JH_SAVED_LIST_MAX)
+		json_object_array_add(list, json_object_get(one));
+	assert_true(parse(json_object_to_json_string(json), &saved) < 0);
+	json_object_put(json);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(it_comes_back_as_it_was, set_up),
+		cmocka_unit_test_setup(no_end_lies_further_off_than_the_grant_is_long, set_up),
+		cmocka_unit_test_setup(another_boots_state_is_refused, set_up),
+		cmocka_unit_test_setup(what_is_not_quite_a_state_is_refused_whole, set_up),
+		cmocka_unit_test_setup(what_was_cut_off_is_refused, set_up),
+		cmocka_unit_test_setup(more_than_can_be_is_refused, set_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
