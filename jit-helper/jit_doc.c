@@ -46,6 +46,11 @@ struct json_object *jit_doc_list(struct json_object *json, const char *name)
 	return member(json, name, json_type_array);
 }
 
+struct json_object *jit_doc_object(struct json_object *json, const char *name)
+{
+	return member(json, name, json_type_object);
+}
+
 const char *jit_doc_text(struct json_object *json, const char *name, char *buf, size_t size)
 {
 	struct json_object *value = member(json, name, json_type_string);
@@ -66,6 +71,13 @@ bool jit_doc_true(struct json_object *json, const char *name)
 	struct json_object *value = member(json, name, json_type_boolean);
 
 	return value && json_object_get_boolean(value);
+}
+
+bool jit_doc_false(struct json_object *json, const char *name)
+{
+	struct json_object *value = member(json, name, json_type_boolean);
+
+	return value && !json_object_get_boolean(value);
 }
 
 const char *jit_doc_join(struct json_object *json, const char *name, char *buf, size_t size)

@@ -9,6 +9,7 @@ import select
 import shlex
 import signal
 import subprocess
+import termios
 import threading
 import unittest
 
@@ -180,6 +181,100 @@ class Credentials(CliCase):
             with self.subTest(sentence):
                 self.assertNotEqual(done.returncode, 0)
                 self.assertRegex(done.stderr, rf"jit: [^\n]*{sentence}")
+
+
+HELD = {
+    "grants": [
+        {"requestId": "0b6c1111-2222-4333-8444-000000000001", "shortId": "R7KD-2M9Q", "role": "admin", "state": "ACTIVE",
+         "targets": ["root", "postgres"], "services": ["sudo", "su"], "remaining": 860, "approvedBy": "appr1",
+         "scope": "session", "onExpiry": "end", "elevations": 1, "keyring": True, "hasCredentials": True,
+         "credentials": {"expiresIn": 240}, "trouble": ""},
+        {"shortId": "8F3M-QQ2A", "role": "reader", "targets": ["op1"], "services": ["sshd"], "state": "APPROVED",
+         "remaining": 3600, "approvedBy": "appr1, appr2", "scope": "user", "onExpiry": "warn", "keyring": False,
+         "hasCredentials": True, "credentials": None,
+         "trouble": "the broker at https://broker.example:8443 cannot be reached: Connection refused"},
+        {"shortId": "K9PW-3X1C", "role": "admin", "targets": ["root"], "services": ["sudo"], "state": "ACTIVE",
+         "remaining": 50, "breakGlass": True, "keyring": True, "hasCredentials": False, "credentials": None}],
+    "requests": [{"host": "web-2", "role": "admin", "status": "PENDING", "shortId": "C3PA-77AA", "code": "47",
+                  "waiting": 63, "remaining": 237}],
+    "elevated": True}
+HELD_TEXT = """\
+R7KD-2M9Q  admin  14 min 20 s left
+  as            root, postgres, by sudo, su
+  approved by   appr1
+  AWS           credentials for 4 min, renewed by themselves
+  good for      this login session alone
+  at its end    what still runs in it is ended
+
+8F3M-QQ2A  reader  not used yet: 1 h from its first use on
+  as            op1, by sshd
+  approved by   appr1, appr2
+  AWS           no credentials yet: the broker at https://broker.example:8443
+                cannot be reached: Connection refused
+  good for      all your sessions from the same place
+  at its end    what still runs in it is warned
+  weaker        no keyring here: its processes are known by their descent alone
+
+K9PW-3X1C  admin  50 s left
+  as            root, by sudo
+  approved by   NOBODY: this is break-glass, and the broker is told of it
+
+C3PA-77AA  admin  waits for approval, for 1 min 3 s now, 3 min 57 s left
+  code          47
+  host          web-2
+
+This process is in the elevated session.
+"""
+
+
+class Status(CliCase):
+    def on_a_terminal(self, columns, **environment):
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        termios.tcsetwinsize(theirs, (50, columns))
+        status, _, err = self.jit(self.helper(document(compact(HELD))), "status", stdout=theirs, environment=environment)
+        shown = os.read(ours, 65536).decode().replace("\r\n", "\n")
+        os.close(theirs)
+        self.assertEqual((status, err), (0, ""))
+        return shown
+
+    def test_all_that_is_held_and_awaited_is_shown_within_80_columns(self):
+        status, out, err = self.jit(self.helper(document(compact(HELD))), "status")
+        self.assertEqual((status, out, err), (0, HELD_TEXT, ""))
+        self.assertLessEqual(max(map(len, out.splitlines())), 80)
+
+    def test_a_narrow_terminal_is_kept_within_too(self):
+        self.assertLessEqual(max(len(line) for line in self.on_a_terminal(60, TERM="dumb").splitlines()
+                                 if line.startswith("  ")), 60)
+
+    def test_colour_is_for_terminals_that_want_it(self):
+        self.assertEqual(self.on_a_terminal(80, TERM="dumb"), HELD_TEXT)
+        self.assertEqual(self.on_a_terminal(80, TERM="xterm", NO_COLOR="1"), HELD_TEXT)
+        self.assertEqual(self.on_a_terminal(80), HELD_TEXT)
+        coloured = self.on_a_terminal(80, TERM="xterm")
+        self.assertEqual(re.sub(r"\x1b\[[\d;]*m", "", coloured), HELD_TEXT)
+        self.assertIn("\x1b[1;31mNOBODY", coloured)
+        self.assertIn("\x1b[1;31m50 s left", coloured)
+
+    def test_what_others_wrote_cannot_steer_the_terminal(self):
+        nasty = {"grants": [{name: "\x1b[31m\n\u202e" for name in ("shortId", "role", "approvedBy", "trouble")} |
+                            {"targets": ["\x1b]0;x\x07"], "services": ["\r"], "hasCredentials": True, "remaining": -5}],
+                 "requests": [{name: "\x1b[31m\n" for name in ("shortId", "role", "host", "code")}]}
+        status, out, _ = self.jit(self.helper(document(compact(nasty))), "status")
+        self.assertEqual(status, 0)
+        self.assertEqual(set(re.findall(r"[^\n -~]", out)), set())
+
+    def test_without_a_grant_it_says_so_and_ends_with_1(self):
+        nothing = self.helper(document(compact({"grants": [], "elevated": False})))
+        self.assertEqual(self.jit(nothing, "status"), (1, "This login session holds no grant.\n", ""))
+        self.assertEqual(self.jit(nothing, "status", "--json")[0], 0)
+        waiting = self.helper(document(compact({**HELD, "grants": []})))
+        status, out, _ = self.jit(waiting, "status")
+        self.assertEqual((status, out.splitlines()[-1]), (1, "This login session holds no grant yet."))
+
+    def test_json_is_the_document_to_the_letter(self):
+        text = compact(HELD)
+        self.assertEqual(self.jit(self.helper(document(text)), "status", "--json"), (0, text + "\n", ""))
 
 
 def a_request(status="PENDING", nth=1, **more):
