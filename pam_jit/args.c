@@ -206,11 +206,11 @@ int pj_args_parse(int argc, const char *const *argv, const char *service, struct
 
 bool pj_args_spare_service(const struct pj_args *args, const char *service)
 {
-	size_t len = service ? strlen(service) : 0;
+	size_t len = service ? strlen(service) : 0, name_len;
 
-	for (const char *at = args->exempt_service; at && len; at = strchr(at, ',')) {
-		at += *at == ',';
-		if (strncmp(at, service, len) == 0 && (at[len] == ',' || at[len] == '\0'))
+	for (const char *at = args->exempt_service; at && *at; at += name_len + (at[name_len] == ',')) {
+		name_len = strcspn(at, ",");
+		if (name_len == len && memcmp(at, service, len) == 0)
 			return true;
 	}
 	return false;

@@ -78,7 +78,7 @@ void pj_sshd_title(char *buf, size_t size)
 	buf[n > 0 ? n : 0] = '\0';
 }
 
-/* The main program stands first. Its constants are in a segment that is readable and not writable. */
+/* The main program stands first. Its constants are in a segment that is not writable; of some linkers with the code. */
 static int look_through(struct dl_phdr_info *info, size_t size, void *data)
 {
 	unsigned *version = data;
@@ -88,7 +88,7 @@ static int look_through(struct dl_phdr_info *info, size_t size, void *data)
 		const ElfW(Phdr) *h = &info->dlpi_phdr[i];
 		const char *start = (const char *)(info->dlpi_addr + h->p_vaddr); // NOLINT(performance-no-int-to-ptr)
 
-		if (h->p_type != PT_LOAD || (h->p_flags & (PF_R | PF_W | PF_X)) != PF_R)
+		if (h->p_type != PT_LOAD || (h->p_flags & (PF_R | PF_W)) != PF_R)
 			continue;
 		unsigned found = pj_openssh_version(start, h->p_filesz < SEGMENT_MAX ? h->p_filesz : SEGMENT_MAX);
 		if (found > *version)
@@ -97,14 +97,18 @@ static int look_through(struct dl_phdr_info *info, size_t size, void *data)
 	return 1; /* no further object: a library's text says nothing of sshd */
 }
 
+unsigned pj_sshd_version(void)
+{
+	unsigned version = 0;
+
+	dl_iterate_phdr(look_through, &version);
+	return version;
+}
+
 bool pj_sshd_is_live(void)
 {
 	char title[TITLE_SIZE];
-	unsigned version = 0;
 
 	pj_sshd_title(title, sizeof(title));
-	if (!pj_openssh_is_pam_child(title))
-		return false;
-	dl_iterate_phdr(look_through, &version);
-	return pj_openssh_is_live(version, title);
+	return pj_openssh_is_pam_child(title) && pj_openssh_is_live(pj_sshd_version(), title);
 }

@@ -28,7 +28,10 @@ bool pj_openssh_is_live(unsigned version, const char *title);
 /* The title of this process (/proc/self/cmdline), "" where it cannot be read. */
 void pj_sshd_title(char *buf, size_t size);
 
-/* The same for this process. The version is looked for in the program's mapped bytes; no file of it is opened. */
+/* The version that stands in this process' main program, as it is mapped: no file of it is opened. 0: none. */
+unsigned pj_sshd_version(void);
+
+/* Is text shown at once by this process? */
 bool pj_sshd_is_live(void);
 
 #endif

@@ -25,6 +25,8 @@ static void an_empty_line_has_the_documented_defaults(void **state)
 	assert_string_equal(args.helper_user, "_jit");
 	assert_null(args.exempt_user);
 	assert_null(args.exempt_group);
+	assert_false(pj_args_spare_service(&args, "sudo") || pj_args_spare_service(&args, ""));
+	assert_false(args.has_login_grace);
 	assert_false(args.observe);
 	assert_false(args.debug);
 }
@@ -35,9 +37,10 @@ static void the_service_decides_how_the_application_behaves(void **state)
 		const char *service;
 		enum pj_app app;
 	} rows[] = {
-		{"sudo", PJ_SUDO}, {"sudo-i", PJ_SUDO}, {"su", PJ_SU},	      {"su-l", PJ_SU},
-		{"sshd", PJ_SSHD}, {"login", PJ_LOGIN}, {"cron", PJ_OTHER},   {"Sudo", PJ_OTHER},
-		{"", PJ_OTHER},	   {NULL, PJ_OTHER},	{"sudo-x", PJ_OTHER},
+		{"sudo", PJ_SUDO},	 {"sudo-i", PJ_SUDO},  {"su", PJ_SU},	   {"su-l", PJ_SU},
+		{"sshd", PJ_SSHD},	 {"login", PJ_LOGIN},  {"cron", PJ_OTHER}, {"Sudo", PJ_OTHER},
+		{"polkit-1", PJ_POLKIT}, {"polkit", PJ_OTHER}, {"", PJ_OTHER},	   {NULL, PJ_OTHER},
+		{"sudo-x", PJ_OTHER},
 	};
 
 	(void)state;
@@ -47,8 +50,16 @@ static void the_service_decides_how_the_application_behaves(void **state)
 
 static void every_argument_is_read(void **state)
 {
-	static const char *const line[] = {"app=su",	    "role=admin",      "timeout=5m",	     "socket=/x/y.sock",
-					   "helper_user=h", "exempt_user=a,b", "exempt_group=wheel", "observe",
+	static const char *const line[] = {"app=su",
+					   "role=admin",
+					   "timeout=5m",
+					   "socket=/x/y.sock",
+					   "helper_user=h",
+					   "exempt_user=a,b",
+					   "exempt_group=wheel",
+					   "observe",
+					   "exempt_service=cron,atd",
+					   "login_grace=1h30m",
 					   "debug"};
 	struct pj_args args;
 	char why[512];
@@ -63,6 +74,12 @@ static void every_argument_is_read(void **state)
 	assert_string_equal(args.exempt_user, "a,b");
 	assert_string_equal(args.exempt_group, "wheel");
 	assert_true(args.observe && args.debug);
+	assert_true(args.has_login_grace);
+	assert_int_equal(args.login_grace, 5400);
+	assert_true(pj_args_spare_service(&args, "cron") && pj_args_spare_service(&args, "atd"));
+	assert_false(pj_args_spare_service(&args, "cro") || pj_args_spare_service(&args, "td"));
+	assert_false(pj_args_spare_service(&args, "cron,atd") || pj_args_spare_service(&args, "crond"));
+	assert_false(pj_args_spare_service(&args, "") || pj_args_spare_service(&args, NULL));
 }
 
 static void a_timeout_from_a_second_to_an_hour_is_read(void **state)
@@ -113,6 +130,12 @@ static void what_is_not_understood_refuses_the_line_by_name(void **state)
 		"exempt_user=a, b",
 		"exempt_group=",
 		"exempt_group",
+		"exempt_service=",
+		"exempt_service=cron atd",
+		"login_grace=",
+		"login_grace=soon",
+		"login_grace=1.5m",
+		"login_grace=-1",
 		"OBSERVE",
 		"",
 		"=",

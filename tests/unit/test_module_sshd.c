@@ -14,7 +14,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#define LIVE	 77
+#define NOT_LIVE 78
 
 #define BYTES(text) text, sizeof(text) - 1
 
@@ -81,7 +85,31 @@ static void text_is_live_from_10_3_on_in_keyboard_interactives_child_alone(void 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
 		assert_int_equal(pj_openssh_is_live(rows[i].version, rows[i].title), rows[i].live);
+}
+
+/* The newest sshd among this program's own bytes is the 11.0 of the rows above; its patterns do not count. */
+static void the_version_is_that_of_the_program_and_the_title_that_of_the_process(void **state)
+{
+	static const struct {
+		const char *title;
+		int status;
+	} rows[] = {{"sshd-session: op1 [pam]", LIVE}, {"sshd-session: op1 [priv]", NOT_LIVE}};
+
+	(void)state;
+	assert_int_equal(pj_sshd_version(), 1100);
 	assert_false(pj_sshd_is_live()); /* a test is no sshd */
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		int status;
+
+		pid_t child = fork();
+		if (child == 0) {
+			execl("/proc/self/exe", rows[i].title, NULL);
+			_exit(1);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), rows[i].status);
+	}
 }
 
 static void a_process_that_is_no_sshd_has_its_own_title(void **state)
@@ -297,11 +325,17 @@ static void the_clients_socket_is_told_by_its_peer(void **state)
 	close(unix_fd[1]);
 }
 
-int main(void)
+/* Run under the title of an sshd it only tells whether it would take itself for a live one. */
+int main(int argc, char **argv)
 {
+	(void)argc;
+	if (strncmp(argv[0], "sshd", 4) == 0)
+		return pj_sshd_is_live() ? LIVE : NOT_LIVE;
+
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_version_is_found_among_a_programs_bytes),
 		cmocka_unit_test(text_is_live_from_10_3_on_in_keyboard_interactives_child_alone),
+		cmocka_unit_test(the_version_is_that_of_the_program_and_the_title_that_of_the_process),
 		cmocka_unit_test(a_process_that_is_no_sshd_has_its_own_title),
 		cmocka_unit_test(sshds_times_are_read_as_sshd_reads_them),
 		cmocka_unit_test_setup_teardown(the_first_login_grace_time_outside_a_match_counts, make_folder,
