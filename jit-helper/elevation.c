@@ -5,7 +5,6 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +14,11 @@
 #include "clock.h"
 #include "helper.h"
 #include "log.h"
+#include "names.h"
 #include "pam_side.h"
 #include "session_side.h"
 #include "state.h"
 #include "terminal.h"
-
-#define PASSWD_BUF 16384
 
 static void elevation_free(struct jh_elevation *e, enum jit_exit status, const char *sentence)
 {
@@ -198,17 +196,6 @@ static struct jh_grant *bind_waiting(struct jh_helper *helper, const struct jh_q
 	return NULL;
 }
 
-static int uid_of(const char *name, uid_t *ret)
-{
-	char buf[PASSWD_BUF];
-	struct passwd entry, *found = NULL;
-
-	if (getpwnam_r(name, &entry, buf, sizeof(buf), &found) != 0 || !found)
-		return -1;
-	*ret = found->pw_uid;
-	return 0;
-}
-
 /* The grant for this OPEN; NULL with the sentence that says why there is none. */
 static struct jh_grant *choose(struct jh_peer *peer, const struct jh_question *q, struct jh_session *session, char *why,
 			       size_t size)
@@ -259,7 +246,7 @@ void jh_elevation_begin(struct jh_peer *peer, const struct jh_question *q)
 		refuse(peer, q, JIT_DENIED, why);
 		return;
 	}
-	if (uid_of(q->target, &uid) < 0) {
+	if (jh_names_uid(q->target, &uid) < 0) {
 		refuse(peer, q, JIT_UNAVAILABLE,
 		       "the target user is not known to jit-helper; tell the operator of "
 		       "this host");

@@ -4,15 +4,14 @@
 #include <errno.h>
 #include <json-c/json.h>
 #include <openssl/rand.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "b64.h"
+#include "names.h"
 #include "text.h"
 
 #define RANDOM_LEN 32
-#define PASSWD_BUF 16384
 
 int jh_idempotency_new(char buf[static JH_IDEMPOTENCY_SIZE])
 {
@@ -26,13 +25,12 @@ int jh_idempotency_new(char buf[static JH_IDEMPOTENCY_SIZE])
 
 bool jh_login_name(uint32_t login_uid, char *buf, size_t size)
 {
-	char entries[PASSWD_BUF];
-	struct passwd entry, *found = NULL;
+	char name[JIT_NAME_SIZE];
 
 	if (login_uid == JH_NO_AUDIT)
 		return false;
-	if (getpwuid_r((uid_t)login_uid, &entry, entries, sizeof(entries), &found) == 0 && found)
-		jit_text_clean_str(buf, size, found->pw_name);
+	if (jh_names_name((uid_t)login_uid, name, sizeof(name)) == 0)
+		jit_text_clean_str(buf, size, name);
 	else
 		snprintf(buf, size, "#%u", (unsigned)login_uid);
 	return true;
