@@ -14,6 +14,7 @@
 #include "policy.h"
 #include "seal.h"
 #include "text.h"
+#include "uuid.h"
 
 #define NAME_SIZE	256  /* of user, service, role and host names, NUL included */
 #define COMMAND_SIZE	4097 /* of a command or a path */
@@ -252,7 +253,7 @@ static int insert(struct jb_engine *engine, const char *host, struct jb_request 
 {
 	char actor[NAME_SIZE + 8];
 
-	if (jb_request_new_id(r->id, r->short_id) < 0)
+	if (jit_uuid_new(r->id, r->short_id) < 0)
 		return -EIO;
 	JIT_FREE char *detail = filed_detail(r);
 	if (!detail)

@@ -4,12 +4,12 @@
  */
 #include "request.h"
 
-#include <errno.h>
 #include <json-c/json.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "uuid.h"
 
 static const char *const status_names[] = {
 	[JB_PENDING] = "PENDING", [JB_APPROVED] = "APPROVED", [JB_ACTIVE] = "ACTIVE",
@@ -284,31 +284,6 @@ bad:
 	return NULL;
 }
 
-/* Crockford's base32: no I, L, O, U, so that it can be read out over a telephone. */
-static const char crockford[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-
-int jb_request_new_id(char id[static 37], char short_id[static 10])
-{
-	uint8_t b[16];
-	uint64_t bits = 0;
-
-	if (RAND_bytes(b, sizeof(b)) != 1)
-		return -EIO;
-	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40); /* RFC 4122: version 4, variant 1 */
-	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	snprintf(id, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
-		 b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
-	for (int i = 0; i < 5; i++)
-		bits = bits << 8 | b[i];
-	for (int i = 0, at = 0; i < 8; i++) {
-		if (i == 4)
-			short_id[at++] = '-';
-		short_id[at++] = crockford[bits >> (35 - 5 * i) & 31];
-	}
-	short_id[9] = '\0';
-	return 0;
-}
-
 static bool parse_uuid(const char *text, char buf[static 37])
 {
 	size_t i;
@@ -354,7 +329,7 @@ bool jb_request_parse_id(const char *text, char buf[static 37], bool *ret_short)
 			dashed = true;
 			continue;
 		}
-		if (at >= 8 || !strchr(crockford, c))
+		if (at >= 8 || !strchr(JIT_CROCKFORD, c))
 			return false;
 		buf[at++] = c;
 	}

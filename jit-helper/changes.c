@@ -11,6 +11,7 @@
 #include "helper.h"
 #include "log.h"
 #include "request.h"
+#include "spool.h"
 #include "verdict.h"
 #include "withdraw.h"
 
@@ -103,8 +104,11 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 
 	c->call = NULL;
 	if (result->fault == JIT_FETCH_OK && result->status == 200 && take(c, result->body, result->body_len)) {
-		if (c->failures)
+		if (c->failures) {
 			jit_log(LOG_NOTICE, "the broker at %s answers", jh_broker_url(c->helper->broker));
+			jh_spool_hurry(c->helper->spool);
+		}
+		jh_spool_deliver(c->helper->spool);
 		c->failures = 0;
 		if (c->cursor == c->asked_cursor && jit_boottime_ms() < c->asked_ms + NOTHING_NEW_MS)
 			jh_alarm_at(&c->again, c->asked_ms + NOTHING_NEW_MS);

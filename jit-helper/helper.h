@@ -16,6 +16,7 @@
 struct event_base;
 struct jh_listener;
 struct jh_state;
+struct jh_spool;
 
 struct jh_helper {
 	struct event_base *base;
@@ -24,6 +25,7 @@ struct jh_helper {
 	struct jh_broker *broker;
 	struct jh_changes *changes;
 	struct jh_state *state;
+	struct jh_spool *spool;
 	struct jh_listener *pam;
 	struct jh_listener *session;
 	LIST_HEAD(jh_visit_list, jh_visit) visits;		  /* account exchanges under way */

@@ -21,6 +21,7 @@
 #include "pam_side.h"
 #include "request.h"
 #include "session_side.h"
+#include "spool.h"
 #include "state.h"
 #include "withdraw.h"
 
@@ -123,6 +124,7 @@ static void helper_free(struct jh_helper *h)
 	jh_listener_free(h->pam);
 	jh_listener_free(h->session);
 	jh_changes_free(h->changes);
+	jh_spool_free(h->spool);
 	jh_broker_free(h->broker);
 	jh_alarms_free(h->alarms);
 	if (h->in)
@@ -206,6 +208,7 @@ static int prepare(struct jh_helper *h)
 		return fail("out of memory");
 	if (jh_state_prepare(h->conf, why, sizeof(why)) < 0)
 		return fail(why);
+	jh_spool_prepare(h->conf);
 	if (drop(h->conf, why, sizeof(why)) < 0)
 		return fail(why);
 	if (!jh_harden_may_kill())
@@ -215,7 +218,8 @@ static int prepare(struct jh_helper *h)
 	if (!h->state)
 		return fail("out of memory, or no boot id in /proc");
 	jh_state_restore(h);
-	h->changes = jh_changes_new(h);
+	h->spool = jh_spool_new(h);
+	h->changes = h->spool ? jh_changes_new(h) : NULL;
 	return h->changes ? 0 : fail("out of memory");
 }
 

@@ -1,6 +1,8 @@
 /* The store: one winner of a race, nothing lost in a restart, an audit chain that shows every alteration. */
 #include "broker.h"
 
+#include "uuid.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
@@ -23,7 +25,7 @@ static struct jb_request *make(const char *host, const char *key)
 	struct jb_request *r = jb_request_new();
 
 	assert_non_null(r);
-	assert_int_equal(jb_request_new_id(r->id, r->short_id), 0);
+	assert_int_equal(jit_uuid_new(r->id, r->short_id), 0);
 	r->version = 1;
 	r->host = strdup(host);
 	r->requester = strdup("op1");

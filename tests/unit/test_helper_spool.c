@@ -1,0 +1,304 @@
+/* The spool: what is kept survives, is told in order, once, and whatever the broker answers meanwhile. */
+#include <dirent.h>
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "helper.h"
+#include "json.h"
+#include "spool.h"
+#include "unit.h"
+
+static struct jh_helper helper;
+static struct jh_conf conf;
+static struct evhttp *server;
+static struct jh_spool *spool;
+static char folder[64], key_file[80], spool_dir[80], url[64];
+static int status, calls, told; /* what the broker answers; calls and events that it took */
+static char order[256];		/* the reasons of the events in the order in which they came */
+static const char *poison = ""; /* a reason that the broker does not take */
+
+static void append(char *buf, size_t size, const char *text)
+{
+	size_t used = strlen(buf);
+
+	snprintf(buf + used, size - used, "%.3s", text);
+}
+
+static void on_events(struct evhttp_request *request, void *arg)
+{
+	struct evbuffer *in = evhttp_request_get_input_buffer(request);
+	struct evbuffer *out = evbuffer_new();
+	size_t len = evbuffer_get_length(in);
+	JIT_JSON json_object *body =
+		json_tokener_parse(strndupa((const char *)evbuffer_pullup(in, -1), len)); /* NOLINT */
+	json_object *events, *reason;
+	int answer = status;
+	char came[256] = "";
+
+	(void)arg;
+	assert_string_equal(evhttp_request_get_uri(request), "/events");
+	assert_true(len < 65536);
+	assert_true(json_object_object_get_ex(body, "events", &events));
+	for (size_t i = 0; i < json_object_array_length(events); i++) {
+		assert_true(json_object_object_get_ex(json_object_array_get_idx(events, i), "reason", &reason));
+		if (strcmp(json_object_get_string(reason), poison) == 0)
+			answer = 400;
+		append(came, sizeof(came), json_object_get_string(reason));
+	}
+	calls++;
+	if (answer == 202) {
+		told += (int)json_object_array_length(events);
+		snprintf(order + strlen(order), sizeof(order) - strlen(order), "%s", came);
+	}
+	evbuffer_add_printf(out, "{\"message\":\"so be it\"}");
+	evhttp_send_reply(request, answer, "", out);
+	evbuffer_free(out);
+}
+
+static void start(void)
+{
+	assert_non_null(spool = jh_spool_new(&helper));
+}
+
+static int setup(void **state)
+{
+	struct evhttp_bound_socket *bound;
+	struct sockaddr_in address;
+	socklen_t size = sizeof(address);
+	char why[512];
+	FILE *f;
+
+	(void)state;
+	snprintf(folder, sizeof(folder), "/tmp/jit-spool-XXXXXX");
+	if (!mkdtemp(folder))
+		return -1;
+	snprintf(key_file, sizeof(key_file), "%s/key", folder);
+	snprintf(spool_dir, sizeof(spool_dir), "%s/spool", folder);
+	f = fopen(key_file, "w");
+	if (!f || fputs("jitk_test\n", f) < 0 || fclose(f) != 0 || chmod(key_file, 0600) < 0)
+		return -1;
+	helper = (struct jh_helper){.base = event_base_new(), .conf = &conf};
+	server = evhttp_new(helper.base);
+	evhttp_set_gencb(server, on_events, NULL);
+	bound = evhttp_bind_socket_with_handle(server, "127.0.0.1", 0);
+	getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)(void *)&address, &size);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", ntohs(address.sin_port));
+	conf = (struct jh_conf){.brokers = {url},
+				.broker_count = 1,
+				.api_key_file = key_file,
+				.plain_loopback = true,
+				.broker_timeout_s = 5,
+				.spool_dir = spool_dir};
+	helper.alarms = jh_alarms_new(helper.base);
+	helper.broker = jh_broker_new(helper.base, &conf, why, sizeof(why));
+	if (!helper.broker || mkdir(spool_dir, 0700) < 0)
+		return -1;
+	status = 202;
+	calls = told = 0;
+	order[0] = '\0';
+	poison = "";
+	start();
+	return 0;
+}
+
+static void each_file(void (*what)(const char *path), int *ret_count)
+{
+	DIR *list = opendir(spool_dir);
+	char path[400];
+
+	*ret_count = 0;
+	for (struct dirent *entry; list && (entry = readdir(list));) {
+		if (entry->d_name[0] == '.' && strcmp(entry->d_name, ".new") != 0)
+			continue;
+		++*ret_count;
+		snprintf(path, sizeof(path), "%s/%s", spool_dir, entry->d_name);
+		if (what)
+			what(path);
+	}
+	if (list)
+		closedir(list);
+}
+
+static void remove_file(const char *path)
+{
+	unlink(path);
+}
+
+static int files(void)
+{
+	int n;
+
+	each_file(NULL, &n);
+	return n;
+}
+
+static int teardown(void **state)
+{
+	int n;
+
+	(void)state;
+	jh_spool_free(spool);
+	jh_broker_free(helper.broker);
+	jh_alarms_free(helper.alarms);
+	evhttp_free(server);
+	event_base_free(helper.base);
+	chmod(spool_dir, 0700);
+	each_file(remove_file, &n);
+	rmdir(spool_dir);
+	unlink(key_file);
+	return rmdir(folder);
+}
+
+static int add(const char *requester, const char *reason, bool closes)
+{
+	JIT_JSON json_object *event = json_object_new_object();
+	char why[512] = "";
+
+	json_object_object_add(event, "requester", json_object_new_string(requester));
+	json_object_object_add(event, "reason", json_object_new_string(reason));
+	int r = jh_spool_add(spool, event, requester, closes, why, sizeof(why));
+	assert_int_equal(r < 0, why[0] != '\0');
+	return r;
+}
+
+static void run_until(size_t waiting)
+{
+	jh_spool_deliver(spool);
+	while (jh_spool_waiting(spool) > waiting)
+		event_base_loop(helper.base, EVLOOP_ONCE);
+}
+
+static void what_is_kept_survives_and_is_told_once_in_order(void **state)
+{
+	char reason[8];
+
+	(void)state;
+	for (int i = 0; i < 40; i++) {
+		snprintf(reason, sizeof(reason), "%02d ", i);
+		assert_int_equal(add(i % 2 ? "op1" : "op2", reason, false), 0);
+		if (i == 20) { /* killed, and started again */
+			jh_spool_free(spool);
+			start();
+			assert_int_equal(jh_spool_waiting(spool), 21);
+		}
+	}
+	assert_int_equal(files(), 40);
+	jh_spool_free(spool);
+	start();
+	run_until(0);
+	assert_int_equal(told, 40);
+	assert_int_equal(calls, 2);
+	assert_memory_equal(order, "00 01 02 03 04 ", 15);
+	assert_string_equal(order + strlen(order) - 6, "38 39 ");
+	assert_int_equal(files(), 0);
+	jh_spool_free(spool);
+	start();
+	assert_int_equal(jh_spool_waiting(spool), 0);
+	/* Numbers go on where nothing is left. */
+	assert_int_equal(add("op1", "new", false), 0);
+	run_until(0);
+	assert_int_equal(told, 41);
+}
+
+static void a_broker_that_fails_hears_it_later(void **state)
+{
+	(void)state;
+	status = 503;
+	assert_int_equal(add("op1", "one", false), 0);
+	jh_spool_deliver(spool);
+	while (calls == 0)
+		event_base_loop(helper.base, EVLOOP_ONCE);
+	assert_int_equal(jh_spool_waiting(spool), 1);
+	assert_int_equal(files(), 1);
+	status = 202;
+	run_until(0); /* after its back-off */
+	assert_int_equal(told, 1);
+	assert_int_equal(files(), 0);
+}
+
+static void one_that_no_broker_takes_holds_up_no_other(void **state)
+{
+	(void)state;
+	poison = "bad";
+	assert_int_equal(add("op1", "one", false), 0);
+	assert_int_equal(add("op1", "bad", false), 0);
+	assert_int_equal(add("op1", "two", false), 0);
+	run_until(0);
+	assert_string_equal(order, "onetwo");
+	assert_int_equal(files(), 1); /* set aside */
+	jh_spool_free(spool);
+	start();
+	assert_int_equal(jh_spool_waiting(spool), 0);
+}
+
+static void a_folder_that_is_not_ours_keeps_nothing(void **state)
+{
+	(void)state;
+	jh_spool_free(spool);
+	chmod(spool_dir, 0755);
+	start();
+	assert_int_equal(add("op1", "one", false), -EPERM);
+	chmod(spool_dir, 0700);
+	assert_int_equal(add("op1", "one", false), 0); /* without a restart */
+	assert_int_equal(files(), 1);
+}
+
+static void the_spool_is_bounded_and_has_room_for_ends(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(add("op1", "x", false), 0);
+	assert_int_equal(add("op1", "x", false), -EDQUOT);
+	assert_int_equal(add("op2", "x", false), 0); /* one person does not use up another's room */
+	assert_int_equal(add("op1", "x", true), 0);
+}
+
+static void what_began_and_was_not_ended_is_ended_at_the_next_start(void **state)
+{
+	JIT_JSON json_object *end = json_object_new_object();
+	char why[512];
+
+	(void)state;
+	json_object_object_add(end, "requester", json_object_new_string("op1"));
+	json_object_object_add(end, "reason", json_object_new_string("end"));
+	assert_int_equal(jh_spool_open(spool, "11111111-2222-4333-8444-555555555555", end, why, sizeof(why)), 0);
+	assert_int_equal(jh_spool_open(spool, "11111111-2222-4333-8444-666666666666", end, why, sizeof(why)), 0);
+	jh_spool_forget(spool, "11111111-2222-4333-8444-666666666666");
+	assert_int_equal(jh_spool_waiting(spool), 0);
+	jh_spool_free(spool);
+	start();
+	assert_int_equal(jh_spool_waiting(spool), 1);
+	assert_int_equal(files(), 1);
+	run_until(0);
+	assert_string_equal(order, "end");
+	/* One that this helper sees end is told at once, and not again at the next start. */
+	assert_int_equal(jh_spool_open(spool, "11111111-2222-4333-8444-777777777777", end, why, sizeof(why)), 0);
+	jh_spool_end(spool, "11111111-2222-4333-8444-777777777777", "its time is over");
+	jh_spool_free(spool);
+	start();
+	assert_int_equal(jh_spool_waiting(spool), 1);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_kept_survives_and_is_told_once_in_order),
+		TEST(a_broker_that_fails_hears_it_later),
+		TEST(one_that_no_broker_takes_holds_up_no_other),
+		TEST(a_folder_that_is_not_ours_keeps_nothing),
+		TEST(the_spool_is_bounded_and_has_room_for_ends),
+		TEST(what_began_and_was_not_ended_is_ended_at_the_next_start),
+	};
+
+	CRYPTO_secure_malloc_init(1 << 16, 32);
+	return cmocka_run_group_tests_name("helper spool", tests, NULL, NULL);
+}
