@@ -98,15 +98,15 @@ class Lab:
 
     def _add_accounts(self):
         for name in ("_jit", "_jitbroker"):
-            self._root("useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name)
+            self.as_root("useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name)
         for name in PEOPLE:
-            self._root("useradd", "--create-home", "--shell", "/bin/bash", name)
+            self.as_root("useradd", "--create-home", "--shell", "/bin/bash", name)
         lines = "".join(f"{name}:{PASSWORD}\n" for name in PEOPLE)
-        self._root("chpasswd", text=lines)
+        self.as_root("chpasswd", text=lines)
 
     def _install(self):
         # What is built already is installed, so that two laboratories at once never build at once.
-        self._root("make", "--no-print-directory", "-C", TREE, "-o", "all", "install", "PREFIX=/usr")
+        self.as_root("make", "--no-print-directory", "-C", TREE, "-o", "all", "install", "PREFIX=/usr")
         if os.environ.get("PAM_JIT_SAN"):
             for name, folder in (("jit-helper", "/usr/sbin"), ("jit-broker", "/usr/sbin"), ("jit", "/usr/bin")):
                 shutil.copy(os.path.join(TREE, "build/san", name), folder)
@@ -147,7 +147,7 @@ class Lab:
         write(f"{folder}/client.conf", "url = https://broker.example:8443\nca = /etc/pam-jit/broker-ca.pem\n"
               f"token_file = {folder}/token\n", 0o600, name, name)
 
-    def _root(self, *command, text=None):
+    def as_root(self, *command, text=None):
         done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
         if done.returncode:
             raise AssertionError(f"{' '.join(command)}: exit status {done.returncode}: {done.stderr or done.stdout}")
@@ -166,11 +166,11 @@ class Lab:
         write(f"/etc/pam.d/{service}", text)
 
     def set_password(self, name):
-        self._root("chpasswd", text=f"{name}:{PASSWORD}\n")
+        self.as_root("chpasswd", text=f"{name}:{PASSWORD}\n")
 
     def set_sudoers(self, lines):
         write("/etc/sudoers", SUDOERS.format(lines=lines), 0o440)
-        self._root("visudo", "-cq")
+        self.as_root("visudo", "-cq")
 
     def configure(self, broker=None, helper=None):
         """The examples with changes, {(section, key): value}; they count from the next start on."""
