@@ -9,7 +9,7 @@ import shlex
 import subprocess
 
 import pexpect
-from pexpect import EOF  # noqa: F401  (for those who wait for a client's end)
+from pexpect import EOF, TIMEOUT  # noqa: F401  (for those who wait for a client)
 
 import brokerlib
 from lab import read, write

@@ -215,6 +215,11 @@ class SshPhases(PhasesCase):
         cls.publickey = sshlab.Sshd(cls.lab, AuthenticationMethods="publickey").start()
         cls.addClassCleanup(cls.publickey.stop)
 
+    def tearDown(self):
+        """What sshd still does for this connection is not to be taken for the next one's."""
+        if "open" in self.phases() and not glob.glob("/run/lab/answer.*"):
+            wait_until("the connection is over", lambda: "delete" in self.phases())
+
     def kbdint(self, methods="keyboard-interactive"):
         server = sshlab.Sshd(self.lab, "sshd-kbd", AuthenticationMethods=methods, KbdInteractiveAuthentication="yes")
         write("/etc/pam.d/sshd-kbd", read("/etc/pam.d/sshd"))
