@@ -148,8 +148,10 @@ struct json_object *jb_request_for_host(const struct jb_request *request, int64_
 	put_message(&doc, request);
 	put_text(&doc, "executionArn", arn);
 	put_common(&doc, request, now);
-	if (request->status == JB_PENDING)
+	if (request->status == JB_PENDING) {
 		put_text(&doc, "code", request->code);
+		put_text(&doc, "scope", request->scope); /* who may wait for it together */
+	}
 	if (request->status == JB_APPROVED || request->status == JB_ACTIVE) {
 		put_grant(&doc, request);
 		put_text(&doc, "sealedCredentials", request->sealed);

@@ -197,11 +197,14 @@ static bool get_grant(struct json_object *json, struct jh_answer *a)
 static bool get_poller(struct json_object *json, struct jh_answer *a)
 {
 	struct json_object *resume;
-	char filed_by[JIT_NAME_SIZE];
 
-	if (!get_text(json, "filedBy", filed_by, sizeof(filed_by)))
+	if (!get_name(json, "filedBy", a->filed_by, sizeof(a->filed_by)) ||
+	    !get_name(json, "host", a->host, sizeof(a->host)) ||
+	    !get_name(json, "service", a->service, sizeof(a->service)) ||
+	    !get_name(json, "target", a->target, sizeof(a->target)) ||
+	    !get_name(json, "rhost", a->rhost, sizeof(a->rhost)))
 		return false;
-	a->outlives = filed_by[0] != '\0';
+	a->outlives = a->filed_by[0] != '\0';
 	if (!json_object_object_get_ex(json, "resume", &resume) || !resume)
 		return true;
 	a->outlives |= json_object_get_boolean(resume);

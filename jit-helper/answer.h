@@ -35,8 +35,11 @@ struct jh_answer {
 	char id[JIT_ID_SIZE];
 	char short_id[JH_SHORT_SIZE];
 	enum jh_status status;
+	char host[JIT_NAME_SIZE];     /* that it is for */
+	char filed_by[JIT_NAME_SIZE]; /* the control node; "": the host itself */
 	char requester[JIT_NAME_SIZE];
 	char role[JIT_NAME_SIZE];
+	char service[JIT_NAME_SIZE], target[JIT_NAME_SIZE], rhost[JIT_NAME_SIZE]; /* of the filing */
 	char code[3];
 	char decided_by[JIT_NAME_SIZE];
 	char comment[JIT_LINE_SIZE];

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "names.h"
 #include "pam_side.h"
+#include "place.h"
 #include "session_side.h"
 #include "state.h"
 #include "terminal.h"
@@ -187,10 +188,11 @@ static struct jh_grant *bind_waiting(struct jh_helper *helper, const struct jh_q
 	int leader_fd;
 
 	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link)) {
-		if (!jh_grant_may_bind(g, q, jit_boottime_ms()))
+		if (!jh_grant_may_bind(g, q, session, jit_boottime_ms()))
 			continue;
 		if (jh_session_of(proc, session->uid, &again, &leader_fd) < 0)
 			return NULL;
+		memcpy(again.place, session->place, sizeof(again.place));
 		return jh_grant_bind(g, &again, leader_fd) == 0 ? g : NULL;
 	}
 	return NULL;
@@ -204,6 +206,7 @@ static struct jh_grant *choose(struct jh_peer *peer, const struct jh_question *q
 		snprintf(why, size, "the login session of this process cannot be told; log in again");
 		return NULL;
 	}
+	jh_place_find(peer->helper, q, &peer->proc, session);
 	struct jh_grant *g = jh_grant_find(peer->helper, q, session);
 	if (!g)
 		g = bind_waiting(peer->helper, q, session, &peer->proc);

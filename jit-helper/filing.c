@@ -58,18 +58,26 @@ static bool add_facts(struct json_object *body, const struct jh_question *q, con
 	       add(body, "ticket", q->ticket);
 }
 
-char *jh_filing_body(const struct jh_question *q, const struct jh_session *session, const char *login_user,
-		     const char *jwk)
+static bool add_kinds(struct json_object *body, const struct jh_filing *f)
 {
-	struct json_object *body = json_object_new_object(), *key = json_tokener_parse(jwk);
-	struct json_object *login = login_user ? json_object_new_string(login_user) : NULL;
+	struct json_object *yes = f->resume ? json_object_new_boolean(true) : NULL;
+
+	return add(body, "forHost", f->for_host) &&
+	       (!f->resume || (yes && json_object_object_add(body, "resume", yes) == 0));
+}
+
+char *jh_filing_body(const struct jh_filing *f)
+{
+	struct json_object *body = json_object_new_object(), *key = json_tokener_parse(f->jwk);
+	struct json_object *login = f->login_user ? json_object_new_string(f->login_user) : NULL;
 	char *text = NULL;
 
-	if (body && key && (login || !login_user) && add(body, "requester", q->requester) &&
-	    add(body, "role", q->role) &&
-	    json_object_object_add(body, "duration", json_object_new_int64(q->duration_s)) == 0 &&
+	if (body && key && (login || !f->login_user) && add(body, "requester", f->question->requester) &&
+	    add(body, "role", f->question->role) &&
+	    json_object_object_add(body, "duration", json_object_new_int64(f->question->duration_s)) == 0 &&
 	    json_object_object_add(body, "publicKey", json_object_get(key)) == 0 &&
-	    json_object_object_add(body, "loginUser", json_object_get(login)) == 0 && add_facts(body, q, session)) {
+	    json_object_object_add(body, "loginUser", json_object_get(login)) == 0 &&
+	    add_facts(body, f->question, f->session) && add_kinds(body, f)) {
 		const char *plain =
 			json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 		text = plain ? strdup(plain) : NULL;

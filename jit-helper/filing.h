@@ -10,9 +10,17 @@
 /* A new Idempotency-Key. 0 or -EIO. */
 int jh_idempotency_new(char buf[static JH_IDEMPOTENCY_SIZE]);
 
-/* The body, which the caller frees; `login_user` NULL: nobody is known to have logged in. NULL: out of memory. */
-char *jh_filing_body(const struct jh_question *question, const struct jh_session *session, const char *login_user,
-		     const char *jwk);
+struct jh_filing {
+	const struct jh_question *question;
+	const struct jh_session *session;
+	const char *login_user; /* NULL: nobody is known to have logged in */
+	const char *jwk;
+	const char *for_host; /* "": this one */
+	bool resume;
+};
+
+/* The body, which the caller frees. NULL: out of memory. */
+char *jh_filing_body(const struct jh_filing *filing);
 
 /* The name of an audit login uid, or "#UID" for one without a name; false where nobody logged in. */
 bool jh_login_name(uint32_t login_uid, char *buf, size_t size);

@@ -13,25 +13,42 @@
 #include "ending.h"
 #include "helper.h"
 #include "log.h"
+#include "place.h"
 #include "state.h"
 #include "verdict.h"
 #include "withdraw.h"
 
+#define CLAIM_MS  60000		   /* between account and open_session of one login */
 #define UNUSED_MS (15 * 60 * 1000) /* the broker's use_within ends it earlier, if that can be heard */
 
 static const char TIME_OVER[] = "its time is over", UNUSED[] = "nobody used it";
 
+static bool same_role(const struct jh_grant *g, const struct jh_question *q)
+{
+	return strcmp(q->role, JH_ROLE_ANY) == 0 || strcmp(g->role, q->role) == 0;
+}
+
+/* A question without a service was asked ahead, and is answered by whatever its role gives. */
 static bool same_asker(const struct jh_grant *g, const struct jh_question *q, int64_t now_ms)
 {
 	/* Of the last second jh_grant_left_s says 0, and no session can be opened for that long. */
 	return now_ms + 1000 <= g->until_ms && strcmp(g->requester, q->requester) == 0 &&
-	       jh_words_have(g->services, q->service) && strcmp(g->role, q->role) == 0;
+	       (!q->service[0] || jh_words_have(g->services, q->service)) && same_role(g, q);
+}
+
+static bool is_theirs(const struct jh_grant *g, const struct jh_question *q, const struct jh_session *session)
+{
+	if (q->unattended != JH_UNATTENDED_NO) /* nobody logs in there, so no login session is meant */
+		return q->unattended == JH_UNATTENDED_EXISTING && g->of_user &&
+		       (g->ahead || jh_place_same(&g->session, session));
+	return jh_session_same(&g->session, session) || (g->of_user && jh_place_same(&g->session, session));
 }
 
 bool jh_grant_covers(const struct jh_grant *g, const struct jh_question *q, const struct jh_session *session,
 		     int64_t now_ms)
 {
-	return same_asker(g, q, now_ms) && q->uid == session->uid && jh_session_same(&g->session, session);
+	return same_asker(g, q, now_ms) && q->uid == session->uid && g->session.uid == q->uid && !g->open &&
+	       is_theirs(g, q, session);
 }
 
 bool jh_grant_answers(const struct jh_grant *g, const struct jh_question *q, int64_t now_ms)
@@ -39,10 +56,24 @@ bool jh_grant_answers(const struct jh_grant *g, const struct jh_question *q, int
 	return same_asker(g, q, now_ms) && g->duration_s > 0 && (!q->target[0] || jh_grant_reaches(g, q->target));
 }
 
-bool jh_grant_may_bind(const struct jh_grant *g, const struct jh_question *q, int64_t now_ms)
+bool jh_grant_claimable(const struct jh_grant *g, const struct jh_question *q, const struct jh_session *session,
+			int64_t now_ms)
 {
-	return same_asker(g, q, now_ms) && !g->session.known && g->session.uid == q->uid && jh_question_is_login(q) &&
-	       strcmp(g->id, q->grant) == 0 && strcmp(g->rhost, q->rhost) == 0;
+	if (!same_asker(g, q, now_ms) || q->uid != session->uid || q->unattended != JH_UNATTENDED_NO ||
+	    now_ms < g->claimed_until_ms || (q->target[0] && !jh_grant_reaches(g, q->target)))
+		return false;
+	if (g->open)
+		return !g->of_user || session->place[0];
+	return !g->of_user && !g->session.known && g->session.uid == q->uid && jh_question_is_login(q) &&
+	       jh_place_same(&g->session, session);
+}
+
+bool jh_grant_may_bind(const struct jh_grant *g, const struct jh_question *q, const struct jh_session *session,
+		       int64_t now_ms)
+{
+	return same_asker(g, q, now_ms) && q->unattended == JH_UNATTENDED_NO && !g->of_user && !g->open &&
+	       !g->session.known && g->session.uid == q->uid && jh_question_is_login(q) &&
+	       strcmp(g->id, q->grant) == 0 && strcmp(g->session.place, session->place) == 0;
 }
 
 bool jh_grant_reaches(const struct jh_grant *g, const char *target)
@@ -124,6 +155,7 @@ struct jh_grant *jh_grant_new(struct jh_helper *helper, const struct jh_answer *
 	memcpy(g->region, a->region, sizeof(g->region));
 	g->has_arn = a->has_arn;
 	g->ends = strcmp(a->on_expiry, "end") == 0;
+	g->of_user = strcmp(a->scope, "user") == 0;
 	g->duration_s = a->remaining_s;
 	g->until_ms = jit_boottime_ms() + UNUSED_MS;
 	g->leader_fd = -1;
@@ -140,7 +172,7 @@ int jh_grant_restore(struct jh_helper *helper, struct jh_grant *g)
 	wire(g);
 	if (jit_key_new(&g->key) < 0 || jit_jwk_format(g->key, g->jwk) < 0)
 		return -ENOMEM;
-	if (!g->session.known)
+	if (!g->session.known || g->of_user)
 		return 0;
 	int fd = jh_pidfd_hold(g->session.leader, g->session.leader_start);
 	return fd < 0 ? fd : jh_grant_bind(g, &g->session, fd) < 0 ? -ENOMEM : 0;
@@ -228,11 +260,8 @@ void jh_grant_end(struct jh_grant *g, const char *why, bool tell)
 bool jh_grant_changed(struct jh_helper *helper, const struct jh_answer *a)
 {
 	struct jh_verdict verdict;
-	struct jh_grant *g;
+	struct jh_grant *g = jh_grant_by_id(helper, a->id);
 
-	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link))
-		if (strcmp(g->id, a->id) == 0)
-			break;
 	if (!g)
 		return false;
 	g->unconfirmed = false;
@@ -256,6 +285,45 @@ void jh_grants_end_unconfirmed(struct jh_helper *helper)
 		if (g->unconfirmed)
 			jh_grant_end(g, "it is over at the broker", false);
 	}
+}
+
+void jh_grant_claim(struct jh_grant *g, const struct jh_session *session)
+{
+	g->claimed_until_ms = jit_boottime_ms() + CLAIM_MS;
+	if (g->open) {
+		g->open = false;
+		g->session.uid = session->uid;
+		memcpy(g->session.place, session->place, sizeof(g->session.place));
+	}
+	jh_state_touch(g->helper);
+}
+
+void jh_grant_unclaim(struct jh_grant *g)
+{
+	g->claimed_until_ms = 0;
+	jh_state_touch(g->helper);
+}
+
+struct jh_grant *jh_grant_by_id(struct jh_helper *helper, const char *id)
+{
+	struct jh_grant *g;
+
+	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link))
+		if (strcmp(g->id, id) == 0)
+			break;
+	return g;
+}
+
+struct jh_grant *jh_grant_to_claim(struct jh_helper *helper, const struct jh_question *q,
+				   const struct jh_session *session)
+{
+	int64_t now = jit_boottime_ms();
+	struct jh_grant *g;
+
+	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link))
+		if (jh_grant_claimable(g, q, session, now))
+			break;
+	return g;
 }
 
 struct jh_grant *jh_grant_find(struct jh_helper *helper, const struct jh_question *q, const struct jh_session *session)

@@ -1,7 +1,8 @@
 /*
- * What an approval gave, for one login session: whom it covers, for what, until
- * when; its key pair and, once collected, its credentials. The rules are pure
- * functions; the rest keeps the list and ends what is over.
+ * What an approval gave: whom it covers, for what, until when; its key pair and,
+ * once collected, its credentials. It belongs to one login session, or with
+ * scope user to all of that user's that come from one place. The rules are
+ * pure functions; the rest keeps the list and ends what is over.
  */
 #ifndef JH_GRANT_H
 #define JH_GRANT_H
@@ -31,12 +32,16 @@ struct jh_grant {
 	char services[JH_WORDS_SIZE];
 	char targets[JH_WORDS_SIZE];
 	char region[64];
-	char rhost[JIT_NAME_SIZE];
 	bool has_arn;
 	bool ends;	  /* on_expiry = end: what its elevations started is ended with it */
 	bool unconfirmed; /* of a helper before this one; the broker has not said yet that it goes on */
+	/* Whose it is: with .known that login session's; before a login has opened its own, that place's and uid's. */
 	struct jh_session session;
-	int leader_fd; /* pidfd whose end ends the login session; -1 until it is known */
+	bool of_user;		  /* scope user: of every login session of that uid from that place */
+	bool open;		  /* filed by another host: of whoever of that name uses it first, and then theirs */
+	bool ahead;		  /* asked for before it was needed: also for services without a person */
+	int64_t claimed_until_ms; /* a login was let in under it, and has that long to open its session */
+	int leader_fd;		  /* pidfd whose end ends the login session; -1 until it is known */
 	struct event *leader_gone;
 	bool active;	    /* its clock runs */
 	int64_t duration_s; /* what the approval gives */
@@ -51,13 +56,17 @@ struct jh_grant {
 
 /* Rules, without side effects. */
 
-/* A live grant of that login session, for that requester, service and role? */
+/* A live grant that is that login session's, for that requester, service and role? */
 bool jh_grant_covers(const struct jh_grant *grant, const struct jh_question *question, const struct jh_session *session,
 		     int64_t now_ms);
 /* Is it for what was asked: requester, service, role and, where it is known, target? Asked of every approval. */
 bool jh_grant_answers(const struct jh_grant *grant, const struct jh_question *question, int64_t now_ms);
-/* A grant that was made before its login session existed (sshd, login) and may be bound to one now? */
-bool jh_grant_may_bind(const struct jh_grant *grant, const struct jh_question *question, int64_t now_ms);
+/* One that belongs to nobody yet, and that this login, or this session, may take for itself? */
+bool jh_grant_claimable(const struct jh_grant *grant, const struct jh_question *question,
+			const struct jh_session *session, int64_t now_ms);
+/* One that a login was let in under in account, and that its session is opened under now? */
+bool jh_grant_may_bind(const struct jh_grant *grant, const struct jh_question *question,
+		       const struct jh_session *session, int64_t now_ms);
 /* May the session be opened as `target`? */
 bool jh_grant_reaches(const struct jh_grant *grant, const char *target);
 /* Its clock starts now. */
@@ -94,7 +103,17 @@ bool jh_grant_changed(struct jh_helper *helper, const struct jh_answer *answer);
 /* The broker has named all that is open: what was kept over a restart and is not among it has ended there. */
 void jh_grants_end_unconfirmed(struct jh_helper *helper);
 
-/* The live grant for a question; NULL when there is none. */
+/* A login was let in: nobody else is, for a minute. */
+void jh_grant_claim(struct jh_grant *grant, const struct jh_session *session);
+/* It did not go on. */
+void jh_grant_unclaim(struct jh_grant *grant);
+
+struct jh_grant *jh_grant_by_id(struct jh_helper *helper, const char *id);
+/* The first that this asker may claim; NULL when there is none. */
+struct jh_grant *jh_grant_to_claim(struct jh_helper *helper, const struct jh_question *question,
+				   const struct jh_session *session);
+/* The live grant for a question; NULL when there is none. One that does not reach its target comes only if no other
+ * does. */
 struct jh_grant *jh_grant_find(struct jh_helper *helper, const struct jh_question *question,
 			       const struct jh_session *session);
 

@@ -1,6 +1,7 @@
 /* See pam_side.h. */
 #include "pam_side.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "elevation.h"
@@ -8,7 +9,7 @@
 #include "log.h"
 #include "visit.h"
 
-#define REQUESTER_MAX 32 /* connections of one requester */
+#define REQUESTER_MAX 64 /* connections of one requester */
 
 static int send_out(struct jh_peer *peer)
 {
@@ -61,10 +62,18 @@ static void refuse(struct jh_peer *peer, bool senseless, const char *sentence)
 	jh_send_verdict(peer, senseless ? JIT_INVALID : JIT_UNAVAILABLE, sentence);
 }
 
-static void refuse_question(struct jh_peer *peer, enum jit_outcome outcome, const char *sentence)
+static void refuse_question(struct jh_peer *peer, const struct jit_frame *frame, enum jit_outcome outcome,
+			    const char *sentence)
 {
+	char would[JIT_LINE_SIZE];
+	uint32_t observe = 0;
+
 	jit_log(LOG_WARNING, "pam.sock: %s", sentence);
-	jh_send_verdict(peer, outcome, sentence);
+	snprintf(would, sizeof(would), "would be refused: %.480s", sentence);
+	if (jit_frame_get_u32(frame, JIT_T_OBSERVE, &observe) == 0 && observe == 1)
+		jh_send_verdict(peer, JIT_IGNORE, would);
+	else
+		jh_send_verdict(peer, outcome, sentence);
 	jh_peer_close(peer);
 }
 
@@ -75,18 +84,18 @@ static void first_frame(struct jh_peer *peer, const struct jit_frame *frame)
 	uint8_t type = jit_frame_type(frame);
 
 	if (type != JIT_F_ELEVATE && type != JIT_F_OPEN) {
-		refuse_question(peer, JIT_INVALID,
+		refuse_question(peer, frame, JIT_INVALID,
 				"the PAM module must begin with a question: install the same "
 				"version of module and helper");
 		return;
 	}
 	if (jh_question_read(frame, peer->helper->conf, &question, why, sizeof(why)) < 0) {
-		refuse_question(peer, JIT_INVALID, why);
+		refuse_question(peer, frame, JIT_INVALID, why);
 		return;
 	}
 	memcpy(peer->requester, question.requester, sizeof(peer->requester));
 	if (jh_peers_of(peer, question.requester) > REQUESTER_MAX) {
-		refuse_question(peer, JIT_UNAVAILABLE,
+		refuse_question(peer, frame, JIT_UNAVAILABLE,
 				"you have too many privileged sessions open at a time; close one and try again");
 		return;
 	}

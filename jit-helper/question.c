@@ -36,9 +36,19 @@ static bool get_name(const struct jit_frame *frame, enum jit_tag tag, char *buf,
 	return get_cleaned(frame, tag, buf, size, &clean) && clean;
 }
 
+/* Left as it is where it is absent. */
+static bool get_flag(const struct jit_frame *frame, enum jit_tag tag, bool *flag)
+{
+	uint32_t value = *flag;
+	int r = jit_frame_get_u32(frame, (uint8_t)tag, &value);
+
+	*flag = value == 1;
+	return (r == 0 || r == -ENOENT) && value <= 1;
+}
+
 static bool read_fields(const struct jit_frame *f, struct jh_question *q)
 {
-	uint32_t can_ask = 0, uid;
+	uint32_t uid;
 
 	if (!get_name(f, JIT_T_SERVICE, q->service, sizeof(q->service)) || !q->service[0] ||
 	    !get_name(f, JIT_T_APP, q->app, sizeof(q->app)) || !q->app[0] ||
@@ -47,11 +57,10 @@ static bool read_fields(const struct jit_frame *f, struct jh_question *q)
 	    !get_name(f, JIT_T_TARGET, q->target, sizeof(q->target)) ||
 	    !get_name(f, JIT_T_ROLE, q->role, sizeof(q->role)) || !get_name(f, JIT_T_GRANT, q->grant, sizeof(q->grant)))
 		return false;
-	int r = jit_frame_get_u32(f, JIT_T_CAN_ASK, &can_ask);
-	if ((r < 0 && r != -ENOENT) || can_ask > 1)
-		return false;
 	q->uid = (uid_t)uid;
-	q->can_ask = can_ask == 1;
+	if (!get_flag(f, JIT_T_CAN_ASK, &q->can_ask) || !get_flag(f, JIT_T_LIVE, &q->live) ||
+	    !get_flag(f, JIT_T_OBSERVE, &q->observe))
+		return false;
 	return get_text(f, JIT_T_TTY, q->tty, sizeof(q->tty)) && get_text(f, JIT_T_RHOST, q->rhost, sizeof(q->rhost)) &&
 	       get_text(f, JIT_T_COMMAND, q->command, sizeof(q->command)) &&
 	       get_text(f, JIT_T_CWD, q->cwd, sizeof(q->cwd)) &&
@@ -59,10 +68,18 @@ static bool read_fields(const struct jit_frame *f, struct jh_question *q)
 	       get_text(f, JIT_T_TICKET, q->ticket, sizeof(q->ticket));
 }
 
+static void add_settings(struct jh_question *q, const struct jh_service *service)
+{
+	q->duration_s = service ? service->duration_s : DURATION_S;
+	q->unattended = service ? service->unattended : jh_unattended_default(q->service);
+	q->resume = strcmp(q->app, "sshd") == 0 && (!service || service->resume);
+	q->silent_wait_s = service ? service->silent_wait_s : 0;
+}
+
 int jh_question_read(const struct jit_frame *frame, const struct jh_conf *conf, struct jh_question *ret, char *why,
 		     size_t why_size)
 {
-	struct jh_question q = {.duration_s = DURATION_S};
+	struct jh_question q = {.live = true};
 
 	if (!read_fields(frame, &q) || q.wait_s == 0) {
 		snprintf(why, why_size,
@@ -71,14 +88,12 @@ int jh_question_read(const struct jit_frame *frame, const struct jh_conf *conf, 
 		return -EINVAL;
 	}
 	const struct jh_service *service = jh_conf_service(conf, q.service);
-	if (service)
-		q.duration_s = service->duration_s;
-	if (!q.role[0] && service && service->role)
-		snprintf(q.role, sizeof(q.role), "%s", service->role);
+	add_settings(&q, service);
+	if (!q.role[0] && service)
+		snprintf(q.role, sizeof(q.role), "%s", service->role ? service->role : JH_ROLE_ANY);
 	if (!q.role[0]) {
-		snprintf(why, why_size,
-			 "jit-helper.conf names no role for %s: add [service %s] with a line role = NAME", q.service,
-			 q.service);
+		snprintf(why, why_size, "jit-helper.conf does not name the service %s: add a section [service %s]",
+			 q.service, q.service);
 		return -EINVAL;
 	}
 	*ret = q;
@@ -88,6 +103,11 @@ int jh_question_read(const struct jit_frame *frame, const struct jh_conf *conf, 
 bool jh_question_is_login(const struct jh_question *question)
 {
 	return strcmp(question->app, "sshd") == 0 || strcmp(question->app, "login") == 0;
+}
+
+bool jh_question_is_final(const struct jh_question *question)
+{
+	return strcmp(question->app, "polkit") == 0;
 }
 
 int64_t jh_question_deadline(int64_t now_ms, uint32_t wait_s, int64_t timeout_s)

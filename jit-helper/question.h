@@ -13,6 +13,9 @@
 #include "frame.h"
 #include "proto.h"
 
+/* The role that is asked for where none was named: the broker's policy chooses. */
+#define JH_ROLE_ANY "*"
+
 struct jh_question {
 	char service[JIT_NAME_SIZE];
 	char app[16];
@@ -28,8 +31,13 @@ struct jh_question {
 	char ticket[JIT_LINE_SIZE];
 	char grant[JIT_ID_SIZE];
 	bool can_ask;
+	bool live;    /* text is shown as it is said */
+	bool observe; /* nothing is to be done */
 	uint32_t wait_s;
 	int64_t duration_s;
+	enum jh_unattended unattended;
+	bool resume;	       /* what it files goes on without its connection */
+	int64_t silent_wait_s; /* how long it may wait where nothing can be shown */
 };
 
 /* 0, or -EINVAL with a sentence in `why`. */
@@ -38,6 +46,9 @@ int jh_question_read(const struct jit_frame *frame, const struct jh_conf *conf, 
 
 /* In these the process that asks in account is not yet in the requester's login session. */
 bool jh_question_is_login(const struct jh_question *question);
+
+/* A service without a session phase (polkit): what is allowed is used at once. */
+bool jh_question_is_final(const struct jh_question *question);
 
 /* The moment (boottime ms) at which the helper gives an answer of its own: before the module gives up. */
 int64_t jh_question_deadline(int64_t now_ms, uint32_t wait_s, int64_t timeout_s);

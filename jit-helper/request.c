@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admit.h"
 #include "changes.h"
 #include "cleanup.h"
 #include "clock.h"
@@ -45,40 +46,83 @@ static void withdraw(struct jh_request *r)
 		jh_withdraw_filing(r->helper, r->question.requester, r->body, r->idempotency);
 }
 
-static void detach(struct jh_visit *v)
+static void detach(struct jh_request *r, struct jh_visit *v)
 {
 	LIST_REMOVE(v, beside);
 	v->request = NULL;
+	if (r->first == v)
+		r->first = NULL;
 }
 
 /* The end of a request that gave nothing: all who wait hear the same. */
-static void refuse_all(struct jh_request *r, enum jit_outcome outcome, const char *sentence)
+static void refuse_all(struct jh_request *r, const struct jh_verdict *verdict)
 {
 	struct jh_visit *v;
 
 	while ((v = LIST_FIRST(&r->visits))) {
 		LIST_REMOVE(v, beside);
-		jh_visit_refuse(v, outcome, sentence);
+		jh_visit_refuse(v, verdict);
 	}
 	request_free(r);
 }
 
-/* What an approval gives, bound to the login session that asked; NULL with the sentence that says why it cannot be. */
+static void fail(struct jh_request *r, const char *sentence)
+{
+	struct jh_verdict verdict = {.outcome = JIT_UNAVAILABLE};
+
+	snprintf(verdict.text, sizeof(verdict.text), "%s", sentence);
+	refuse_all(r, &verdict);
+}
+
+/* Whose it is: the login session's that asked, that person's from that place, or whoever's comes first. */
+static int give_to(struct jh_request *r, struct jh_grant *g)
+{
+	g->ahead = !r->question.service[0];
+	g->open = r->open;
+	g->of_user &= r->open || r->session.place[0];
+	if (g->of_user || g->open) { /* no login session's end ends it */
+		g->session = r->session;
+		return 0;
+	}
+	return jh_grant_bind(g, &r->session, jit_take_fd(&r->leader_fd));
+}
+
+/* What an approval gives; NULL with the sentence that says why it cannot be. */
 static struct jh_grant *make_grant(struct jh_request *r, const struct jh_answer *answer, const char **ret_why)
 {
-	struct jh_grant *g = jh_grant_new(r->helper, answer, r->key);
+	struct jh_grant *g;
 
 	*ret_why = "jit-helper is out of memory";
+	if (!r->key && jit_key_new(&r->key) < 0)
+		return NULL;
+	g = jh_grant_new(r->helper, answer, r->key);
 	if (!g)
 		return NULL;
 	r->key = NULL;
-	memcpy(g->rhost, r->question.rhost, sizeof(g->rhost));
 	if (!jh_grant_answers(g, &r->question, jit_boottime_ms()))
 		*ret_why = "the broker's approval is not for what was asked; tell the operator of this host";
-	else if (jh_grant_bind(g, &r->session, jit_take_fd(&r->leader_fd)) == 0)
+	else if (give_to(r, g) == 0)
 		return g;
 	jh_grant_free(g);
 	return NULL;
+}
+
+/* Its visits find the grant by themselves, as whoever comes later does. */
+static void list_now(struct jh_request *r)
+{
+	struct jh_visit_list visits = LIST_HEAD_INITIALIZER(visits);
+	struct jh_visit *v;
+
+	while ((v = LIST_FIRST(&r->visits))) {
+		detach(r, v);
+		LIST_INSERT_HEAD(&visits, v, beside);
+	}
+	jh_grant_list(JIT_TAKE(r->grant));
+	request_free(r);
+	while ((v = LIST_FIRST(&visits))) {
+		LIST_REMOVE(v, beside);
+		jh_visit_seek(v);
+	}
 }
 
 static void approve(struct jh_request *r, const struct jh_answer *answer, const struct jh_verdict *verdict)
@@ -89,16 +133,20 @@ static void approve(struct jh_request *r, const struct jh_answer *answer, const 
 	r->grant = make_grant(r, answer, &why);
 	if (!r->grant) {
 		withdraw(r);
-		refuse_all(r, JIT_UNAVAILABLE, why);
+		fail(r, why);
 		return;
 	}
 	r->stage = JH_REQUEST_GRANTED;
 	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: %s", r->short_id, r->question.requester, r->question.service,
-		r->question.role, verdict->text);
-	for (v = LIST_FIRST(&r->visits); v; v = LIST_NEXT(v, beside)) {
+		r->grant->role, verdict->text);
+	for (v = LIST_FIRST(&r->visits); v; v = LIST_NEXT(v, beside))
 		jh_visit_say(v, verdict->text);
-		jh_visit_allow(v, r->grant->id);
+	if (r->resume) {
+		list_now(r);
+		return;
 	}
+	for (v = LIST_FIRST(&r->visits); v; v = LIST_NEXT(v, beside))
+		jh_visit_allow(v, r->grant);
 }
 
 static void decide(struct jh_request *r, const struct jh_answer *answer)
@@ -113,19 +161,20 @@ static void decide(struct jh_request *r, const struct jh_answer *answer)
 	if (verdict.outcome == JIT_ALLOW)
 		approve(r, answer, &verdict);
 	else
-		refuse_all(r, verdict.outcome, verdict.text);
+		refuse_all(r, &verdict);
 }
 
 /* The broker's own deadline has passed and its word did not come. */
 static void on_over(void *arg)
 {
 	struct jh_request *r = arg;
-	char sentence[JIT_LINE_SIZE], span[32];
+	struct jh_answer nothing = {.status = JH_EXPIRED};
+	struct jh_verdict verdict;
 
-	jit_format_duration((uint64_t)r->pending_s, span, sizeof(span));
-	snprintf(sentence, sizeof(sentence), "request %s: nobody decided within %s", r->short_id, span);
+	memcpy(nothing.short_id, r->short_id, sizeof(nothing.short_id));
+	jh_judge_decision(&nothing, r->pending_s, &verdict);
 	withdraw(r);
-	refuse_all(r, JIT_TIMED_OUT, sentence);
+	refuse_all(r, &verdict);
 }
 
 /* A decision may have come before we knew the id: asked for once more. */
@@ -156,23 +205,52 @@ static void look(struct jh_request *r)
 
 static void wait_for_decision(struct jh_request *r, const struct jh_answer *answer)
 {
-	struct jh_visit *v;
+	struct jh_visit *v, *next;
 
-	r->stage = JH_REQUEST_PENDING;
 	if (answer->pending_s >= 0) {
 		r->pending_s = answer->pending_s;
 		r->until_ms = jit_boottime_ms() + answer->pending_s * 1000;
 		jh_alarm_at(&r->over, r->until_ms + LAST_WORD_MS);
 	}
 	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: waiting for approval", r->short_id, r->question.requester,
-		r->question.service, r->question.role);
-	for (v = LIST_FIRST(&r->visits); v; v = LIST_NEXT(v, beside))
-		jh_visit_wait(v, r->until_ms);
-	if (answer->pending_s < 0 && !LIST_EMPTY(&r->visits))
-		r->pending_s = LIST_FIRST(&r->visits)->pending_s;
+		r->question.service, r->role);
 	jh_changes_hurry(r->helper->changes);
 	if (jh_changes_strangers(r->helper->changes) != r->strangers)
 		look(r);
+	/* The last that goes may take the request with it, so it is asked for nothing any more. */
+	for (v = LIST_FIRST(&r->visits); v; v = next) {
+		next = LIST_NEXT(v, beside);
+		if (answer->pending_s < 0)
+			r->pending_s = v->question.wait_s;
+		jh_visit_wait(v, r->until_ms);
+	}
+}
+
+/* Those who were let in before the scope was known, and must ask for themselves. False: nobody is left. */
+static bool send_away(struct jh_request *r)
+{
+	struct jh_visit_list away = LIST_HEAD_INITIALIZER(away);
+	struct jh_visit *v, *next;
+
+	if (!r->first && !r->session.known) /* a login's place is taken by another from there */
+		r->first = LIST_FIRST(&r->visits);
+	for (v = LIST_FIRST(&r->visits); v; v = next) {
+		next = LIST_NEXT(v, beside);
+		if (jh_request_keeps(r, &v->session, r->first == v))
+			continue;
+		detach(r, v);
+		LIST_INSERT_HEAD(&away, v, beside);
+	}
+	while ((v = LIST_FIRST(&away))) {
+		LIST_REMOVE(v, beside);
+		v->alone = true;
+		jh_visit_seek(v);
+	}
+	if (!LIST_EMPTY(&r->visits) || r->resume)
+		return true;
+	withdraw(r);
+	request_free(r);
+	return false;
 }
 
 static void filed(struct jh_request *r, struct jh_answer *answer)
@@ -180,11 +258,16 @@ static void filed(struct jh_request *r, struct jh_answer *answer)
 	memcpy(r->id, answer->id, sizeof(r->id));
 	memcpy(r->short_id, answer->short_id, sizeof(r->short_id));
 	memcpy(r->code, answer->code, sizeof(r->code));
+	memcpy(r->role, answer->role, sizeof(r->role));
+	r->of_user = strcmp(answer->scope, "user") == 0 && r->session.place[0];
 	r->tries = 0;
-	if (answer->status == JH_PENDING)
-		wait_for_decision(r, answer);
-	else
-		decide(r, answer);
+	r->stage = JH_REQUEST_PENDING;
+	if (send_away(r)) {
+		if (answer->status == JH_PENDING)
+			wait_for_decision(r, answer);
+		else
+			decide(r, answer);
+	}
 	jh_answer_clear(answer);
 }
 
@@ -198,23 +281,34 @@ static struct jh_visit *who_can_be_asked(const struct jh_request *r)
 	return NULL;
 }
 
-/* Nobody can be asked: what the broker said stands. */
+/* Nobody can be asked: what the broker said stands. In a login no environment could have given it. */
+static void refuse_unasked(struct jh_request *r)
+{
+	const char *what = r->asking_ticket ? "ticket" : "reason";
+	bool given = (r->asking_ticket ? r->question.ticket : r->question.reason)[0];
+
+	if (jh_question_is_login(&r->question) && !given)
+		snprintf(r->last.text, sizeof(r->last.text),
+			 "role %.128s needs a %s, and none can be asked for on this connection: give one with jit "
+			 "request, or log in with keyboard-interactive",
+			 r->question.role, what);
+	refuse_all(r, &r->last);
+}
+
 static void ask(struct jh_request *r)
 {
+	bool given = (r->asking_ticket ? r->question.ticket : r->question.reason)[0];
 	struct jh_visit *v = who_can_be_asked(r);
 	char text[JIT_LINE_SIZE];
 
 	if (!v) {
-		refuse_all(r, r->last.outcome, r->last.text);
+		refuse_unasked(r);
 		return;
 	}
 	r->stage = JH_REQUEST_ASKING;
 	r->asking = v;
-	/* Why the one that was given will not do. */
-	if (r->asking_ticket ? r->question.ticket[0] : r->question.reason[0])
-		jh_visit_say(v, r->last.text);
 	snprintf(text, sizeof(text), "%s for role %.200s: ", r->asking_ticket ? "Ticket" : "Reason", r->question.role);
-	jh_visit_ask(v, text);
+	jh_visit_ask(v, given ? r->last.text : NULL, text); /* why the one that was given will not do */
 }
 
 static void retry(struct jh_request *r)
@@ -268,7 +362,7 @@ static void on_filed(void *arg, const struct jit_fetch_result *result)
 	}
 	if (r->maybe_filed)
 		withdraw(r);
-	refuse_all(r, r->last.outcome, r->last.text);
+	refuse_all(r, &r->last);
 }
 
 static void send_filing(struct jh_request *r)
@@ -279,7 +373,7 @@ static void send_filing(struct jh_request *r)
 	r->strangers = jh_changes_strangers(r->helper->changes);
 	r->call = jh_broker_call(r->helper->broker, &call, on_filed, r);
 	if (!r->call)
-		refuse_all(r, JIT_UNAVAILABLE, "jit-helper is out of memory");
+		fail(r, "jit-helper is out of memory");
 }
 
 static void on_again(void *arg)
@@ -296,10 +390,17 @@ static void on_again(void *arg)
 static int prepare(struct jh_request *r)
 {
 	char login[JIT_NAME_SIZE];
-	bool known = jh_login_name(r->login_uid, login, sizeof(login));
+	const struct jh_filing filing = {
+		.question = &r->question,
+		.session = &r->session,
+		.login_user = jh_login_name(r->login_uid, login, sizeof(login)) ? login : NULL,
+		.jwk = r->jwk,
+		.for_host = r->for_host,
+		.resume = r->resume,
+	};
 
 	free(r->body);
-	r->body = jh_filing_body(&r->question, &r->session, known ? login : NULL, r->jwk);
+	r->body = jh_filing_body(&filing);
 	r->tries = 0;
 	r->last.text[0] = '\0';
 	return r->body && jh_idempotency_new(r->idempotency) == 0 ? 0 : -1;
@@ -309,7 +410,7 @@ void jh_request_file(struct jh_request *r)
 {
 	r->stage = JH_REQUEST_FILING;
 	if (prepare(r) < 0)
-		refuse_all(r, JIT_UNAVAILABLE, "jit-helper is out of memory");
+		fail(r, "jit-helper is out of memory");
 	else
 		send_filing(r);
 }
@@ -335,24 +436,25 @@ const char *jh_request_limit(const struct jh_helper *helper, const char *request
 	return NULL;
 }
 
-struct jh_request *jh_request_new(struct jh_helper *helper, const struct jh_question *q,
-				  const struct jh_session *session, int leader_fd, uint32_t login_uid)
+struct jh_request *jh_request_new(struct jh_helper *helper, const struct jh_request_plan *plan)
 {
 	struct jh_request *r = calloc(1, sizeof(*r));
 
 	if (!r || jit_key_new(&r->key) < 0 || jit_jwk_format(r->key, r->jwk) < 0) {
 		if (r)
 			EVP_PKEY_free(r->key);
-		if (leader_fd >= 0)
-			close(leader_fd);
+		if (plan->leader_fd >= 0)
+			close(plan->leader_fd);
 		free(r);
 		return NULL;
 	}
 	r->helper = helper;
-	r->question = *q;
-	r->session = *session;
-	r->leader_fd = leader_fd;
-	r->login_uid = login_uid;
+	r->question = *plan->question;
+	r->session = *plan->session;
+	r->leader_fd = plan->leader_fd;
+	r->login_uid = plan->login_uid;
+	r->resume = plan->resume;
+	snprintf(r->for_host, sizeof(r->for_host), "%s", plan->for_host ? plan->for_host : "");
 	r->until_ms = INT64_MAX;
 	LIST_INIT(&r->visits);
 	jh_alarm_init(&r->again, helper->alarms, on_again, r);
@@ -364,21 +466,24 @@ struct jh_request *jh_request_new(struct jh_helper *helper, const struct jh_ques
 void jh_request_join(struct jh_request *r, struct jh_visit *v)
 {
 	v->request = r;
+	if (LIST_EMPTY(&r->visits))
+		r->first = v;
 	LIST_INSERT_HEAD(&r->visits, v, beside);
 	if (r->stage == JH_REQUEST_PENDING)
 		jh_visit_wait(v, r->until_ms);
 	else if (r->stage == JH_REQUEST_GRANTED)
-		jh_visit_allow(v, r->grant->id);
+		jh_visit_allow(v, r->grant);
 }
 
 void jh_request_leave(struct jh_request *r, struct jh_visit *v)
 {
-	detach(v);
-	if (LIST_EMPTY(&r->visits)) {
+	detach(r, v);
+	if (!LIST_EMPTY(&r->visits)) {
+		if (r->stage == JH_REQUEST_ASKING && r->asking == v)
+			ask(r);
+	} else if (!r->resume || r->stage != JH_REQUEST_PENDING) {
 		withdraw(r);
 		request_free(r);
-	} else if (r->stage == JH_REQUEST_ASKING && r->asking == v) {
-		ask(r);
 	}
 }
 
@@ -388,11 +493,16 @@ void jh_request_answered(struct jh_request *r, const char *typed)
 	jh_request_file(r);
 }
 
+void jh_request_unanswered(struct jh_request *r)
+{
+	ask(r);
+}
+
 /* Whoever was told ALLOW takes it, or not, without the request. */
 static void let_go(struct jh_request *r)
 {
 	while (!LIST_EMPTY(&r->visits))
-		detach(LIST_FIRST(&r->visits));
+		detach(r, LIST_FIRST(&r->visits));
 	request_free(r);
 }
 
@@ -424,4 +534,7 @@ bool jh_request_changed(struct jh_helper *helper, const struct jh_answer *answer
 void jh_requests_cancel_all(struct jh_helper *helper)
 {
 	jh_visits_refuse_all(helper, "jit-helper is stopping; try again in a moment");
+	/* What may be taken up again is left to the broker. */
+	while (!LIST_EMPTY(&helper->requests))
+		request_free(LIST_FIRST(&helper->requests));
 }

@@ -33,13 +33,20 @@ struct jh_request {
 	struct jh_helper *helper;
 	struct jh_visit_list visits; /* who waits for it */
 	enum jh_request_stage stage;
-	struct jh_question question; /* of who asked first, with what was typed since */
+	struct jh_question
+		question; /* of who asked first, with what was typed since; no service: asked ahead of its use */
 	struct jh_session session;
-	int leader_fd;		 /* until a grant takes it */
-	uint32_t login_uid;	 /* JH_NO_AUDIT: nobody is known to have logged in */
-	struct jh_visit *asking; /* ASKING: whose person types */
-	bool asking_ticket;	 /* not a reason */
-	EVP_PKEY *key;		 /* until a grant takes it */
+	int leader_fd;		      /* until a grant takes it */
+	uint32_t login_uid;	      /* JH_NO_AUDIT: nobody is known to have logged in */
+	char for_host[JIT_NAME_SIZE]; /* "": this one */
+	char role[JIT_NAME_SIZE];     /* once the broker has named it */
+	bool of_user;		      /* its scope, likewise */
+	bool resume;		      /* goes on when nobody waits: filed so at the broker */
+	bool open;		      /* filed by another host: for whoever of that name comes first */
+	struct jh_visit *first;	      /* it was filed for; NULL once that has left */
+	struct jh_visit *asking;      /* ASKING: whose person types */
+	bool asking_ticket;	      /* not a reason */
+	EVP_PKEY *key;		      /* until a grant takes it */
 	char jwk[JIT_JWK_SIZE];
 	char idempotency[JH_IDEMPOTENCY_SIZE];
 	char *body;
@@ -53,25 +60,37 @@ struct jh_request {
 	int64_t until_ms;	/* boottime: when the broker gives it up; INT64_MAX where it did not say */
 	struct jh_verdict last; /* what to say if no further try succeeds */
 	struct jit_fetch_call *call;
-	struct jh_alarm again;	/* the next try, or the next look */
-	struct jh_alarm over;	/* at until_ms, and a little */
-	struct jh_grant *grant; /* GRANTED: to be listed when the first takes it */
+	struct jh_alarm again; /* the next try, or the next look */
+	struct jh_alarm over;  /* at until_ms, and a little */
+	struct jh_grant
+		*grant; /* GRANTED: to be listed when the first takes it; what may be taken up is listed at once */
 };
 
 /* A sentence when that requester, or this host, has too much under way already; else NULL. */
 const char *jh_request_limit(const struct jh_helper *helper, const char *requester);
 
-/* Not filed yet; takes leader_fd over. NULL: out of memory. */
-struct jh_request *jh_request_new(struct jh_helper *helper, const struct jh_question *question,
-				  const struct jh_session *session, int leader_fd, uint32_t login_uid);
+/* What makes a request; leader_fd is taken over. */
+struct jh_request_plan {
+	const struct jh_question *question;
+	const struct jh_session *session;
+	int leader_fd; /* of the login session's leader, or -1 */
+	uint32_t login_uid;
+	const char *for_host; /* NULL: this one */
+	bool resume;
+};
+
+/* Not filed yet. NULL: out of memory. */
+struct jh_request *jh_request_new(struct jh_helper *helper, const struct jh_request_plan *plan);
 void jh_request_file(struct jh_request *request);
 
 /* A visit waits for it from here on, and hears at once what there is to say. */
 void jh_request_join(struct jh_request *request, struct jh_visit *visit);
-/* It waits no longer. With the last one the request is withdrawn. */
+/* It waits no longer. With the last one the request is withdrawn, unless it may be taken up again. */
 void jh_request_leave(struct jh_request *request, struct jh_visit *visit);
 /* What the person typed who was asked. */
 void jh_request_answered(struct jh_request *request, const char *typed);
+/* Nothing can be shown where the person was asked: the next is asked, if there is one. */
+void jh_request_unanswered(struct jh_request *request);
 /* One of its visits has taken what it gave: it is over, and the others go on by themselves. */
 void jh_request_taken(struct jh_request *request);
 

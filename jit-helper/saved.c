@@ -43,6 +43,7 @@ static struct json_object *session_json(const struct jh_session *s)
 	put_number(json, "leader", s->leader);
 	put_number(json, "leaderStart", (int64_t)s->leader_start);
 	put_number(json, "leaderTty", s->leader_tty);
+	put_text(json, "place", s->place);
 	return json;
 }
 
@@ -74,7 +75,10 @@ static struct json_object *grant_json(const struct jh_grant *g)
 	put_text(json, "services", g->services);
 	put_text(json, "targets", g->targets);
 	put_text(json, "region", g->region);
-	put_text(json, "rhost", g->rhost);
+	put_bool(json, "ofUser", g->of_user);
+	put_bool(json, "open", g->open);
+	put_bool(json, "ahead", g->ahead);
+	put_number(json, "claimedUntil", g->claimed_until_ms);
 	put_bool(json, "credentials", g->has_arn);
 	put_bool(json, "ends", g->ends);
 	put_bool(json, "active", g->active);
@@ -194,7 +198,7 @@ static bool read_session(struct json_object *parent, struct jh_session *ret)
 	ret->leader = (pid_t)leader;
 	ret->leader_start = (uint64_t)start;
 	ret->leader_tty = (int)tty;
-	return true;
+	return get_text(json, "place", ret->place, sizeof(ret->place));
 }
 
 static bool read_traces(struct json_object *parent, struct jh_traces *ret)
@@ -228,8 +232,14 @@ static bool read_grant_texts(struct json_object *json, struct jh_grant *g)
 	       get_text(json, "approvedBy", g->approved_by, sizeof(g->approved_by)) &&
 	       get_text(json, "services", g->services, sizeof(g->services)) &&
 	       get_text(json, "targets", g->targets, sizeof(g->targets)) &&
-	       get_text(json, "region", g->region, sizeof(g->region)) &&
-	       get_text(json, "rhost", g->rhost, sizeof(g->rhost));
+	       get_text(json, "region", g->region, sizeof(g->region));
+}
+
+static bool read_owner(struct json_object *json, struct jh_grant *g)
+{
+	return get_bool(json, "ofUser", &g->of_user) && get_bool(json, "open", &g->open) &&
+	       get_bool(json, "ahead", &g->ahead) &&
+	       get_number(json, "claimedUntil", 0, INT64_MAX, &g->claimed_until_ms) && read_session(json, &g->session);
 }
 
 static bool read_grant(struct json_object *json, int64_t now_ms, struct jh_saved *saved)
@@ -245,7 +255,7 @@ static bool read_grant(struct json_object *json, int64_t now_ms, struct jh_saved
 	    !get_bool(json, "started", &g->collector.started) ||
 	    !get_number(json, "duration", 1, DURATION_MAX_S, &g->duration_s) ||
 	    !get_number(json, "until", 1, INT64_MAX, &g->until_ms) ||
-	    !get_number(json, "warned", 0, JH_WARNINGS_MAX, &warned) || !read_session(json, &g->session) ||
+	    !get_number(json, "warned", 0, JH_WARNINGS_MAX, &warned) || !read_owner(json, g) ||
 	    !read_traces(json, &g->traces))
 		return false;
 	g->warning.next = (size_t)warned;

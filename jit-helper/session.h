@@ -11,6 +11,9 @@
 #include <stddef.h>
 
 #include "proc.h"
+#include "proto.h"
+
+#define JH_ANY_UID ((uid_t)-1) /* of what was made for a name alone */
 
 struct jh_session {
 	bool known; /* false: a login service before open_session; matches nothing */
@@ -21,6 +24,7 @@ struct jh_session {
 	pid_t leader;
 	uint64_t leader_start;
 	int leader_tty;
+	char place[JIT_NAME_SIZE]; /* where it comes from, see place.h; no part of which session it is. "": not known */
 };
 
 /*

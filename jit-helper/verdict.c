@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "question.h"
 #include "text.h"
 
 #define OPERATOR "tell the operator of this host"
@@ -19,6 +20,7 @@ __attribute__((format(printf, 3, 4))) static void say(struct jh_verdict *v, enum
 	vsnprintf(raw, sizeof(raw), format, ap);
 	va_end(ap);
 	v->outcome = outcome;
+	v->no_answer = false;
 	jit_text_clean_str(v->text, sizeof(v->text), raw);
 }
 
@@ -83,6 +85,7 @@ static enum jh_filed judge_fault(const struct jit_fetch_result *result, const st
 	const bool first = facts->first && !result->sent;
 
 	unavailable(result, facts->broker, v);
+	v->no_answer = result->fault != JIT_FETCH_LOCAL && result->fault != JIT_FETCH_TOO_LARGE;
 	switch (result->fault) {
 	case JIT_FETCH_BROKEN:
 		return JH_FILED_RETRY;
@@ -130,6 +133,7 @@ static enum jh_filed judge_refusal(const struct jit_fetch_result *result, const 
 		say(v, JIT_UNAVAILABLE, "the broker did not accept the request: %s; " OPERATOR, message);
 	else
 		unavailable(result, facts->broker, v);
+	v->no_answer = result->status >= 500;
 	if (is_gateway_failure(result->status))
 		return JH_FILED_RETRY;
 	return result->status >= 500 ? JH_FILED_UNKNOWN : JH_FILED_REFUSED;
@@ -148,7 +152,8 @@ enum jh_filed jh_judge_filing(const struct jit_fetch_result *result, const struc
 		unavailable(result, facts->broker, ret_verdict);
 		return JH_FILED_UNKNOWN;
 	}
-	if (strcmp(answer.requester, facts->requester) != 0 || strcmp(answer.role, facts->role) != 0) {
+	if (strcmp(answer.requester, facts->requester) != 0 ||
+	    (strcmp(facts->role, JH_ROLE_ANY) != 0 && strcmp(answer.role, facts->role) != 0)) {
 		jh_answer_clear(&answer);
 		say(ret_verdict, JIT_UNAVAILABLE, "the broker at %s answered for another request; " OPERATOR,
 		    facts->broker);

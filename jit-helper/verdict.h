@@ -15,6 +15,7 @@
 
 struct jh_verdict {
 	enum jit_outcome outcome;
+	bool no_answer; /* no broker gave one: name, connection, TLS, time or a 5xx; never a refusal or nonsense */
 	char text[JIT_LINE_SIZE];
 };
 
@@ -31,7 +32,7 @@ enum jh_filed {
 struct jh_filing_facts {
 	const char *broker; /* its URL */
 	const char *requester;
-	const char *role;
+	const char *role;	     /* JH_ROLE_ANY: whichever it names */
 	bool has_reason, has_ticket; /* was one sent? */
 	bool first;		     /* the first try with this idempotency key */
 };

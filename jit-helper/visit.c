@@ -1,22 +1,38 @@
 /* See visit.h. */
 #include "visit.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "admit.h"
 #include "clock.h"
+#include "collect.h"
 #include "grant.h"
 #include "helper.h"
 #include "log.h"
 #include "pam_side.h"
+#include "place.h"
 #include "request.h"
 #include "text.h"
 
 static const char *name_of(const struct jh_visit *v)
 {
 	return v->request && v->request->short_id[0] ? v->request->short_id : "(not filed)";
+}
+
+__attribute__((format(printf, 2, 3))) static struct jh_verdict verdict_of(enum jit_outcome outcome, const char *format,
+									  ...)
+{
+	struct jh_verdict verdict = {.outcome = outcome};
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(verdict.text, sizeof(verdict.text), format, ap);
+	va_end(ap);
+	return verdict;
 }
 
 static void visit_free(struct jh_visit *v)
@@ -26,37 +42,41 @@ static void visit_free(struct jh_visit *v)
 	free(v);
 }
 
-static void refuse(struct jh_visit *v, const char *name, enum jit_outcome outcome, const char *sentence)
+static void refuse(struct jh_visit *v, const char *name, const struct jh_verdict *verdict)
 {
 	struct jh_peer *peer = v->peer;
 
 	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: refused: %s", name, v->question.requester, v->question.service,
-		v->question.role, sentence);
-	jh_send_verdict(peer, outcome, sentence);
+		v->question.role, verdict->text);
+	jh_send_verdict(peer, verdict->outcome, verdict->text);
 	visit_free(v);
 	jh_peer_close(peer);
 }
 
-void jh_visit_refuse(struct jh_visit *v, enum jit_outcome outcome, const char *sentence)
+void jh_visit_refuse(struct jh_visit *v, const struct jh_verdict *verdict)
 {
-	refuse(v, name_of(v), outcome, sentence);
+	refuse(v, name_of(v), verdict);
 }
 
-/* Its request goes on without it, or is withdrawn with it. */
+/* What it waited for or was let in under goes on without it, or is over with it. */
 static void leave(struct jh_visit *v)
 {
+	struct jh_grant *g = v->stage == JH_VISIT_TOLD ? jh_grant_by_id(v->helper, v->grant) : NULL;
+
 	if (v->request)
 		jh_request_leave(v->request, v);
+	else if (g && jh_question_is_login(&v->question))
+		jh_grant_unclaim(g);
 }
 
 /* Of its own accord, while its request goes on or ends with it. */
-static void leave_and_refuse(struct jh_visit *v, enum jit_outcome outcome, const char *sentence)
+static void leave_and_refuse(struct jh_visit *v, const struct jh_verdict *verdict)
 {
 	char name[JIT_NAME_SIZE];
 
 	snprintf(name, sizeof(name), "%s", name_of(v));
 	leave(v);
-	refuse(v, name, outcome, sentence);
+	refuse(v, name, verdict);
 }
 
 static void on_gone(struct jh_peer *peer)
@@ -78,80 +98,159 @@ static void drop(struct jh_visit *v)
 	jh_peer_close(peer);
 }
 
+/* What is said to who cannot wait (any longer) for a request that is PENDING. */
+static struct jh_verdict patience_over(const struct jh_visit *v, bool waited)
+{
+	const struct jh_request *r = v->request;
+	char span[32];
+
+	if (r->resume && jh_question_is_login(&v->question))
+		return verdict_of(JIT_LATER, "request %s%s%s, waits for approval: connect again once it is approved",
+				  r->short_id, r->code[0] ? ", code " : "", r->code);
+	if (!waited)
+		return verdict_of(JIT_TIMED_OUT,
+				  "request %s was withdrawn: nothing can be shown on this connection, so nobody waits "
+				  "on it; log in with keyboard-interactive",
+				  r->short_id);
+	jit_format_duration((uint64_t)v->pending_s, span, sizeof(span));
+	return verdict_of(JIT_TIMED_OUT, "request %s: nobody decided within %s", r->short_id, span);
+}
+
 static void on_deadline(void *arg)
 {
 	struct jh_visit *v = arg;
 	const struct jh_request *r = v->request;
-	char sentence[JIT_LINE_SIZE], span[32];
+	struct jh_verdict verdict;
 
 	if (v->stage == JH_VISIT_TOLD || !r) {
 		drop(v);
-	} else if (r->stage == JH_REQUEST_FILING) {
-		snprintf(sentence, sizeof(sentence), "%s",
-			 r->last.text[0] ? r->last.text
-					 : "the broker did not answer in time; tell the operator of this host");
-		leave_and_refuse(v, JIT_UNAVAILABLE, sentence);
-	} else if (r->stage == JH_REQUEST_ASKING) {
-		leave_and_refuse(v, JIT_TIMED_OUT, "no answer was typed in time; no request was made");
-	} else {
-		jit_format_duration((uint64_t)v->pending_s, span, sizeof(span));
-		snprintf(sentence, sizeof(sentence), "request %s: nobody decided within %s", r->short_id, span);
-		leave_and_refuse(v, JIT_TIMED_OUT, sentence);
+		return;
 	}
+	if (r->stage == JH_REQUEST_ASKING) {
+		verdict = verdict_of(JIT_TIMED_OUT, "no answer was typed in time; no request was made");
+	} else if (r->stage == JH_REQUEST_FILING && r->last.text[0]) {
+		verdict = r->last;
+	} else if (r->stage == JH_REQUEST_FILING) {
+		verdict = verdict_of(JIT_UNAVAILABLE,
+				     "the broker did not answer in time; tell the operator of this host");
+		verdict.no_answer = true;
+	} else {
+		verdict = patience_over(v, true);
+	}
+	leave_and_refuse(v, &verdict);
 }
 
 /* What cannot be sent here needs no care: the connection's end comes as an event, and a deadline stands. */
 
 void jh_visit_say(struct jh_visit *v, const char *text)
 {
-	jh_send_say(v->peer, text);
-}
-
-void jh_visit_ask(struct jh_visit *v, const char *text)
-{
-	v->stage = JH_VISIT_ASKING;
-	v->asked++;
-	jh_send_ask(v->peer, text);
+	if (v->question.live)
+		jh_send_say(v->peer, text);
 }
 
 void jh_visit_show(struct jh_visit *v, const char *text)
 {
-	jh_send_wait(v->peer, text, v->deadline.when_ms - jit_boottime_ms());
+	if (v->question.live)
+		jh_send_wait(v->peer, text, v->deadline.when_ms - jit_boottime_ms());
+}
+
+static void ask(struct jh_visit *v, const char *text, void (*answered)(struct jh_visit *visit, const char *typed))
+{
+	v->stage = JH_VISIT_ASKING;
+	v->answered = answered;
+	v->reply_due = true;
+	jh_send_ask(v->peer, text);
+}
+
+static void reason_typed(struct jh_visit *v, const char *typed)
+{
+	if (typed)
+		jh_request_answered(v->request, typed);
+	else
+		jh_request_unanswered(v->request);
+}
+
+void jh_visit_ask(struct jh_visit *v, const char *why, const char *text)
+{
+	char both[JIT_LINE_SIZE];
+
+	if (why)
+		jh_visit_say(v, why);
+	snprintf(both, sizeof(both), "%.240s. %s", why ? why : "", text);
+	v->asked++;
+	ask(v, why && !v->question.live ? both : text, reason_typed);
+}
+
+/* Nothing can be shown: waiting goes on for as long as this service lets it, which may be not at all. */
+static void wait_in_silence(struct jh_visit *v)
+{
+	int64_t silent_ms = jit_boottime_ms() + v->question.silent_wait_s * 1000;
+
+	v->silent = true;
+	if (v->question.silent_wait_s == 0) {
+		const struct jh_verdict verdict = patience_over(v, false);
+		leave_and_refuse(v, &verdict);
+	} else if (silent_ms < v->deadline.when_ms) {
+		v->pending_s = v->question.silent_wait_s;
+		jh_alarm_at(&v->deadline, silent_ms);
+	}
+}
+
+static void enter_pressed(struct jh_visit *v, const char *typed)
+{
+	if (!typed)
+		wait_in_silence(v);
 }
 
 void jh_visit_wait(struct jh_visit *v, int64_t until_ms)
 {
 	const struct jh_request *r = v->request;
-	int64_t now = jit_boottime_ms();
-	int64_t left_ms = (until_ms < v->deadline.when_ms ? until_ms : v->deadline.when_ms) - now;
-	char text[JIT_LINE_SIZE];
+	int64_t left_ms = (until_ms < v->deadline.when_ms ? until_ms : v->deadline.when_ms) - jit_boottime_ms();
+	char text[JIT_LINE_SIZE], named[64];
 
 	v->stage = JH_VISIT_WAITING;
 	v->pending_s = left_ms > 0 ? (left_ms + 999) / 1000 : 0;
 	/* With the time that the module puts behind it, it fits a terminal of 80 columns. */
-	snprintf(text, sizeof(text), "request %s%s%s: waiting for approval (Ctrl-C cancels)", r->short_id,
-		 r->code[0] ? ", code " : "", r->code);
-	jh_send_wait(v->peer, text, left_ms);
+	snprintf(named, sizeof(named), "request %s%s%s: waiting for approval", r->short_id, r->code[0] ? ", code " : "",
+		 r->code);
+	if (v->question.live) {
+		snprintf(text, sizeof(text), "%s (Ctrl-C cancels)", named);
+		jh_send_wait(v->peer, text, left_ms);
+	} else if (v->question.can_ask && !v->silent) {
+		snprintf(text, sizeof(text), "%s. Press Enter to wait: ", named);
+		ask(v, text, enter_pressed);
+	} else {
+		wait_in_silence(v);
+	}
 }
 
-void jh_visit_allow(struct jh_visit *v, const char *id)
+void jh_visit_allow(struct jh_visit *v, const struct jh_grant *grant)
 {
 	v->stage = JH_VISIT_TOLD;
+	memcpy(v->grant, grant->id, sizeof(v->grant));
 	jh_alarm_in(&v->deadline, JH_TAKEN_MS);
-	jh_send_allow(v->peer, id);
+	jh_send_allow(v->peer, grant->id);
 }
 
 bool jh_visit_can_ask(const struct jh_visit *v)
 {
-	return v->question.can_ask && v->asked < v->helper->conf->ask_attempts;
+	return v->question.can_ask && !v->silent && v->asked < v->helper->conf->ask_attempts;
 }
 
 static void on_taken(struct jh_visit *v)
 {
 	struct jh_peer *peer = v->peer;
+	struct jh_grant *g;
 
 	if (v->request)
 		jh_request_taken(v->request);
+	g = jh_grant_by_id(v->helper, v->grant);
+	if (g && jh_question_is_login(&v->question))
+		jh_grant_claim(g, &v->session);
+	if (g && jh_question_is_final(&v->question)) {
+		jh_grant_use(g);
+		jh_collect_kick(g);
+	}
 	visit_free(v);
 	jh_peer_close(peer);
 }
@@ -159,11 +258,14 @@ static void on_taken(struct jh_visit *v)
 static void on_reply(struct jh_visit *v, const struct jit_frame *frame)
 {
 	char typed[JIT_LINE_SIZE];
+	int r = jit_frame_get_str(frame, JIT_T_TEXT, typed, sizeof(typed));
 
-	if (jit_frame_get_str(frame, JIT_T_TEXT, typed, sizeof(typed)) < 0)
-		typed[0] = '\0';
+	v->reply_due = false;
+	if (v->stage != JH_VISIT_ASKING) /* it has been decided meanwhile */
+		return;
 	v->stage = JH_VISIT_WAITING;
-	jh_request_answered(v->request, typed);
+	v->silent |= r < 0;
+	v->answered(v, r < 0 ? NULL : typed);
 }
 
 static void on_frame(struct jh_peer *peer, const struct jit_frame *frame)
@@ -173,7 +275,7 @@ static void on_frame(struct jh_peer *peer, const struct jit_frame *frame)
 
 	if (type == JIT_F_TAKEN && v->stage == JH_VISIT_TOLD)
 		on_taken(v);
-	else if (type == JIT_F_REPLY && v->stage == JH_VISIT_ASKING)
+	else if (type == JIT_F_REPLY && v->reply_due)
 		on_reply(v, frame);
 	else /* out of turn: the module is not what it should be */
 		drop(v);
@@ -186,44 +288,100 @@ static int find_session(const struct jh_peer *peer, const struct jh_question *q,
 			int *ret_leader_fd)
 {
 	*ret = (struct jh_session){.uid = q->uid};
-	if (jh_question_is_login(q))
-		return 0;
-	return jh_session_of(&peer->proc, q->uid, ret, ret_leader_fd);
+	if (!jh_question_is_login(q)) {
+		int r = jh_session_of(&peer->proc, q->uid, ret, ret_leader_fd);
+		if (r < 0)
+			return r;
+	}
+	jh_place_find(peer->helper, q, &peer->proc, ret);
+	return 0;
 }
 
+/* NULL, or why it cannot be. */
 static const char *file_own(struct jh_visit *v)
 {
-	const char *limit = jh_request_limit(v->helper, v->question.requester);
-	/* sshd and login have not set the login uid of the person yet: it is that of whoever started them. */
-	uint32_t login_uid = jh_question_is_login(&v->question) ? JH_NO_AUDIT : v->peer->proc.login_uid;
-	int leader_fd = -1;
+	const struct jh_question *q = &v->question;
+	const char *limit = jh_request_limit(v->helper, q->requester);
+	struct jh_request_plan plan = {
+		.question = q,
+		.session = &v->session,
+		.leader_fd = -1,
+		/* sshd and login have not set the login uid of the person yet: it is that of whoever started them. */
+		.login_uid = jh_question_is_login(q) ? JH_NO_AUDIT : v->peer->proc.login_uid,
+		.resume = q->resume && v->session.place[0],
+	};
 
 	if (limit)
 		return limit;
-	if (find_session(v->peer, &v->question, &v->session, &leader_fd) < 0)
+	if (find_session(v->peer, q, &v->session, &plan.leader_fd) < 0)
 		return "the first process of your login session is gone; log in again";
-	struct jh_request *r = jh_request_new(v->helper, &v->question, &v->session, leader_fd, login_uid);
+	struct jh_request *r = jh_request_new(v->helper, &plan);
 	if (!r)
-		return "jit-helper could not make a request: out of memory";
+		return "jit-helper is out of memory";
 	jh_request_join(r, v);
 	jh_request_file(r);
 	return NULL;
 }
 
-/* A live grant, a request that others wait for, or one of its own. */
-static void seek(struct jh_visit *v)
+/* A grant that reaches where this visit goes, as far as that is known. */
+static struct jh_grant *covering(const struct jh_visit *v)
 {
 	const struct jh_question *q = &v->question;
-	const struct jh_grant *live = jh_grant_find(v->helper, q, &v->session);
+	struct jh_grant *g = jh_grant_find(v->helper, q, &v->session);
 
-	if (live && (!q->target[0] || jh_grant_reaches(live, q->target))) {
-		jit_log(LOG_INFO, "%s: %s by %s, role %s: covered", live->short_id, q->requester, q->service, q->role);
-		jh_visit_allow(v, live->id);
+	return g && (!q->target[0] || jh_grant_reaches(g, q->target)) ? g : NULL;
+}
+
+/* One that belongs to nobody yet: a login has it for a minute, a login session at once. */
+static struct jh_grant *claim(struct jh_visit *v)
+{
+	struct jh_grant *g = jh_grant_to_claim(v->helper, &v->question, &v->session);
+	struct jh_session session;
+	int leader_fd = -1;
+
+	if (!g)
+		return NULL;
+	if (v->session.known && !g->of_user &&
+	    (find_session(v->peer, &v->question, &session, &leader_fd) < 0 ||
+	     jh_grant_bind(g, &session, leader_fd) < 0))
+		return NULL;
+	jh_grant_claim(g, &v->session);
+	return g;
+}
+
+static struct jh_request *to_join(const struct jh_visit *v)
+{
+	struct jh_request *r;
+
+	for (r = LIST_FIRST(&v->helper->requests); r; r = LIST_NEXT(r, link))
+		if (jh_request_admits(r, &v->question, &v->session, v->alone))
+			return r;
+	return NULL;
+}
+
+void jh_visit_seek(struct jh_visit *v)
+{
+	const struct jh_question *q = &v->question;
+	struct jh_grant *g = covering(v);
+	struct jh_request *r;
+
+	if (!g)
+		g = claim(v);
+	if (g) {
+		jit_log(LOG_INFO, "%s: %s by %s, role %s: covered", g->short_id, q->requester, q->service, q->role);
+		jh_visit_allow(v, g);
+		return;
+	}
+	r = to_join(v);
+	if (r) {
+		jh_request_join(r, v);
 		return;
 	}
 	const char *trouble = file_own(v);
-	if (trouble)
-		jh_visit_refuse(v, JIT_UNAVAILABLE, trouble);
+	if (trouble) {
+		const struct jh_verdict verdict = verdict_of(JIT_UNAVAILABLE, "%s", trouble);
+		jh_visit_refuse(v, &verdict);
+	}
 }
 
 static struct jh_visit *visit_new(struct jh_peer *peer, const struct jh_question *q, const struct jh_session *session)
@@ -243,10 +401,65 @@ static struct jh_visit *visit_new(struct jh_peer *peer, const struct jh_question
 	return v;
 }
 
+/* Why it is not even begun; ALLOW: it is. */
+static struct jh_verdict judge_first(const struct jh_visit *v)
+{
+	const struct jh_question *q = &v->question;
+
+	if (q->unattended == JH_UNATTENDED_DENY)
+		return verdict_of(JIT_DENIED,
+				  "nobody can be asked in %.128s: see non_interactive in [service %.128s] of "
+				  "jit-helper.conf",
+				  q->service, q->service);
+	if (q->unattended == JH_UNATTENDED_EXISTING && !covering(v))
+		return verdict_of(JIT_DENIED,
+				  "nobody is asked in %.128s, and no live grant of scope user covers it for %.128s: "
+				  "ask with jit request first",
+				  q->service, q->requester);
+	return verdict_of(JIT_ALLOW, "%s", "");
+}
+
+/* Nothing is done and nobody is asked. */
+static struct jh_verdict foresee(const struct jh_visit *v)
+{
+	const struct jh_question *q = &v->question;
+	const struct jh_grant *g = covering(v);
+	const struct jh_verdict first = judge_first(v);
+	const char *limit = jh_request_limit(v->helper, q->requester);
+
+	if (first.outcome != JIT_ALLOW)
+		return verdict_of(JIT_IGNORE, "would be refused: %.480s", first.text);
+	if (g)
+		return verdict_of(JIT_IGNORE, "would be allowed by grant %s", g->short_id);
+	if (limit)
+		return verdict_of(JIT_IGNORE, "would be refused: %.480s", limit);
+	return verdict_of(JIT_IGNORE, "would be asked for %s%.128s at %.256s",
+			  strcmp(q->role, JH_ROLE_ANY) == 0 ? "a role that the policy chooses" : "role ",
+			  strcmp(q->role, JH_ROLE_ANY) == 0 ? "" : q->role, jh_broker_url(v->helper->broker));
+}
+
+static void begin(struct jh_visit *v)
+{
+	const struct jh_verdict verdict = v->question.observe ? foresee(v) : judge_first(v);
+	struct jh_peer *peer = v->peer;
+
+	if (verdict.outcome == JIT_ALLOW) {
+		jh_visit_seek(v);
+	} else if (verdict.outcome == JIT_IGNORE) {
+		jh_send_verdict(peer, verdict.outcome, verdict.text);
+		visit_free(v);
+		jh_peer_close(peer);
+	} else {
+		jh_visit_refuse(v, &verdict);
+	}
+}
+
 static void turn_away(struct jh_peer *peer, const struct jh_question *q, enum jit_outcome outcome, const char *sentence)
 {
+	const struct jh_verdict observed = verdict_of(JIT_IGNORE, "would be refused: %.480s", sentence);
+
 	jit_log(LOG_WARNING, "%s by %s, role %s: refused: %s", q->requester, q->service, q->role, sentence);
-	jh_send_verdict(peer, outcome, sentence);
+	jh_send_verdict(peer, q->observe ? JIT_IGNORE : outcome, q->observe ? observed.text : sentence);
 	jh_peer_close(peer);
 }
 
@@ -256,19 +469,21 @@ void jh_visit_begin(struct jh_peer *peer, const struct jh_question *q)
 
 	if (find_session(peer, q, &session, NULL) < 0 || !jh_pidfd_alive(peer->pidfd)) {
 		turn_away(peer, q, JIT_INVALID,
-			  "your login session cannot be told: its first process is gone or outside this container; log "
-			  "in again");
+			  "your login session cannot be told: its first process is gone or outside this container; "
+			  "log in again");
 		return;
 	}
 	struct jh_visit *v = visit_new(peer, q, &session);
 	if (v)
-		seek(v);
+		begin(v);
 	else
 		turn_away(peer, q, JIT_UNAVAILABLE, "jit-helper is out of memory");
 }
 
 void jh_visits_refuse_all(struct jh_helper *helper, const char *sentence)
 {
+	const struct jh_verdict verdict = verdict_of(JIT_CANCELLED, "%s", sentence);
+
 	while (!LIST_EMPTY(&helper->visits))
-		leave_and_refuse(LIST_FIRST(&helper->visits), JIT_CANCELLED, sentence);
+		leave_and_refuse(LIST_FIRST(&helper->visits), &verdict);
 }

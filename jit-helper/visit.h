@@ -16,6 +16,7 @@
 #include "session.h"
 #include "verdict.h"
 
+struct jh_grant;
 struct jh_request;
 
 enum jh_visit_stage {
@@ -33,27 +34,38 @@ struct jh_visit {
 	struct jh_session session;
 	enum jh_visit_stage stage;
 	struct jh_request *request; /* NULL: it needs none, or no longer */
-	unsigned asked;		    /* how often a person was asked here */
-	int64_t pending_s;	    /* how long a decision was awaited here */
+	char grant[JIT_ID_SIZE];    /* TOLD: under which */
+	unsigned asked;		    /* how often a person was asked here for a reason or a ticket */
+	bool silent;		    /* nothing can be shown here: known once a prompt has failed */
+	bool reply_due;		    /* a prompt stands on the screen */
+	bool alone;		    /* it was sent away from another's request, see admit.h */
+	int64_t pending_s;	    /* how long a decision is awaited here */
+	/* What an answer is for; `typed` NULL: the prompt could not be shown. */
+	void (*answered)(struct jh_visit *visit, const char *typed);
 	struct jh_alarm deadline;
 };
 
 /* Answers an ELEVATE; the peer is the visit's from here on, or closed. */
 void jh_visit_begin(struct jh_peer *peer, const struct jh_question *question);
+/* Looks (again) for what it may pass under or wait for. May end it. */
+void jh_visit_seek(struct jh_visit *visit);
 
-/* What its request has to say. None of these frees the visit but jh_visit_refuse. */
+/* What its request has to say. Of these jh_visit_wait and jh_visit_refuse may end the visit. */
+
+/* Nothing is said where text is not live. */
 void jh_visit_say(struct jh_visit *visit, const char *text);
-void jh_visit_ask(struct jh_visit *visit, const char *text);
-/* A countdown to its own deadline. */
+/* A countdown to its own deadline, likewise. */
 void jh_visit_show(struct jh_visit *visit, const char *text);
+/* Asks for a reason or a ticket; `why` (may be NULL) is said before. */
+void jh_visit_ask(struct jh_visit *visit, const char *why, const char *text);
 /* The request is PENDING, until `until_ms` at the latest. */
 void jh_visit_wait(struct jh_visit *visit, int64_t until_ms);
 /* ALLOW under that grant; TAKEN is awaited. */
-void jh_visit_allow(struct jh_visit *visit, const char *id);
+void jh_visit_allow(struct jh_visit *visit, const struct jh_grant *grant);
 /* The end of a visit that grants nothing; its request has taken it off its list already. */
-void jh_visit_refuse(struct jh_visit *visit, enum jit_outcome outcome, const char *sentence);
+void jh_visit_refuse(struct jh_visit *visit, const struct jh_verdict *verdict);
 
-/* The person may be asked (once more) here. */
+/* The person may be asked for a reason or a ticket (once more) here. */
 bool jh_visit_can_ask(const struct jh_visit *visit);
 
 /* Refuses all there are, and withdraws what they wait for. For the helper's stop. */

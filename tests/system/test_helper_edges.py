@@ -4,25 +4,18 @@ answer. What is lost, held back or said twice leaves no approval behind; nobody 
 import http.server
 import json
 import os
-import pwd
 import re
-import signal
-import socket
 import struct
 import threading
 import time
 import urllib.request
 
 import brokerlib
-from lab import LabCase, PAM_SOCKET, read
-from namespace import die_with_parent
+from frames import (ALLOW, ELEVATE, GENEROUS, GRANT, OPEN, OUTCOME, SESSION_SOCKET, TAKEN, TEXT, VERDICT, WAITING, Module,
+                    end, frame, in_a_process, log_in_here, uid_of)
+from lab import LabCase, read
 from terminal import wait_until
 
-SESSION_SOCKET = "/run/pam-jit/session.sock"
-ELEVATE, OPEN, TAKEN, STATUS, WAITING, VERDICT, DOCUMENT, FAULT = 1, 2, 4, 33, 18, 19, 48, 49
-SERVICE, APP, REQUESTER, UID, TARGET, COMMAND, CWD, REASON, WAIT, ROLE = 1, 2, 3, 4, 5, 8, 9, 11, 14, 10
-GRANT, TEXT, OUTCOME = 15, 16, 19
-ALLOW = 0
 ID = "0b6c1111-2222-4333-8444-555566667777"
 PENDING = {"message": "Access request submitted", "requestId": ID, "shortId": "R7KD-2M9Q", "status": "PENDING",
            "requester": "op1", "host": "web-1", "role": "admin", "duration": 900, "code": "47"}
@@ -30,82 +23,6 @@ APPROVED = {**PENDING, "status": "APPROVED", "decidedBy": "appr1", "remaining": 
             "targets": ["root"]}
 KEY = {"kty": "EC", "crv": "P-256", "x": "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY",
        "y": "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}
-GENEROUS = 10  # seconds that something which must come may take
-
-
-def frame(kind, **fields):
-    body = b"PJ\x01" + bytes([kind])
-    for name, value in fields.items():
-        value = struct.pack(">I", value) if isinstance(value, int) else value.encode()
-        body += bytes([globals()[name]]) + struct.pack(">H", len(value)) + value
-    return body
-
-
-def parse(packet):
-    """(type, {tag: value}) of a frame; (None, {}) for the end."""
-    fields, at = {}, 4
-    while at < len(packet):
-        length = struct.unpack_from(">H", packet, at + 1)[0]
-        fields[packet[at]] = packet[at + 3:at + 3 + length]
-        at += 3 + length
-    return (packet[3] if packet else None), fields
-
-
-class Module(socket.socket):
-    """One connection of the PAM module."""
-
-    def __init__(self, path=PAM_SOCKET):
-        super().__init__(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.connect(path)
-        self.settimeout(GENEROUS)
-
-    def ask(self, kind, app="sudo", **more):
-        self.send(frame(kind, **{"SERVICE": app, "APP": app, "REQUESTER": "op1", "UID": uid_of("op1"),
-                                 "REASON": "disk full", "WAIT": 30, **more}))
-
-    def expect(self, kind):
-        """The fields of the next frame of that type; others but a verdict are passed over."""
-        while True:
-            came, fields = parse(self.recv(16384))
-            if came in (kind, VERDICT, None):
-                if came != kind:
-                    raise AssertionError(f"expected a frame {kind}; {came} came: {fields}")
-                return fields
-
-
-def uid_of(name):
-    return pwd.getpwnam(name).pw_uid
-
-
-def log_in_here(name):
-    """This process is in a login session of its own from now on, as after pam_loginuid."""
-    with open("/proc/self/loginuid", "w", encoding="ascii") as loginuid:
-        loginuid.write(str(uid_of(name)))
-
-
-def in_a_process(work):
-    """Runs work() in a child, which then stays until it is killed: its pid, once work() is done."""
-    read_end, write_end = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            die_with_parent()
-            kept = work()
-            os.write(write_end, b"1")
-            while kept:
-                time.sleep(1)
-        finally:
-            os._exit(1)
-    os.close(write_end)
-    with os.fdopen(read_end, "rb") as done:
-        if done.read(1) != b"1":
-            raise AssertionError("the other process could not do its part")
-    return pid
-
-
-def end(pid):
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
 
 
 class PlayedBroker(http.server.ThreadingHTTPServer):

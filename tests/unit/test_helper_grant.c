@@ -5,6 +5,7 @@
 
 #include "collect.h"
 #include "grant.h"
+#include "place.h"
 
 #define NOW 1000000
 
@@ -16,7 +17,6 @@ static struct jh_grant a_grant(void)
 		.role = "admin",
 		.services = "sudo su",
 		.targets = "root",
-		.rhost = "",
 		.session = {.known = true, .uid = 1000, .audit = 3},
 		.duration_s = 900,
 		.until_ms = NOW + 5000,
@@ -71,35 +71,173 @@ static void words_are_whole_words(void **state)
 	assert_false(jh_words_have("x*", "xy"));
 }
 
+#define PLACE "192.0.2.7"
+
+/* Before its login session exists. */
+static struct jh_grant a_login_grant(void)
+{
+	struct jh_grant g = a_grant();
+
+	snprintf(g.services, sizeof(g.services), "sshd");
+	snprintf(g.targets, sizeof(g.targets), "self");
+	g.session = (struct jh_session){.uid = 1000, .place = PLACE};
+	return g;
+}
+
+static const struct jh_question login = {
+	.service = "sshd", .app = "sshd", .requester = "op1", .uid = 1000, .target = "op1", .role = "admin"};
+static const struct jh_session from_there = {.uid = 1000, .place = PLACE};
+
 static void a_login_grant_binds_once_to_its_own_login(void **state)
+{
+	struct jh_grant g = a_login_grant();
+	struct jh_question q = login;
+	struct jh_session s = {.known = true, .uid = 1000, .audit = 5, .place = PLACE};
+
+	(void)state;
+	snprintf(q.grant, sizeof(q.grant), "%s", g.id);
+	assert_true(jh_grant_may_bind(&g, &q, &s, NOW));
+	assert_false(jh_grant_covers(&g, &q, &s, NOW));
+	q.grant[0] = '1';
+	assert_false(jh_grant_may_bind(&g, &q, &s, NOW));
+	q.grant[0] = '0';
+	s.place[0] = '2';
+	assert_false(jh_grant_may_bind(&g, &q, &s, NOW));
+	s.place[0] = '1';
+	q.uid = 1001;
+	assert_false(jh_grant_may_bind(&g, &q, &s, NOW));
+	q.uid = 1000;
+	g.session = here; /* bound already */
+	assert_false(jh_grant_may_bind(&g, &q, &s, NOW));
+	g = a_login_grant();
+	g.open = true;
+	assert_false(jh_grant_may_bind(&g, &q, &s, NOW));
+	g.open = false;
+	snprintf(q.app, sizeof(q.app), "sudo"); /* sudo has a session and must match by it */
+	assert_false(jh_grant_may_bind(&g, &q, &s, NOW));
+}
+
+static void what_a_login_left_is_claimed_by_the_next_from_there(void **state)
+{
+	struct jh_grant g = a_login_grant();
+	struct jh_question q = login;
+	struct jh_session s = from_there;
+
+	(void)state;
+	assert_true(jh_grant_claimable(&g, &q, &s, NOW));
+	g.claimed_until_ms = NOW + 1; /* one login at a time */
+	assert_false(jh_grant_claimable(&g, &q, &s, NOW));
+	assert_true(jh_grant_claimable(&g, &q, &s, NOW + 1));
+	s.place[0] = '2';
+	assert_false(jh_grant_claimable(&g, &q, &s, NOW + 1));
+	s.place[0] = g.session.place[0] = '\0'; /* two unknown places are not the same */
+	assert_false(jh_grant_claimable(&g, &q, &s, NOW + 1));
+	g = a_login_grant();
+	s = from_there;
+	snprintf(q.target, sizeof(q.target), "op2");
+	assert_false(jh_grant_claimable(&g, &q, &s, NOW));
+	q = login;
+	snprintf(q.requester, sizeof(q.requester), "op2");
+	assert_false(jh_grant_claimable(&g, &q, &s, NOW));
+	q = login;
+	q.unattended = JH_UNATTENDED_EXISTING;
+	assert_false(jh_grant_claimable(&g, &q, &s, NOW));
+	g.session = here; /* used already */
+	assert_false(jh_grant_claimable(&g, &login, &s, NOW));
+	g = a_login_grant();
+	g.of_user = true;
+	assert_false(jh_grant_claimable(&g, &login, &s, NOW)); /* it covers them: nobody takes it for himself */
+}
+
+static void what_another_host_asked_for_is_the_first_ones(void **state)
+{
+	struct jh_grant g = a_grant();
+	struct jh_session s = here;
+
+	(void)state;
+	g.open = true;
+	g.session = (struct jh_session){.uid = JH_ANY_UID};
+	assert_false(jh_grant_covers(&g, &asked, &here, NOW));
+	assert_true(jh_grant_claimable(&g, &asked, &here, NOW));
+	g.of_user = true; /* it would become that place's, and nobody knows which that is */
+	assert_false(jh_grant_claimable(&g, &asked, &here, NOW));
+	snprintf(s.place, sizeof(s.place), PLACE);
+	assert_true(jh_grant_claimable(&g, &asked, &s, NOW));
+}
+
+static void scope_user_reaches_as_far_as_its_place(void **state)
+{
+	struct jh_grant g = a_grant();
+	struct jh_session s = {.known = true, .uid = 1000, .audit = 9, .place = PLACE};
+	struct jh_question q = asked;
+
+	(void)state;
+	snprintf(g.session.place, sizeof(g.session.place), PLACE);
+	assert_false(jh_grant_covers(&g, &asked, &s, NOW));
+	g.of_user = true;
+	assert_true(jh_grant_covers(&g, &asked, &s, NOW));
+	s.place[0] = '2';
+	assert_false(jh_grant_covers(&g, &asked, &s, NOW));
+	s.place[0] = g.session.place[0] = '\0'; /* two unknown places are not the same */
+	assert_false(jh_grant_covers(&g, &asked, &s, NOW));
+	assert_true(jh_grant_covers(&g, &asked, &here, NOW)); /* its own session is always its own */
+	snprintf(g.session.place, sizeof(g.session.place), PLACE);
+	snprintf(s.place, sizeof(s.place), PLACE);
+	q.uid = s.uid = 1001;
+	assert_false(jh_grant_covers(&g, &q, &s, NOW));
+}
+
+static void where_nobody_logs_in_only_scope_user_counts(void **state)
+{
+	struct jh_grant g = a_grant();
+	struct jh_session s = {.uid = 1000, .place = JH_PLACE_LOCAL};
+	struct jh_question q = asked;
+
+	(void)state;
+	q.unattended = JH_UNATTENDED_EXISTING;
+	assert_false(jh_grant_covers(&g, &q, &here, NOW));
+	g.of_user = true;
+	snprintf(g.session.place, sizeof(g.session.place), PLACE);
+	assert_false(jh_grant_covers(&g, &q, &s, NOW));
+	g.ahead = true;
+	assert_true(jh_grant_covers(&g, &q, &s, NOW));
+	g.ahead = false;
+	snprintf(g.session.place, sizeof(g.session.place), JH_PLACE_LOCAL);
+	assert_true(jh_grant_covers(&g, &q, &s, NOW));
+	q.unattended = JH_UNATTENDED_DENY;
+	assert_false(jh_grant_covers(&g, &q, &s, NOW));
+}
+
+static void any_role_is_whichever_a_grant_has(void **state)
 {
 	struct jh_grant g = a_grant();
 	struct jh_question q = asked;
 
 	(void)state;
-	snprintf(g.services, sizeof(g.services), "sshd");
-	snprintf(g.rhost, sizeof(g.rhost), "192.0.2.7");
-	g.session = (struct jh_session){.uid = 1000};
-	snprintf(q.service, sizeof(q.service), "sshd");
-	snprintf(q.app, sizeof(q.app), "sshd");
-	snprintf(q.rhost, sizeof(q.rhost), "192.0.2.7");
-	snprintf(q.grant, sizeof(q.grant), "%s", g.id);
-	assert_true(jh_grant_may_bind(&g, &q, NOW));
+	snprintf(q.role, sizeof(q.role), JH_ROLE_ANY);
+	assert_true(jh_grant_covers(&g, &q, &here, NOW));
+	snprintf(q.service, sizeof(q.service), "login");
 	assert_false(jh_grant_covers(&g, &q, &here, NOW));
-	q.grant[0] = '1';
-	assert_false(jh_grant_may_bind(&g, &q, NOW));
-	q.grant[0] = '0';
-	q.rhost[0] = '2';
-	assert_false(jh_grant_may_bind(&g, &q, NOW));
-	q.rhost[0] = '1';
-	q.uid = 1001;
-	assert_false(jh_grant_may_bind(&g, &q, NOW));
-	q.uid = 1000;
-	g.session = here; /* bound already */
-	assert_false(jh_grant_may_bind(&g, &q, NOW));
-	g.session = (struct jh_session){.uid = 1000};
-	snprintf(q.app, sizeof(q.app), "sudo"); /* sudo has a session and must match by it */
-	assert_false(jh_grant_may_bind(&g, &q, NOW));
+}
+
+static void a_place_is_what_the_login_service_knows(void **state)
+{
+	static const struct {
+		const char *app, *rhost, *place;
+	} cases[] = {
+		{"sshd", PLACE, PLACE},	       {"sshd", "UNKNOWN", ""},	      {"sshd", "", ""},
+		{"login", "", JH_PLACE_LOCAL}, {"login", "term-7", "term-7"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct jh_question q = {0};
+		char place[JIT_NAME_SIZE];
+		snprintf(q.app, sizeof(q.app), "%s", cases[i].app);
+		snprintf(q.rhost, sizeof(q.rhost), "%s", cases[i].rhost);
+		jh_place_of_login(&q, place);
+		assert_string_equal(place, cases[i].place);
+	}
 }
 
 static void a_grant_reaches_its_targets_alone(void **state)
@@ -250,6 +388,12 @@ int main(void)
 		cmocka_unit_test(a_grant_covers_exactly_its_own),
 		cmocka_unit_test(words_are_whole_words),
 		cmocka_unit_test(a_login_grant_binds_once_to_its_own_login),
+		cmocka_unit_test(what_a_login_left_is_claimed_by_the_next_from_there),
+		cmocka_unit_test(what_another_host_asked_for_is_the_first_ones),
+		cmocka_unit_test(scope_user_reaches_as_far_as_its_place),
+		cmocka_unit_test(where_nobody_logs_in_only_scope_user_counts),
+		cmocka_unit_test(any_role_is_whichever_a_grant_has),
+		cmocka_unit_test(a_place_is_what_the_login_service_knows),
 		cmocka_unit_test(a_grant_reaches_its_targets_alone),
 		cmocka_unit_test(the_clock_starts_once_and_the_earlier_end_wins),
 		cmocka_unit_test(the_helper_answers_before_the_module_gives_up),

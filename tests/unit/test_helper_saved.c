@@ -32,13 +32,15 @@ static int set_up(void **state)
 				  .services = "sudo su",
 				  .targets = "root",
 				  .region = "eu-west-1",
-				  .rhost = "10.0.0.9",
+				  .of_user = true,
+				  .ahead = true,
+				  .claimed_until_ms = NOW + 60000,
 				  .has_arn = true,
 				  .ends = true,
 				  .active = true,
 				  .duration_s = 900,
 				  .until_ms = NOW + 5000,
-				  .session = {true, 1001, 7, 412, 99887766, 34816}};
+				  .session = {true, 1001, 7, 412, 99887766, 34816, "10.0.0.9"}};
 	grant.collector.started = true;
 	grant.warning.next = 1;
 	grant.traces.count = 1;
@@ -108,7 +110,9 @@ static void it_comes_back_as_it_was(void **state)
 	assert_string_equal(g->services, grant.services);
 	assert_string_equal(g->targets, grant.targets);
 	assert_string_equal(g->region, grant.region);
-	assert_string_equal(g->rhost, grant.rhost);
+	assert_string_equal(g->session.place, grant.session.place);
+	assert_true(g->of_user && g->ahead && !g->open);
+	assert_int_equal(g->claimed_until_ms, grant.claimed_until_ms);
 	assert_true(g->has_arn && g->ends && g->active && g->collector.started);
 	assert_int_equal(g->duration_s, 900);
 	assert_true(g->until_ms == grant.until_ms);

@@ -1,0 +1,61 @@
+/* See place.h. */
+#include "place.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-login.h>
+
+#include "cleanup.h"
+#include "elevation.h"
+#include "helper.h"
+#include "text.h"
+
+void jh_place_of_login(const struct jh_question *q, char place[static JIT_NAME_SIZE])
+{
+	if (q->rhost[0] && strcmp(q->rhost, "UNKNOWN") != 0) /* so sshd calls what it cannot name */
+		memcpy(place, q->rhost, JIT_NAME_SIZE);
+	else
+		snprintf(place, JIT_NAME_SIZE, "%s", strcmp(q->app, "sshd") == 0 || q->rhost[0] ? "" : JH_PLACE_LOCAL);
+}
+
+/* What logind keeps below /run: small files, no bus. */
+static void ask_logind(const struct jh_proc *proc, char place[static JIT_NAME_SIZE])
+{
+	JIT_FREE char *name = NULL;
+	JIT_FREE char *host = NULL;
+	uid_t uid;
+
+	if (sd_pid_get_session(proc->pid, &name) < 0 || sd_session_get_uid(name, &uid) < 0 ||
+	    (uint32_t)uid != proc->login_uid)
+		return;
+	int remote = sd_session_is_remote(name);
+	if (remote == 0)
+		snprintf(place, JIT_NAME_SIZE, "%s", JH_PLACE_LOCAL);
+	else if (remote > 0 && sd_session_get_remote_host(name, &host) >= 0 && host && strlen(host) < JIT_NAME_SIZE)
+		jit_text_clean_str(place, JIT_NAME_SIZE, host);
+}
+
+void jh_place_find(const struct jh_helper *helper, const struct jh_question *q, const struct jh_proc *proc,
+		   struct jh_session *session)
+{
+	const struct jh_elevation *e;
+
+	session->place[0] = '\0';
+	if (q && jh_question_is_login(q)) {
+		jh_place_of_login(q, session->place);
+		return;
+	}
+	for (e = LIST_FIRST(&helper->elevations); e; e = LIST_NEXT(e, link)) {
+		if (jh_session_same(&e->session, session) && e->grant->session.place[0]) {
+			memcpy(session->place, e->grant->session.place, sizeof(session->place));
+			return;
+		}
+	}
+	ask_logind(proc, session->place);
+}
+
+bool jh_place_same(const struct jh_session *a, const struct jh_session *b)
+{
+	return a->place[0] && strcmp(a->place, b->place) == 0;
+}

@@ -1,0 +1,31 @@
+/*
+ * Where a login session comes from: the remote host, or this machine's own
+ * console. Grants of scope user reach as far as their place does; where nobody
+ * knows it, they reach no further than their login session.
+ */
+#ifndef JH_PLACE_H
+#define JH_PLACE_H
+
+#include "question.h"
+#include "session.h"
+
+struct jh_helper;
+
+/* No host has a name with parentheses. */
+#define JH_PLACE_LOCAL "(local)"
+
+/* Rule: what a login service says. "" where it does not know. */
+void jh_place_of_login(const struct jh_question *question, char place[static JIT_NAME_SIZE]);
+
+/*
+ * Fills session->place, for who asks `question`, or with NULL for a process
+ * that stands in the session: from an elevation that is open in it, or from
+ * logind; "" where neither knows.
+ */
+void jh_place_find(const struct jh_helper *helper, const struct jh_question *question, const struct jh_proc *proc,
+		   struct jh_session *session);
+
+/* Both are known, and the same? */
+bool jh_place_same(const struct jh_session *a, const struct jh_session *b);
+
+#endif
