@@ -210,7 +210,7 @@ bool pj_args_spare_service(const struct pj_args *args, const char *service)
 
 	for (const char *at = args->exempt_service; at && *at; at += name_len + (at[name_len] == ',')) {
 		name_len = strcspn(at, ",");
-		if (name_len == len && memcmp(at, service, len) == 0)
+		if (len && name_len == len && memcmp(at, service, len) == 0)
 			return true;
 	}
 	return false;

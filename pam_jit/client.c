@@ -32,7 +32,7 @@ static bool find_peer(int fd, struct in6_addr *ret)
 		struct sockaddr any;
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
-	} peer;
+	} peer = {.any.sa_family = AF_UNSPEC};
 	socklen_t len = sizeof(peer), type_len = sizeof(int);
 	char text[INET_ADDRSTRLEN];
 	int type = 0;

@@ -284,7 +284,7 @@ static bool confirm_without_ring(struct visit *v, int why)
 		.quiet = &v->quiet,
 		.talk = &v->talk,
 	};
-	struct pj_answer second;
+	struct pj_answer second = {.outcome = JIT_INVALID};
 	struct jit_frame taken;
 
 	/* ENV still stands in the frame: the token alone is wiped. */
@@ -308,9 +308,7 @@ static bool hand_over_token(struct visit *v, int32_t *ret_key)
 {
 	int32_t key = 0;
 
-	int r = pj_ring_enter(v->args.app, v->who.uid);
-	if (r == 0)
-		r = pj_ring_add(v->answer.token, v->answer.remaining, &key);
+	int r = pj_ring_place(v->args.app, v->who.uid, v->answer.token, v->answer.remaining, &key);
 	if (pj_ring_is_denied(r)) {
 		*ret_key = 0;
 		return confirm_without_ring(v, r);

@@ -73,14 +73,7 @@ static int join_as_root(void)
 	return (int)r;
 }
 
-int pj_ring_enter(enum pj_app app, uid_t uid)
-{
-	if ((app == PJ_SSHD || app == PJ_LOGIN) && is_made_for(uid))
-		return 0;
-	return join_as_root();
-}
-
-int pj_ring_add(const uint8_t token[static JIT_TOKEN_LEN], uint32_t remaining, int32_t *ret_key)
+static int add(const uint8_t token[static JIT_TOKEN_LEN], uint32_t remaining, int32_t *ret_key)
 {
 	long key = syscall(SYS_add_key, "user", JIT_KEY_NAME, token, (size_t)JIT_TOKEN_LEN, KEY_SPEC_SESSION_KEYRING);
 
@@ -96,6 +89,19 @@ int pj_ring_add(const uint8_t token[static JIT_TOKEN_LEN], uint32_t remaining, i
 	}
 	*ret_key = (int32_t)key;
 	return 0;
+}
+
+int pj_ring_place(enum pj_app app, uid_t uid, const uint8_t token[static JIT_TOKEN_LEN], uint32_t remaining,
+		  int32_t *ret_key)
+{
+	bool is_theirs = (app == PJ_SSHD || app == PJ_LOGIN) && is_made_for(uid);
+	int r = is_theirs ? add(token, remaining, ret_key) : -EDQUOT;
+
+	/* Their quota is for anything of theirs to use up, and a session without a token is a weaker one. */
+	if (r != -EDQUOT)
+		return r;
+	r = join_as_root();
+	return r < 0 ? r : add(token, remaining, ret_key);
 }
 
 bool pj_ring_is_denied(int r)

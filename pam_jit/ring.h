@@ -13,22 +13,20 @@
 #include <sys/types.h>
 
 /*
- * Sees to it that the session keyring is this session's own, never the
+ * Puts the token into a session keyring that is this session's own, never the
  * invoker's or a daemon's: sudo, su and the like join a new one; in sshd and
  * login the one that pam_keyinit made for `uid` is used, and a new one joined
- * where there is none. 0 or -errno: then nothing may be added to the ring.
+ * where there is none, or where the user's quota has no room left in it.
+ *
+ * The key lasts for `remaining` seconds (positive), is readable by who possesses
+ * the ring and by nobody else, and is owned by the effective uid. 0 or -errno:
+ * then nothing of it is left.
  */
-int pj_ring_enter(enum pj_app app, uid_t uid);
+int pj_ring_place(enum pj_app app, uid_t uid, const uint8_t token[static JIT_TOKEN_LEN], uint32_t remaining,
+		  int32_t *ret_key);
 
 /*
- * Adds the token for `remaining` seconds (positive), readable by who possesses
- * the ring and by nobody else, owned by the effective uid. 0 or -errno: then
- * nothing of it is left.
- */
-int pj_ring_add(const uint8_t token[static JIT_TOKEN_LEN], uint32_t remaining, int32_t *ret_key);
-
-/*
- * True where a failure of the two says that this process is given no keyrings at all: a container's filter (EPERM),
+ * True where the failure says that this process is given no keyrings at all: a container's filter (EPERM),
  * a kernel without them (ENOSYS), a quota that is used up (EDQUOT).
  */
 bool pj_ring_is_denied(int r);

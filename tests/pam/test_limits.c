@@ -449,6 +449,63 @@ static void without_keyrings_the_helper_decides_whether_the_session_stands(void 
 	open_without_keyrings(EPERM, go_away, PAM_SERVICE_ERR, "went away");
 }
 
+static void take_with_keyring(int fd)
+{
+	struct jit_frame f;
+	uint32_t keyring;
+
+	offer_token(fd);
+	peer_recv(fd, &f, JIT_F_TAKEN);
+	EXPECT(jit_frame_get_u32(&f, JIT_T_KEYRING, &keyring) == -ENOENT);
+	peer_recv(fd, &f, JIT_F_CLOSE);
+}
+
+/* A ring as pam_keyinit makes it for `uid`, in which that user's quota has no room for another link. */
+static void join_full_ring(uid_t uid)
+{
+	static char bytes[19000];
+	char name[16];
+	int n = 0;
+
+	EXPECT(setresuid(uid, uid, 0) == 0 && syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) > 0);
+	EXPECT(syscall(SYS_add_key, "user", "big", bytes, sizeof(bytes), KEY_SPEC_SESSION_KEYRING) > 0);
+	EXPECT(seteuid(0) == 0 && setresuid(NOBODY, 0, 0) == 0);
+	do {
+		snprintf(name, sizeof(name), "k%d", n);
+	} while (syscall(SYS_add_key, "user", name, "x", 1, KEY_SPEC_SESSION_KEYRING) > 0 && n++ < 1000);
+	EXPECT(errno == EDQUOT);
+}
+
+/* Or whoever runs as the user could make the session a weaker one. */
+static void a_user_whose_quota_is_used_up_gets_a_ring_of_roots(void **state)
+{
+	struct host h;
+	struct peer p;
+	int status;
+
+	(void)state;
+	if (!lab.is_root)
+		skip();
+	peer_start(&p, take_with_keyring, "");
+	pid_t child = fork();
+	if (child == 0) {
+		join_full_ring(1);
+		long full = session_ring();
+		host_start(&h, "login", p.arguments);
+		pam_set_item(h.pamh, PAM_USER, "daemon");
+		int r = pam_open_session(h.pamh, 0);
+		bool good = r == PAM_SUCCESS && session_ring() != full && find_token() > 0;
+		if (!good)
+			fprintf(stderr, "code %d, shown %s, log %s\n", r, h.shown, lab.log);
+		syscall(SYS_keyctl, KEYCTL_REVOKE, full);
+		pam_close_session(h.pamh, 0);
+		_exit(!good);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	peer_finish(&p);
+	assert_int_equal(status, 0);
+}
+
 static void any_other_failure_of_keyrings_refuses_without_asking(void **state)
 {
 	static const int errors[] = {EACCES, ENOMEM, EINVAL};
@@ -472,6 +529,7 @@ int main(void)
 		cmocka_unit_test(su_and_login_hand_over_the_terminal_that_pam_names),
 		cmocka_unit_test(sudo_hands_over_the_persons_own_and_none_where_there_is_none),
 		cmocka_unit_test(without_keyrings_the_helper_decides_whether_the_session_stands),
+		cmocka_unit_test(a_user_whose_quota_is_used_up_gets_a_ring_of_roots),
 		cmocka_unit_test(any_other_failure_of_keyrings_refuses_without_asking),
 	};
 
