@@ -95,10 +95,13 @@ const struct jh_creds *jh_collect_current(const struct jh_grant *g)
 static void try_later(struct jh_grant *g, const char *trouble)
 {
 	struct jh_collector *c = &g->collector;
+	size_t len = strlen(trouble);
 
+	/* The broker's sentences end with a full stop, ours go on. */
+	snprintf(c->trouble, sizeof(c->trouble), "%.*s", (int)(len && trouble[len - 1] == '.' ? len - 1 : len),
+		 trouble);
 	if (c->failures == 0)
-		jit_log(LOG_WARNING, "%s: %s; trying again", g->short_id, trouble);
-	snprintf(c->trouble, sizeof(c->trouble), "%s", trouble);
+		jit_log(LOG_WARNING, "%s: %s; trying again", g->short_id, c->trouble);
 	jh_alarm_in(&c->again, jh_backoff_ms(c->failures++, BACKOFF_FIRST_MS, BACKOFF_CAP_MS));
 }
 
