@@ -8,7 +8,7 @@ import botocore.exceptions
 import botocore.session
 
 import sts
-from lab import Lab, LabCase, write
+from lab import Lab, LabCase, read, write
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FULL = bool(os.environ.get("PAM_JIT_FULL"))
@@ -18,6 +18,13 @@ LIST_AND_READ = ["s3:ListAllMyBuckets", "s3:ListBucket", "s3:GetObject"]
 
 def permissions(*actions):
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}]}
+
+
+def lines_in(path):
+    """What aws_client and watch_credentials have written so far."""
+    if not os.path.exists(path):
+        return []
+    return [json.loads(line) for line in read(path).splitlines(keepends=True) if line.endswith("\n")]
 
 
 class StsCase(LabCase):
@@ -63,6 +70,14 @@ class StsCase(LabCase):
                 cls.broker_conf[section, key] = cls.peer.arns.get(cls.broker_conf[section, key])
         super().setUpClass()
         cls.s3 = f"{AWS} --endpoint-url {cls.peer.endpoint}"
+
+    def elevated_shell(self):
+        """(terminal, short id): a root shell in a login session of its own, under a new grant."""
+        terminal = self.open_terminal()
+        request = self.ask(terminal, "sudo sh")
+        self.approve(request)
+        self.assertEqual(terminal.finish()[0], 0)
+        return terminal, request[0]
 
     def copied_credentials(self, terminal):
         """What somebody would carry out of the elevated session."""

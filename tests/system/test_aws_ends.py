@@ -4,23 +4,16 @@ gives samples."""
 
 import datetime
 import json
-import os
 import time
 
 from lab import EXAMPLES, WAITING, read, write
-from stscase import FULL, HERE, StsCase
+from stscase import FULL, HERE, StsCase, lines_in
 from terminal import wait_until
 
 GRANT, LIFETIME = (40, 10) if FULL else (12, 4)  # seconds
 KNOWN = 2.0  # seconds from a revoke to the last credential that this host hands out
 REFUSED = 3  # exit status of `jit credentials`
 ENDED = "jit: the elevation that this process belonged to has ended"
-
-
-def lines_in(path):
-    if not os.path.exists(path):
-        return []
-    return [json.loads(line) for line in read(path).splitlines(keepends=True) if line.endswith("\n")]
 
 
 def epoch(text):
@@ -34,14 +27,6 @@ class EndsCase(StsCase):
     def client(self, path, calls, every):
         """The command of a program that calls AWS."""
         return f"/usr/bin/python3 {HERE}/aws_client.py {self.peer.endpoint} {path} {calls} {every}"
-
-    def elevated_shell(self):
-        """(terminal, short id): a root shell under a new grant."""
-        terminal = self.open_terminal()
-        request = self.ask(terminal, "sudo sh")
-        self.approve(request)
-        self.assertEqual(terminal.finish()[0], 0)
-        return terminal, request[0]
 
     def watch(self, terminal, path, seconds=60):
         """`jit credentials` each 50 ms from that elevated shell on, until it is over, in a session of its own."""
@@ -63,13 +48,11 @@ class LongGrant(EndsCase):
     role_conf = {("role admin", "credential_lifetime"): f"{LIFETIME}s"}
 
     def test_a_call_each_second_never_fails_until_the_end_and_always_after_it(self):
-        terminal, other = self.open_terminal(), self.open_terminal()
-        request = self.ask(terminal, f"sudo /usr/bin/python3 {HERE}/aws_client.py {self.peer.endpoint} {self.out()} "
-                           f"{GRANT + 5} 1")
+        terminal = self.open_terminal()
+        request = self.ask(terminal, "sudo " + self.client(self.out(), GRANT + 5, 1))
         self.approve(request)
         until = epoch(self.lab.wait_for_status(request[0], "ACTIVE")["grantedUntil"])
         terminal.finish(GRANT + 30)
-        other.close()
         lines = lines_in(self.out())
         # A call that began within the grant and came back after its end may have had either answer.
         during = [line for line in lines if line["at"] + line["took"] < until]
