@@ -2,6 +2,7 @@
 #include "state.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -26,7 +27,8 @@
 
 struct jh_state {
 	struct jh_helper *helper;
-	struct jh_alarm write;
+	struct event *write; /* made active by hand: it comes last in the pass of the loop that touched the state */
+	bool due;
 	char boot[JH_BOOT_SIZE];
 	bool troubled; /* the last write failed, and that was told */
 };
@@ -104,9 +106,8 @@ static int replace_file(const char *dir, const char *text, size_t len)
 	return r;
 }
 
-static void write_now(void *arg)
+static void write_now(struct jh_state *s)
 {
-	struct jh_state *s = arg;
 	JIT_JSON struct json_object *json = jh_saved_format(s->helper, s->boot);
 	size_t len = 0;
 	const char *text = json ? json_object_to_json_string_length(json, JSON_C_TO_STRING_PLAIN, &len) : NULL;
@@ -116,6 +117,17 @@ static void write_now(void *arg)
 		jit_log(LOG_ERR, "cannot write %s/" FILE_NAME ": %s; a restart would forget the grants of this host",
 			s->helper->conf->state_dir, strerror(-r));
 	s->troubled = r < 0;
+	s->due = false;
+}
+
+static void on_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct jh_state *s = arg;
+
+	(void)fd;
+	(void)what;
+	if (s->due)
+		write_now(s);
 }
 
 static int read_boot(char boot[static JH_BOOT_SIZE])
@@ -138,30 +150,35 @@ struct jh_state *jh_state_new(struct jh_helper *helper)
 		return NULL;
 	}
 	s->helper = helper;
-	jh_alarm_init(&s->write, helper->alarms, write_now, s);
-	return s;
+	s->write = event_new(helper->base, -1, 0, on_due, s);
+	if (s->write)
+		return s;
+	free(s);
+	return NULL;
 }
 
 void jh_state_free(struct jh_state *s)
 {
 	if (!s)
 		return;
-	jh_alarm_clear(&s->write);
+	event_free(s->write);
 	free(s);
 }
 
 void jh_state_touch(struct jh_helper *helper)
 {
-	if (helper->state && !helper->state->write.when_ms)
-		jh_alarm_in(&helper->state->write, 0);
+	struct jh_state *s = helper->state;
+
+	if (!s || s->due)
+		return;
+	s->due = true;
+	event_active(s->write, EV_TIMEOUT, 0);
 }
 
 void jh_state_flush(struct jh_helper *helper)
 {
-	if (!helper->state || !helper->state->write.when_ms)
-		return;
-	jh_alarm_clear(&helper->state->write);
-	write_now(helper->state);
+	if (helper->state && helper->state->due)
+		write_now(helper->state);
 }
 
 static unsigned restore_elevations(struct jh_grant *g, const struct jh_saved *saved)

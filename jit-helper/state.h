@@ -23,7 +23,7 @@ void jh_state_free(struct jh_state *state);
 /* Takes up what the helper before this one left. What cannot be read is logged and passed over. */
 void jh_state_restore(struct jh_helper *helper);
 
-/* Something that a restart must know has changed: written once this pass of the loop is over. */
+/* Something that a restart must know has changed: written once, at the end of this pass of the loop. */
 void jh_state_touch(struct jh_helper *helper);
 /* Writes now what is still to be written. */
 void jh_state_flush(struct jh_helper *helper);

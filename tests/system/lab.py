@@ -24,6 +24,7 @@ PEOPLE = ("op1", "op2", "appr1", "appr2")
 EXAMPLES = "/usr/share/doc/pam-jit/examples"
 HELPER_CONF = "/etc/pam-jit/jit-helper.conf"
 BROKER_CONF = "/etc/jit-broker/broker.conf"
+HELPER_STATE = "/run/pam-jit/state/helper.json"
 PAM_SOCKET = "/run/pam-jit/pam.sock"
 SUDOERS = """Defaults env_reset, !lecture, secure_path="/usr/sbin:/usr/bin:/sbin:/bin"
 root ALL=(ALL:ALL) ALL
@@ -214,6 +215,11 @@ class Lab:
             log = self.log("jit-helper")
             raise AssertionError(f"jit-helper did not end within 10 s of SIGTERM; log: {log}") from None
 
+    def forget_state(self):
+        """What the helper kept for the next one."""
+        if os.path.exists(HELPER_STATE):
+            os.unlink(HELPER_STATE)
+
     def stop(self):
         """Ends the daemons, which must do so by themselves and find nothing wrong. The store's content stays."""
         daemons = {"jit-helper": self.stop_helper, "jit-broker": self.broker.stop}
@@ -224,6 +230,7 @@ class Lab:
 
     def restart(self, broker=None, helper=None):
         self.stop()
+        self.forget_state()
         self.configure(broker, helper)
         self.start()
 

@@ -166,10 +166,11 @@ class MidWait(LabCase):
         self.assertIn("jit: jit-helper went away", text)
 
     def test_what_a_killed_helper_left_at_the_broker_is_ended_by_the_next_one(self):
-        """Nobody waits for that request any more, and nobody has that grant's key: no approver is to be asked for it."""
+        """Nobody waits for that request any more, and nobody knows of that grant: no approver is to be asked for it."""
         granted = self.run_approved(self.open_terminal())[0]
         waiting, _ = self.ask(self.open_terminal("op2"))
         self.lab.stop_helper(kill=True)
+        self.lab.forget_state()
         self.lab.start_helper()
         self.lab.wait_for_status(waiting, "CANCELLED", 5)
         self.lab.wait_for_status(granted, "ENDED", 5)
@@ -183,10 +184,9 @@ class MidWait(LabCase):
         self.assertNotIn("uid=0", text)
 
     def test_a_restarted_helper_serves_the_next_sudo(self):
-        terminal = self.open_terminal()
-        self.run_approved(terminal)
         self.lab.stop_helper()
         self.lab.start_helper()
+        terminal = self.open_terminal()
         terminal.start("sudo id")
         terminal.expect(WAITING)
         terminal.interrupt()

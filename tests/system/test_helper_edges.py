@@ -5,7 +5,6 @@ import http.server
 import json
 import os
 import re
-import shutil
 import struct
 import threading
 import time
@@ -75,7 +74,7 @@ class PlayedBrokers(LabCase):
         broker = PlayedBroker(play)
         self.addCleanup(broker.shutdown)
         self.lab.stop_helper()
-        shutil.rmtree("/run/pam-jit/state", ignore_errors=True)  # of another broker
+        self.lab.forget_state()
         self.lab.configure(helper={("helper", "broker"): f"http://127.0.0.1:{broker.server_port}",
                                    ("helper", "plain_loopback"): "yes", ("helper", "broker_timeout"): "10s"})
         self.lab.start_helper()

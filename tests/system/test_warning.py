@@ -6,7 +6,7 @@ import select
 import socket
 import tty
 
-import test_helper_edges as edges
+import frames
 from lab import LabCase
 from terminal import wait_until
 
@@ -65,8 +65,8 @@ class Warnings(WarningCase):
 
 def hand_over(module, fds, **how):
     """OPEN with descriptors."""
-    packet = edges.frame(edges.OPEN, **{"SERVICE": "sudo", "APP": "sudo", "REQUESTER": "op1",
-                                        "UID": edges.uid_of("op1"), "TARGET": "root", "WAIT": 30, **how})
+    packet = frames.frame(frames.OPEN, **{"SERVICE": "sudo", "APP": "sudo", "REQUESTER": "op1",
+                                        "UID": frames.uid_of("op1"), "TARGET": "root", "WAIT": 30, **how})
     module.sendmsg([packet], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else [])
 
 
@@ -77,26 +77,26 @@ class HandedOver(WarningCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        edges.log_in_here("op1")
+        frames.log_in_here("op1")
 
     def approved(self):
-        with edges.Module() as module:
-            module.ask(edges.ELEVATE)
-            text = module.expect(edges.WAITING)[edges.TEXT].decode()
+        with frames.Module() as module:
+            module.ask(frames.ELEVATE)
+            text = module.expect(frames.WAITING)[frames.TEXT].decode()
             words = text.replace(",", "").split()
             self.short = words[1]
             self.approve((words[1], words[3].rstrip(":")))
-            self.assertEqual(module.expect(edges.VERDICT)[edges.OUTCOME], bytes(4))
-            module.send(edges.frame(edges.TAKEN))
+            self.assertEqual(module.expect(frames.VERDICT)[frames.OUTCOME], bytes(4))
+            module.send(frames.frame(frames.TAKEN))
             return module.recv(1)
 
     def begin(self, fds):
         self.approved()
-        module = edges.Module()
+        module = frames.Module()
         self.addCleanup(module.close)
         hand_over(module, fds)
-        self.assertEqual(module.expect(edges.VERDICT)[edges.OUTCOME], bytes(4))
-        module.send(edges.frame(edges.TAKEN))
+        self.assertEqual(module.expect(frames.VERDICT)[frames.OUTCOME], bytes(4))
+        module.send(frames.frame(frames.TAKEN))
         return module
 
     def pair(self, flags=os.O_NONBLOCK):
@@ -141,9 +141,9 @@ class HandedOver(WarningCase):
             except BlockingIOError:
                 break
         self.revoke(self.begin([fd]))
-        with edges.Module(edges.SESSION_SOCKET) as jit:
-            jit.send(edges.frame(edges.STATUS))
-            self.assertEqual(edges.parse(jit.recv(16384))[0], edges.DOCUMENT)
+        with frames.Module(frames.SESSION_SOCKET) as jit:
+            jit.send(frames.frame(frames.STATUS))
+            self.assertEqual(frames.parse(jit.recv(16384))[0], frames.DOCUMENT)
         self.assertNotEqual(self.said(outer, 0), b"")
 
     def test_what_is_no_terminal_is_closed_unwritten(self):
@@ -164,14 +164,14 @@ class HandedOver(WarningCase):
         module = self.begin([fd, write_end])  # two: neither is taken
         os.close(write_end)
         self.assertEqual(os.read(read_end, 1), b"")
-        packet = edges.frame(edges.TAKEN)
+        packet = frames.frame(frames.TAKEN)
         read_again, write_again = os.pipe()
         module.sendmsg([packet], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [write_again]))])
         os.close(write_again)
         self.assertEqual(os.read(read_again, 1), b"")
-        with edges.Module(edges.SESSION_SOCKET) as jit:
+        with frames.Module(frames.SESSION_SOCKET) as jit:
             third, fourth = os.pipe()
-            jit.sendmsg([edges.frame(edges.STATUS)],
+            jit.sendmsg([frames.frame(frames.STATUS)],
                         [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fourth]))])
             os.close(fourth)
             jit.recv(16384)

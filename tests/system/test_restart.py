@@ -1,0 +1,350 @@
+"""The helper ends in the middle of everything, politely or not, and another one takes its place: elevated sessions go on,
+whoever waits is refused, and nobody gets what the broker did not give."""
+
+import json
+import os
+import pwd
+import re
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import brokerlib
+import frames
+from lab import HELPER_STATE, LabCase, read, write
+from terminal import wait_until
+
+STATE = "/run/pam-jit/state"
+FILE = HELPER_STATE
+GENEROUS = 10
+REFUSED, UNAVAILABLE = 3, 4
+KILLS = 100 if os.environ.get("PAM_JIT_FULL") else 10
+WORKERS = 3
+RSS_MAX = 60  # MiB
+
+
+class RestartCase(LabCase):
+    def restart_helper(self, kill):
+        self.lab.stop_helper(kill=kill)
+        self.lab.start_helper()
+
+    def elevated(self, terminal):
+        """A root shell in the terminal: its request."""
+        request = self.ask(terminal, "sudo -s")
+        self.approve(request)
+        terminal.expect(r"root@\S+# $")
+        terminal.child.sendline("PS1='op1:$?$ '; unset PROMPT_COMMAND")
+        terminal.child.expect_exact("\r\n")
+        terminal.child.expect(terminal.prompt)
+        return request
+
+    def status(self, terminal):
+        return json.loads(terminal.run("jit status --json")[1])
+
+
+class Sessions(RestartCase):
+    def test_an_elevated_session_goes_on(self):
+        for kill in (True, False):
+            with self.subTest(kill=kill):
+                terminal, other = self.open_terminal(), self.open_terminal()
+                self.elevated(terminal)
+                self.assertEqual(terminal.run("jit credentials >/dev/null"), (0, ""))
+                self.lab.stop_helper(kill=kill)
+                status, text = terminal.run("jit credentials")
+                self.assertEqual(status, UNAVAILABLE, text)
+                self.assertRegex(text, r"^jit: cannot reach jit-helper; is it running on this host\?.*\n$")
+                self.lab.start_helper()
+                status, text = terminal.run("jit credentials")
+                self.assertEqual(status, 0, text)
+                self.assertEqual(json.loads(text)["Version"], 1)
+                self.assertEqual(other.run("jit credentials >/dev/null")[0], REFUSED)
+                terminal.run("exit")
+
+    def test_a_grant_that_lives_asks_nobody_afterwards(self):
+        terminal = self.open_terminal()
+        short, _ = self.run_approved(terminal)
+        before = self.status(terminal)["grants"][0]
+        for kill in (True, False):
+            with self.subTest(kill=kill):
+                self.restart_helper(kill)
+                self.assert_asks_nobody(terminal, "sudo id")
+        after = self.status(terminal)["grants"][0]
+        self.assertLessEqual(after.pop("remaining"), before.pop("remaining"))
+        for each in (before, after):
+            each.pop("credentials")
+        self.assertEqual(after, before)
+        self.assertEqual(self.lab.request(short)["status"], "ACTIVE")
+
+    def test_an_elevation_that_ended_meanwhile_is_not_taken_up(self):
+        terminal = self.open_terminal()
+        self.ask_and_leave(terminal, "sudo sleep 300")
+        self.lab.stop_helper(kill=True)
+        terminal.interrupt()
+        terminal.finish()
+        self.lab.start_helper()
+        self.assertEqual(self.status(terminal)["grants"][0]["elevations"], 0)
+
+    def test_an_elevation_that_goes_on_is_heard_to_end(self):
+        terminal = self.open_terminal()
+        self.ask_and_leave(terminal, "sudo sleep 300")
+        self.restart_helper(True)
+        terminal.interrupt()
+        terminal.finish()
+        wait_until("the elevation has ended", lambda: self.status(terminal)["grants"][0]["elevations"] == 0, GENEROUS)
+
+    def test_what_was_revoked_meanwhile_gives_nothing(self):
+        terminal = self.open_terminal()
+        request = self.elevated(terminal)
+        self.lab.stop_helper(kill=True)
+        self.lab.as_approver("appr1", "revoke", request[0])
+        self.lab.start_helper()
+        wait_until("the credentials are refused", lambda: terminal.run("jit credentials >/dev/null 2>&1")[0] == REFUSED,
+                   2.0)
+        terminal.run("exit")
+
+    def test_a_login_session_that_ended_meanwhile_ends_its_grant(self):
+        terminal = self.open_terminal()
+        short, _ = self.run_approved(terminal)
+        self.lab.stop_helper(kill=True)
+        terminal.close()
+        self.lab.start_helper()
+        self.lab.wait_for_status(short, "ENDED")
+
+    def test_whoever_waits_is_refused_and_the_request_withdrawn(self):
+        for kill in (False, True):
+            with self.subTest(kill=kill):
+                terminal = self.open_terminal()
+                request = self.ask(terminal)
+                self.restart_helper(kill)
+                status, text = terminal.finish()
+                self.assertNotEqual(status, 0)
+                self.assertRegex(text, r"jit: \w")
+                self.lab.wait_for_status(request[0], "CANCELLED")
+
+    def ask_and_leave(self, terminal, command):
+        self.approve(self.ask(terminal, command))
+        terminal.expect("approved by appr1")
+        wait_until("the elevation stands", lambda: '"pid"' in read(FILE), GENEROUS)
+
+
+class Unused(RestartCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        frames.log_in_here("op1")
+
+    def test_an_approval_that_nobody_has_used_yet_is_kept(self):
+        with frames.Module() as module:
+            module.ask(frames.ELEVATE)
+            words = module.expect(frames.WAITING)[frames.TEXT].decode().replace(",", "").split()
+            self.approve((words[1], words[3].rstrip(":")))
+            self.assertEqual(module.expect(frames.VERDICT)[frames.OUTCOME], bytes(4))
+            module.send(frames.frame(frames.TAKEN))
+            module.recv(1)
+        wait_until("the grant is kept", lambda: words[1] in read(FILE), GENEROUS)
+        self.restart_helper(kill=True)
+        with frames.Module() as module:
+            module.ask(frames.ELEVATE)
+            self.assertEqual(module.expect(frames.VERDICT)[frames.OUTCOME], bytes(4))
+            module.send(frames.frame(frames.TAKEN))
+        self.assertEqual(self.lab.request(words[1])["status"], "APPROVED")
+
+
+class State(RestartCase):
+    """The file."""
+
+    def test_it_is_the_helpers_alone_and_holds_no_secret(self):
+        terminal = self.open_terminal()
+        self.elevated(terminal)
+        document = json.loads(terminal.run("jit credentials")[1])
+        owner = pwd.getpwnam("_jit").pw_uid
+        for path, mode in ((STATE, 0o40700), (FILE, 0o100600)):
+            status = os.stat(path)
+            self.assertEqual((status.st_uid, status.st_mode), (owner, mode))
+        text = read(FILE)
+        for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"):
+            self.assertNotIn(document[name], text)
+        status, token = terminal.run("keyctl pipe $(keyctl search @s user pam_jit:token) | od -An -tx1 -v | tr -d ' \\n'")
+        if status == 0 and len(token.strip()) == 64:
+            self.assertNotIn(token.strip(), text)
+        self.assertEqual(os.listdir(STATE), ["helper.json"])
+        terminal.run("exit")
+
+    def spoil(self, change):
+        """A grant, a helper that ends, and a changed file: nothing is taken up from it."""
+        terminal = self.open_terminal()
+        short, _ = self.run_approved(terminal)
+        self.lab.stop_helper(kill=True)
+        change()
+        self.lab.start_helper()
+        self.assertRegex(read(self.lab.log("jit-helper")).rsplit("serves; its broker", 2)[-2], "the state in .* is passed over")
+        self.assertEqual(terminal.run("jit status")[0], 1)
+        self.lab.wait_for_status(short, "ENDED")
+
+    def rewrite(self, change):
+        text = read(FILE)
+        changed = change(text)
+        self.assertNotEqual(changed, text)
+        with open(FILE, "w", encoding="utf-8") as file:
+            file.write(changed)
+
+    def test_a_state_of_another_boot_is_passed_over(self):
+        boot = read("/proc/sys/kernel/random/boot_id").strip()
+        self.spoil(lambda: self.rewrite(lambda text: text.replace(boot, "0" + boot[1:] if boot[0] != "0" else "1" + boot[1:])))
+
+    def test_a_state_that_was_cut_off_is_passed_over(self):
+        self.spoil(lambda: self.rewrite(lambda text: text[:-20]))
+
+    def test_a_state_that_others_may_write_is_passed_over(self):
+        self.spoil(lambda: os.chmod(FILE, 0o666))
+
+    def test_a_state_of_somebody_else_is_passed_over(self):
+        self.spoil(lambda: os.chown(FILE, pwd.getpwnam("op1").pw_uid, -1))
+
+    def test_a_link_in_its_place_is_passed_over(self):
+        def change():
+            os.rename(FILE, "/run/lab/elsewhere.json")
+            os.symlink("/run/lab/elsewhere.json", FILE)
+
+        self.spoil(change)
+
+    def test_a_process_that_only_has_the_number_is_not_taken_for_it(self):
+        """The start time of everything is another one: pids that were given anew."""
+        terminal = self.open_terminal()
+        short, _ = self.run_approved(terminal)
+        self.lab.stop_helper(kill=True)
+        self.rewrite(lambda text: re.sub(r'"leaderStart":(\d+)', lambda m: f'"leaderStart":{int(m[1]) - 1}', text))
+        self.lab.start_helper()
+        self.lab.wait_for_status(short, "ENDED")
+
+    def test_a_folder_that_is_not_the_helpers_keeps_it_from_starting(self):
+        self.lab.stop_helper()
+        os.chmod(STATE, 0o755)
+        try:
+            with self.assertRaisesRegex(AssertionError, "state_dir .* must be a folder of _jit with mode 0700"):
+                self.lab.start_helper()
+        finally:
+            os.chmod(STATE, 0o700)
+            self.lab.helper = None
+            self.lab.start_helper()
+
+
+class Approver:
+    """Decides whatever waits, over the broker's API: approves two of three, denies the third."""
+
+    def __init__(self, lab):
+        self.lab, self.denied, self.decided, self.over = lab, set(), set(), False
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.context = brokerlib.trusting("/etc/pam-jit/broker-ca.pem")
+        self.thread.start()
+
+    def decide(self, request_id):
+        deny = len(self.decided) % 3 == 2
+        self.decided.add(request_id)
+        if deny:
+            self.denied.add(request_id)
+        request = urllib.request.Request(
+            f"https://broker.example:8443/requests/{request_id}/{'deny' if deny else 'approve'}", b"{}",
+            {"Authorization": f"Bearer {self.lab.tokens['appr1']}", "Content-Type": "application/json"}, method="POST")
+        try:
+            urllib.request.urlopen(request, context=self.context, timeout=10).close()
+        except urllib.error.HTTPError:  # withdrawn meanwhile
+            self.denied.discard(request_id)
+
+    def work(self):
+        while not self.over:
+            try:
+                for request in self.lab.pending():
+                    self.decide(request["requestId"])
+            except (OSError, ssl.SSLError):
+                pass
+            time.sleep(0.03)
+
+    def end(self):
+        self.over = True
+        self.thread.join()
+
+
+class UnderLoad(RestartCase):
+    broker_conf = {("role admin", "code"): "off"}
+
+    def work(self, terminal, until, seen):
+        """One person's sudos: some under a grant that lives, some that ask."""
+        turn = 0
+        while not until.is_set():
+            command = "sudo sh -c 'echo $JIT_REQUEST_ID >>/run/lab/ran; jit credentials >/dev/null 2>&1; echo read:$?'"
+            status, text = terminal.run(command, timeout=60)
+            seen.append((status, "read:0" in text))
+            turn += 1
+            if turn % 4 == 0:
+                terminal.run("jit end >/dev/null 2>&1", timeout=30)
+
+    def test_killed_and_started_again_and_again_it_gives_no_more_than_the_broker(self):
+        if os.path.exists("/run/lab/ran"):
+            os.unlink("/run/lab/ran")
+        base = self.descriptors()
+        approver = Approver(self.lab)
+        self.addCleanup(approver.end)
+        orphan = self.open_terminal()
+        self.leave_an_orphan(orphan)
+        until, seen, workers = threading.Event(), [], []
+        for i in range(WORKERS):
+            terminal = self.open_terminal(("op1", "op2")[i % 2])
+            workers.append(threading.Thread(target=self.work, args=(terminal, until, seen), daemon=True))
+            workers[-1].start()
+        for turn in range(KILLS):
+            reached = len(seen)
+            wait_until("somebody gets on", lambda reached=reached: len(seen) > reached, 60)
+            self.restart_helper(kill=turn % 3 != 2)
+        wait_until("sudo works after the last time", lambda: seen and seen[-1][0] == 0, 60)
+        until.set()
+        for worker in workers:
+            worker.join(90)
+            self.assertFalse(worker.is_alive())
+        approver.end()
+        self.check_verdicts(approver, seen)
+        self.assertFalse(os.path.exists("/run/lab/got"), "an orphan of an elevation that was over got credentials")
+        self.check_leaks(base)
+
+    def leave_an_orphan(self, terminal):
+        write("/run/lab/orphan", "( sleep 1; while :; do jit credentials >/dev/null 2>&1 && echo got >>/run/lab/got; "
+              "echo tried >/run/lab/tried; sleep 0.1; done ) </dev/null >/dev/null 2>&1 &\n", 0o755)
+        while terminal.run("sudo sh /run/lab/orphan", timeout=60)[0] != 0:
+            pass
+        wait_until("the orphan tries", lambda: os.path.exists("/run/lab/tried"), GENEROUS)
+
+    def check_verdicts(self, approver, seen):
+        ran = set(read("/run/lab/ran").split())
+        self.assertTrue(ran)
+        self.assertEqual(ran & approver.denied, set(), "denied, and ran")
+        for request_id in ran:
+            self.assertEqual(self.lab.request(request_id).get("decidedBy"), "appr1", request_id)
+        self.assertTrue(any(got for _, got in seen), "credentials were read meanwhile")
+
+    def descriptors(self):
+        """What each of the helper's descriptors is; those to the broker aside, which come and go."""
+        folder = f"/proc/{self.lab.helper.pid}/fd"
+        found = []
+        for name in os.listdir(folder):
+            try:
+                found.append(os.readlink(f"{folder}/{name}"))
+            except OSError:
+                continue
+        internet = read("/proc/net/tcp")
+        return sorted(each.split(":")[0] for each in found
+                      if not (each.startswith("socket:[") and f" {each[8:-1]} " in internet))
+
+    def check_leaks(self, base):
+        """The last helper, once its terminals are closed, is as small as the first."""
+        self.doCleanups()
+        wait_until("every grant is over", lambda: json.loads(read(FILE))["grants"] == [], 20)
+        try:
+            wait_until("every descriptor is closed", lambda: self.descriptors() == base, 20)
+        except AssertionError:
+            self.assertEqual(self.descriptors(), base)
+        self.assertEqual(os.listdir(STATE), ["helper.json"])
+        if not os.environ.get("PAM_JIT_SAN"):
+            rss = int(re.search(r"VmRSS:\s+(\d+) kB", read(f"/proc/{self.lab.helper.pid}/status"))[1])
+            self.assertLess(rss, RSS_MAX * 1024)
