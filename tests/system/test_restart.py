@@ -79,7 +79,7 @@ class Sessions(RestartCase):
 
     def test_an_elevation_that_ended_meanwhile_is_not_taken_up(self):
         terminal = self.open_terminal()
-        self.ask_and_leave(terminal, "sudo sleep 300")
+        self.sleep_elevated(terminal)
         self.lab.stop_helper(kill=True)
         terminal.interrupt()
         terminal.finish()
@@ -88,7 +88,7 @@ class Sessions(RestartCase):
 
     def test_an_elevation_that_goes_on_is_heard_to_end(self):
         terminal = self.open_terminal()
-        self.ask_and_leave(terminal, "sudo sleep 300")
+        self.sleep_elevated(terminal)
         self.restart_helper(True)
         terminal.interrupt()
         terminal.finish()
@@ -123,10 +123,10 @@ class Sessions(RestartCase):
                 self.assertRegex(text, r"jit: \w")
                 self.lab.wait_for_status(request[0], "CANCELLED")
 
-    def ask_and_leave(self, terminal, command):
-        self.approve(self.ask(terminal, command))
-        terminal.expect("approved by appr1")
-        wait_until("the elevation stands", lambda: '"pid"' in read(FILE), GENEROUS)
+    def sleep_elevated(self, terminal):
+        self.approve(self.ask(terminal, "sudo sh -c 'echo on:$$; exec sleep 300'"))
+        terminal.expect(r"on:\d+")
+        wait_until("the elevation is kept", lambda: json.loads(read(FILE))["elevations"], GENEROUS)
 
 
 class Unused(RestartCase):
