@@ -143,7 +143,7 @@ class Unused(RestartCase):
             self.assertEqual(module.expect(frames.VERDICT)[frames.OUTCOME], bytes(4))
             module.send(frames.frame(frames.TAKEN))
             module.recv(1)
-        wait_until("the grant is kept", lambda: words[1] in read(FILE), GENEROUS)
+        wait_until("the grant is kept", lambda: os.path.exists(FILE) and words[1] in read(FILE), GENEROUS)
         self.restart_helper(kill=True)
         with frames.Module() as module:
             module.ask(frames.ELEVATE)
