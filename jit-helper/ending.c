@@ -86,6 +86,21 @@ static int strike(const struct jh_sight *sight, int signo)
 	return syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0) < 0 ? -errno : 0;
 }
 
+/* What a pass sends, one after another. The null signal asks whether it is still there. */
+struct volley {
+	int signals[2];
+	size_t count;
+};
+
+static int strike_all(const struct jh_sight *sight, const struct volley *volley)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < volley->count && r == 0; i++)
+		r = strike(sight, volley->signals[i]);
+	return r;
+}
+
 static void ending_free(struct jh_ending *e)
 {
 	LIST_REMOVE(e, link);
@@ -105,7 +120,7 @@ static size_t others_of(const struct jh_helper *h, const struct jh_traces *other
 }
 
 /* One pass: how many are there still that are to go, and is there something that waits for other grants? */
-static size_t pass(struct jh_ending *e, const struct view *v, const int *signals, bool *ret_disputed)
+static size_t pass(struct jh_ending *e, const struct view *v, const struct volley *volley, bool *ret_disputed)
 {
 	const struct jh_traces *others[OTHERS_MAX];
 	size_t other_count = others_of(e->helper, others), left = 0;
@@ -115,9 +130,7 @@ static size_t pass(struct jh_ending *e, const struct view *v, const int *signals
 		*ret_disputed |= fate == JH_DISPUTED;
 		if (fate != JH_DOOMED)
 			continue;
-		int r = 0;
-		for (const int *s = signals; s == signals || (r == 0 && *s); s++)
-			r = strike(&v->seen[i], *s);
+		int r = strike_all(&v->seen[i], volley);
 		left += r != -ESRCH;
 		if (r < 0 && r != -ESRCH && !e->complained) {
 			jit_log(LOG_ERR, "%s: process %d cannot be ended: %s%s", e->short_id, (int)v->seen[i].proc.pid,
@@ -155,22 +168,22 @@ static void go_on(struct jh_ending *e, size_t left, bool disputed)
 
 static void on_again(void *arg)
 {
-	static const int polite[] = {SIGHUP, SIGCONT, 0}, harsh[] = {SIGKILL, 0}, none[] = {0};
+	static const struct volley polite = {{SIGHUP, SIGCONT}, 2}, harsh = {{SIGKILL}, 1}, none = {{0}, 1};
 	struct jh_ending *e = arg;
 	struct view v = {0};
 	bool disputed = false;
-	const int *signals = none; /* the null signal: is it still there? */
+	const struct volley *volley = &none;
 
 	if (e->kill_ms == 0) {
 		e->kill_ms = jit_boottime_ms() + e->helper->conf->end_grace_s * 1000;
 		e->give_up_ms = e->kill_ms + GIVE_UP_MS;
-		signals = polite;
+		volley = &polite;
 		jh_state_touch(e->helper);
 	} else if (jit_boottime_ms() >= e->kill_ms) {
-		signals = harsh;
+		volley = &harsh;
 	}
 	int r = look(&e->traces, &v);
-	size_t left = pass(e, &v, signals, &disputed);
+	size_t left = pass(e, &v, volley, &disputed);
 	free(v.seen);
 	if (r < 0 && !e->complained) {
 		jit_log(LOG_ERR, "%s: what runs under it cannot be seen whole: %s", e->short_id, strerror(-r));
