@@ -8,6 +8,11 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 PAM_MODULE_DIR ?= $(PREFIX)/$(if $(MULTIARCH),lib/$(MULTIARCH),$(if $(wildcard /usr/lib64),lib64,lib))/security
 DOC_DIR ?= $(PREFIX)/share/doc/pam-jit
 UNIT_DIR ?= $(PREFIX)/lib/systemd/system
+MAN_DIR ?= $(PREFIX)/share/man
+BASH_DIR ?= $(PREFIX)/share/bash-completion/completions
+FISH_DIR ?= $(PREFIX)/share/fish/vendor_completions.d
+# Where Debian's zsh looks, and others'.
+ZSH_DIR ?= $(PREFIX)/share/zsh/$(if $(MULTIARCH),vendor-completions,site-functions)
 
 CC ?= gcc
 PKG_CONFIG ?= pkg-config
@@ -145,10 +150,16 @@ put = for f in $(1); do sed 's|/usr/\(s\{0,1\}bin\)/|$(PREFIX)/\1/|g' $$f >$(DES
 
 install: all ## install below DESTDIR (PREFIX=/usr); gates nothing by itself
 	install -d $(DESTDIR)$(PAM_MODULE_DIR) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DOC_DIR)/examples \
+		$(addprefix $(DESTDIR)$(MAN_DIR)/man,1 5 8) $(DESTDIR)$(BASH_DIR) $(DESTDIR)$(FISH_DIR) $(DESTDIR)$(ZSH_DIR) \
 		$(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -m 0644 $(B)/pam_jit.so $(DESTDIR)$(PAM_MODULE_DIR)/pam_jit.so
 	install -m 0755 $(B)/jit-helper $(B)/jit-broker $(DESTDIR)$(PREFIX)/sbin/
 	install -m 0755 $(B)/jit $(DESTDIR)$(PREFIX)/bin/jit
+	for n in 1 5 8; do install -m 0644 docs/man/*.$$n $(DESTDIR)$(MAN_DIR)/man$$n/ || exit 1; done
+	install -m 0644 etc/completion/jit.bash $(DESTDIR)$(BASH_DIR)/jit
+	install -m 0644 etc/completion/jit.bash $(DESTDIR)$(BASH_DIR)/jit-broker
+	install -m 0644 etc/completion/_jit $(DESTDIR)$(ZSH_DIR)/_jit
+	install -m 0644 etc/completion/jit.fish $(DESTDIR)$(FISH_DIR)/jit.fish
 	install -m 0644 README.md CHANGELOG.md SECURITY.md LICENSE $(wildcard docs/*.md) $(DESTDIR)$(DOC_DIR)/
 	$(call put,etc/pam-jit/jit-helper.conf etc/pam-jit/aws-credentials etc/jit-broker/broker.conf $(wildcard etc/pam.d/*.example),$(DOC_DIR)/examples)
 	$(call put,$(wildcard etc/systemd/*.s*),$(UNIT_DIR))
