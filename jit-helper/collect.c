@@ -263,7 +263,7 @@ void jh_collect_kick(struct jh_grant *g)
 {
 	struct jh_collector *c = &g->collector;
 
-	if (c->call || (c->again.when_ms && c->failures > 0))
+	if (g->local || c->call || (c->again.when_ms && c->failures > 0))
 		return;
 	if (!c->started)
 		c->call = call_start(g);

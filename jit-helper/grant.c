@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "elevation.h"
 #include "ending.h"
+#include "glass.h"
 #include "helper.h"
 #include "log.h"
 #include "place.h"
@@ -168,7 +169,7 @@ int jh_grant_restore(struct jh_helper *helper, struct jh_grant *g)
 {
 	g->helper = helper;
 	g->leader_fd = -1;
-	g->unconfirmed = true;
+	g->unconfirmed = !g->local;
 	wire(g);
 	if (jit_key_new(&g->key) < 0 || jit_jwk_format(g->key, g->jwk) < 0)
 		return -ENOMEM;
@@ -248,7 +249,9 @@ void jh_grant_end(struct jh_grant *g, const char *why, bool tell)
 
 	jh_warning_over(g, why);
 	jh_elevations_end(g, why);
-	if (tell)
+	if (g->local)
+		jh_glass_ended(g, why);
+	else if (tell)
 		jh_withdraw(helper, g->requester, g->id, g->short_id, g->active ? JH_END : JH_CANCEL);
 	if (g->ends && g->traces.count)
 		jh_ending_begin(helper, g->short_id, &g->traces, 0);

@@ -217,9 +217,12 @@ static int prepare(struct jh_helper *h)
 	h->state = jh_state_new(h);
 	if (!h->state)
 		return fail("out of memory, or no boot id in /proc");
+	h->spool = jh_spool_new(h); /* before what ends at once: it may have to be told */
+	if (!h->spool)
+		return fail("out of memory");
 	jh_state_restore(h);
-	h->spool = jh_spool_new(h);
-	h->changes = h->spool ? jh_changes_new(h) : NULL;
+	jh_spool_settle(h->spool);
+	h->changes = jh_changes_new(h);
 	return h->changes ? 0 : fail("out of memory");
 }
 

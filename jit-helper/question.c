@@ -59,7 +59,7 @@ static bool read_fields(const struct jit_frame *f, struct jh_question *q)
 		return false;
 	q->uid = (uid_t)uid;
 	if (!get_flag(f, JIT_T_CAN_ASK, &q->can_ask) || !get_flag(f, JIT_T_LIVE, &q->live) ||
-	    !get_flag(f, JIT_T_OBSERVE, &q->observe))
+	    !get_flag(f, JIT_T_OBSERVE, &q->observe) || !get_flag(f, JIT_T_GLASS, &q->glass))
 		return false;
 	return get_text(f, JIT_T_TTY, q->tty, sizeof(q->tty)) && get_text(f, JIT_T_RHOST, q->rhost, sizeof(q->rhost)) &&
 	       get_text(f, JIT_T_COMMAND, q->command, sizeof(q->command)) &&

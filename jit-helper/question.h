@@ -33,6 +33,7 @@ struct jh_question {
 	bool can_ask;
 	bool live;    /* text is shown as it is said */
 	bool observe; /* nothing is to be done */
+	bool glass;   /* break-glass was asked for beforehand */
 	uint32_t wait_s;
 	int64_t duration_s;
 	enum jh_unattended unattended;

@@ -10,6 +10,7 @@
 #include "changes.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "glass.h"
 #include "grant.h"
 #include "log.h"
 #include "text.h"
@@ -21,6 +22,7 @@
 #define GRANTS_MAX	 64 /* of one: each takes a descriptor and locked memory until it ends */
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_CAP_MS	 5000
+#define GLASS_TRIES	 3    /* of a filing that gets no answer, before break-glass is offered */
 #define LAST_WORD_MS	 1500 /* after the broker's own deadline its word is awaited that long */
 
 static void request_free(struct jh_request *r)
@@ -311,6 +313,33 @@ static void ask(struct jh_request *r)
 	jh_visit_ask(v, given ? r->last.text : NULL, text); /* why the one that was given will not do */
 }
 
+/*
+ * The broker has broken off a few times: who may go on without it is asked whether they want to, and no longer waits.
+ * False: nobody waits any more, and the request is gone.
+ */
+static bool offer_glass(struct jh_request *r)
+{
+	struct jh_visit_list going = LIST_HEAD_INITIALIZER(going);
+	struct jh_visit *v, *next;
+
+	for (v = LIST_FIRST(&r->visits); v; v = next) {
+		next = LIST_NEXT(v, beside);
+		if (!jh_glass_may(v))
+			continue;
+		detach(r, v);
+		LIST_INSERT_HEAD(&going, v, beside);
+	}
+	while ((v = LIST_FIRST(&going))) {
+		LIST_REMOVE(v, beside);
+		jh_visit_refuse(v, &r->last);
+	}
+	if (!LIST_EMPTY(&r->visits))
+		return true;
+	withdraw(r);
+	request_free(r);
+	return false;
+}
+
 static void retry(struct jh_request *r)
 {
 	static const char away[] = "the broker is not there right now: trying again (Ctrl-C cancels)";
@@ -321,6 +350,8 @@ static void retry(struct jh_request *r)
 		for (v = LIST_FIRST(&r->visits); v; v = LIST_NEXT(v, beside))
 			jh_visit_show(v, away);
 	}
+	if (r->tries == GLASS_TRIES && r->last.no_answer && !LIST_EMPTY(&r->visits) && !offer_glass(r))
+		return;
 	jh_alarm_in(&r->again, jh_backoff_ms(r->tries - 1, BACKOFF_FIRST_MS, BACKOFF_CAP_MS));
 }
 

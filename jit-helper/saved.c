@@ -80,6 +80,7 @@ static struct json_object *grant_json(const struct jh_grant *g)
 	put_bool(json, "ahead", g->ahead);
 	put_number(json, "claimedUntil", g->claimed_until_ms);
 	put_bool(json, "credentials", g->has_arn);
+	put_bool(json, "local", g->local);
 	put_bool(json, "ends", g->ends);
 	put_bool(json, "active", g->active);
 	put_bool(json, "started", g->collector.started);
@@ -251,8 +252,8 @@ static bool read_grant(struct json_object *json, int64_t now_ms, struct jh_saved
 		return false;
 	LIST_INSERT_HEAD(&saved->grants, g, link);
 	if (!read_grant_texts(json, g) || !get_bool(json, "credentials", &g->has_arn) ||
-	    !get_bool(json, "ends", &g->ends) || !get_bool(json, "active", &g->active) ||
-	    !get_bool(json, "started", &g->collector.started) ||
+	    !get_bool(json, "local", &g->local) || !get_bool(json, "ends", &g->ends) ||
+	    !get_bool(json, "active", &g->active) || !get_bool(json, "started", &g->collector.started) ||
 	    !get_number(json, "duration", 1, DURATION_MAX_S, &g->duration_s) ||
 	    !get_number(json, "until", 1, INT64_MAX, &g->until_ms) ||
 	    !get_number(json, "warned", 0, JH_WARNINGS_MAX, &warned) || !read_owner(json, g) ||

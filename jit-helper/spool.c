@@ -13,6 +13,7 @@
 #include "answer.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "grant.h"
 #include "helper.h"
 #include "json.h"
 #include "log.h"
@@ -44,6 +45,7 @@ struct jh_spool {
 	struct jit_fetch_call *call;
 	struct jh_alarm again;
 	unsigned failures;
+	bool settled;	 /* open ends have been looked through */
 	bool one_by_one; /* the broker refused several: which of them? */
 };
 
@@ -172,7 +174,18 @@ static void tell_end(struct jh_spool *s, const char *name, const char *because)
 /* Begun by a helper that has ended: nobody else will report it. */
 static void load_open(void *arg, const char *name)
 {
-	tell_end(arg, name, "jit-helper ended or was restarted");
+	struct jh_spool *s = arg;
+	char key[JIT_ID_SIZE];
+
+	snprintf(key, sizeof(key), "%.36s", name);
+	if (!jh_grant_by_id(s->helper, key)) /* else it goes on after the restart */
+		tell_end(s, name, "jit-helper ended or was restarted");
+}
+
+static void settle(struct jh_spool *s)
+{
+	if (s->settled && s->dir >= 0)
+		jh_spool_each(s->dir, ".open", load_open, s);
 }
 
 /* Opens the folder, if it was not to be had before. 0, or -errno with a sentence. */
@@ -185,7 +198,7 @@ static int use_dir(struct jh_spool *s, char *why, size_t why_size)
 		return dir;
 	s->dir = dir;
 	jh_spool_each(dir, ".event", load, s);
-	jh_spool_each(dir, ".open", load_open, s);
+	settle(s);
 	return 0;
 }
 
@@ -420,6 +433,12 @@ struct jh_spool *jh_spool_new(struct jh_helper *helper)
 	if (use_dir(s, why, sizeof(why)) < 0 && helper->conf->break_glass_group)
 		jit_log(LOG_ERR, "nobody can break glass: %s", why);
 	return s;
+}
+
+void jh_spool_settle(struct jh_spool *s)
+{
+	s->settled = true;
+	settle(s);
 }
 
 void jh_spool_free(struct jh_spool *s)

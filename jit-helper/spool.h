@@ -24,8 +24,10 @@ struct json_object;
 /* Makes spool_dir where it is not there: for root, who gives it to conf->user. What fails is found when it is used. */
 void jh_spool_prepare(const struct jh_conf *conf);
 
-/* Reads what is there. NULL: out of memory; a folder that cannot be used is told when it is needed. */
+/* Reads what waits. NULL: out of memory; a folder that cannot be used is told when it is needed. */
 struct jh_spool *jh_spool_new(struct jh_helper *helper);
+/* The grants of before are known again: what began under one that is not is over. */
+void jh_spool_settle(struct jh_spool *spool);
 void jh_spool_free(struct jh_spool *spool); /* NULL is fine */
 
 /*

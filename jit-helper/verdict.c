@@ -85,7 +85,7 @@ static enum jh_filed judge_fault(const struct jit_fetch_result *result, const st
 	const bool first = facts->first && !result->sent;
 
 	unavailable(result, facts->broker, v);
-	v->no_answer = result->fault != JIT_FETCH_LOCAL && result->fault != JIT_FETCH_TOO_LARGE;
+	v->no_answer = result->silent;
 	switch (result->fault) {
 	case JIT_FETCH_BROKEN:
 		return JH_FILED_RETRY;

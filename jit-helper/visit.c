@@ -10,6 +10,7 @@
 #include "admit.h"
 #include "clock.h"
 #include "collect.h"
+#include "glass.h"
 #include "grant.h"
 #include "helper.h"
 #include "log.h"
@@ -55,7 +56,10 @@ static void refuse(struct jh_visit *v, const char *name, const struct jh_verdict
 
 void jh_visit_refuse(struct jh_visit *v, const struct jh_verdict *verdict)
 {
-	refuse(v, name_of(v), verdict);
+	struct jh_verdict last = *verdict;
+
+	if (!jh_glass_offer(v, &last))
+		refuse(v, name_of(v), &last);
 }
 
 /* What it waited for or was let in under goes on without it, or is over with it. */
@@ -65,6 +69,8 @@ static void leave(struct jh_visit *v)
 
 	if (v->request)
 		jh_request_leave(v->request, v);
+	else if (g && v->glass.opened)
+		jh_grant_end(g, "its requester left before it began", false);
 	else if (g && jh_question_is_login(&v->question))
 		jh_grant_unclaim(g);
 }
@@ -122,11 +128,11 @@ static void on_deadline(void *arg)
 	const struct jh_request *r = v->request;
 	struct jh_verdict verdict;
 
-	if (v->stage == JH_VISIT_TOLD || !r) {
+	if (v->stage == JH_VISIT_TOLD || (!r && v->stage != JH_VISIT_ASKING)) {
 		drop(v);
 		return;
 	}
-	if (r->stage == JH_REQUEST_ASKING) {
+	if (!r || r->stage == JH_REQUEST_ASKING) {
 		verdict = verdict_of(JIT_TIMED_OUT, "no answer was typed in time; no request was made");
 	} else if (r->stage == JH_REQUEST_FILING && r->last.text[0]) {
 		verdict = r->last;
@@ -160,6 +166,11 @@ static void ask(struct jh_visit *v, const char *text, void (*answered)(struct jh
 	v->answered = answered;
 	v->reply_due = true;
 	jh_send_ask(v->peer, text);
+}
+
+void jh_visit_prompt(struct jh_visit *v, const char *text, void (*answered)(struct jh_visit *visit, const char *typed))
+{
+	ask(v, text, answered);
 }
 
 static void reason_typed(struct jh_visit *v, const char *typed)
@@ -295,6 +306,12 @@ static int find_session(const struct jh_peer *peer, const struct jh_question *q,
 	}
 	jh_place_find(peer->helper, q, &peer->proc, ret);
 	return 0;
+}
+
+int jh_visit_session(struct jh_visit *v, int *ret_leader_fd)
+{
+	*ret_leader_fd = -1;
+	return find_session(v->peer, &v->question, &v->session, ret_leader_fd);
 }
 
 /* NULL, or why it cannot be. */

@@ -19,6 +19,14 @@
 struct jh_grant;
 struct jh_request;
 
+/* What is said of break-glass (glass.h) in a visit. */
+struct jh_glass_talk {
+	bool offered;		     /* it may be asked for: once */
+	bool opened;		     /* it was given here: it is over if nobody takes it */
+	unsigned tries;		     /* of a reason */
+	char trouble[JIT_LINE_SIZE]; /* what is wrong with the brokers */
+};
+
 enum jh_visit_stage {
 	JH_VISIT_WAITING, /* for its request */
 	JH_VISIT_ASKING,  /* the person types */
@@ -42,6 +50,7 @@ struct jh_visit {
 	int64_t pending_s;	    /* how long a decision is awaited here */
 	/* What an answer is for; `typed` NULL: the prompt could not be shown. */
 	void (*answered)(struct jh_visit *visit, const char *typed);
+	struct jh_glass_talk glass;
 	struct jh_alarm deadline;
 };
 
@@ -58,11 +67,19 @@ void jh_visit_say(struct jh_visit *visit, const char *text);
 void jh_visit_show(struct jh_visit *visit, const char *text);
 /* Asks for a reason or a ticket; `why` (may be NULL) is said before. */
 void jh_visit_ask(struct jh_visit *visit, const char *why, const char *text);
+/* Asks anything else. */
+void jh_visit_prompt(struct jh_visit *visit, const char *text,
+		     void (*answered)(struct jh_visit *visit, const char *typed));
+/* Reads its login session anew, and with it the pidfd of the session's leader. 0 or -errno. */
+int jh_visit_session(struct jh_visit *visit, int *ret_leader_fd);
 /* The request is PENDING, until `until_ms` at the latest. */
 void jh_visit_wait(struct jh_visit *visit, int64_t until_ms);
 /* ALLOW under that grant; TAKEN is awaited. */
 void jh_visit_allow(struct jh_visit *visit, const struct jh_grant *grant);
-/* The end of a visit that grants nothing; its request has taken it off its list already. */
+/*
+ * The end of a visit that grants nothing, or of its wait for a broker: where none answers, break-glass may be had. Its
+ * request has taken it off its list already.
+ */
 void jh_visit_refuse(struct jh_visit *visit, const struct jh_verdict *verdict);
 
 /* The person may be asked for a reason or a ticket (once more) here. */

@@ -66,6 +66,7 @@ static void on_events(struct evhttp_request *request, void *arg)
 static void start(void)
 {
 	assert_non_null(spool = jh_spool_new(&helper));
+	jh_spool_settle(spool);
 }
 
 static int setup(void **state)
