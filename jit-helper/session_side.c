@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "helper.h"
+#include "hush.h"
 #include "log.h"
 #include "status.h"
 
@@ -202,6 +203,21 @@ static struct jh_elevation *proved(struct jh_peer *peer, const struct jit_frame 
 	return *ret_refusal ? NULL : e;
 }
 
+/* Whoever keeps asking fills no log with it. */
+static void log_refusal(const struct jh_peer *peer, const char *refusal)
+{
+	static struct jh_hush hush;
+	char more[64] = "";
+	unsigned kept;
+
+	if (!jh_hush_lets(&hush, peer->uid, jit_boottime_ms(), &kept))
+		return;
+	if (kept)
+		snprintf(more, sizeof(more), " (and %u more since the last of these lines)", kept);
+	jit_log(LOG_NOTICE, "credentials refused to pid %d of uid %u: %s%s", (int)peer->proc.pid, (unsigned)peer->uid,
+		refusal, more);
+}
+
 static void on_credentials(struct jh_peer *peer, const struct jit_frame *frame)
 {
 	const char *refusal;
@@ -209,8 +225,7 @@ static void on_credentials(struct jh_peer *peer, const struct jit_frame *frame)
 
 	if (!e) {
 		if (refusal)
-			jit_log(LOG_NOTICE, "credentials refused to pid %d of uid %u: %s", (int)peer->proc.pid,
-				(unsigned)peer->uid, refusal);
+			log_refusal(peer, refusal);
 		fault_and_close(peer, JIT_EXIT_REFUSED,
 				refusal ? refusal : "this process is not in an elevated session");
 		return;
