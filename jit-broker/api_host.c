@@ -217,11 +217,13 @@ void jb_api_file(struct jb_ask *ask)
 	json_object_put(body);
 }
 
-static void reply_changes(struct jb_call *call, struct jb_request **requests, size_t count, int64_t next)
+static void reply_changes(struct jb_call *call, const char *host, struct jb_request **requests, size_t count,
+			  int64_t next)
 {
 	struct json_object *json = jb_api_list(requests, count, jb_request_for_host, "changes", jit_wall_s());
 
 	json_object_object_add(json, "next", json_object_new_int64(next));
+	json_object_object_add(json, "host", json_object_new_string(host));
 	jb_reply_json(call, 200, json);
 }
 
@@ -238,7 +240,7 @@ static void changes_wait_over(void *arg, const struct jb_wait *wait)
 	if (jb_engine_changes(api->engine, wait->host, wait->after, &requests, &count, &next, &fault) < 0)
 		jb_reply_fault(wait->call, &fault);
 	else
-		reply_changes(wait->call, requests, count, next);
+		reply_changes(wait->call, wait->host, requests, count, next);
 }
 
 void jb_api_changes(struct jb_ask *ask)
@@ -255,7 +257,7 @@ void jb_api_changes(struct jb_ask *ask)
 	} else if (count == 0 && after >= 0 && waits(ask, "", after, wait, changes_wait_over)) {
 		free(requests);
 	} else {
-		reply_changes(ask->call, requests, count, next);
+		reply_changes(ask->call, ask->who, requests, count, next);
 	}
 }
 

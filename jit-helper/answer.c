@@ -265,6 +265,28 @@ void jh_error_read(const char *body, size_t len, char code[static JH_CODE_SIZE],
 		message[0] = '\0';
 }
 
+bool jh_id_matches(const char *id, const char *uuid, const char *short_id)
+{
+	size_t len = strlen(id);
+
+	if (strcmp(id, uuid) == 0)
+		return true;
+	while (*id && *short_id) {
+		char c = *id >= 'a' && *id <= 'z' ? (char)(*id - 'a' + 'A') : *id;
+		if (*id == '-') {
+			id++;
+		} else if (*short_id == '-') {
+			short_id++;
+		} else {
+			if (c != *short_id)
+				return false;
+			id++;
+			short_id++;
+		}
+	}
+	return !*id && !*short_id && len;
+}
+
 bool jh_words_have(const char *words, const char *word)
 {
 	size_t len = strlen(word);

@@ -69,6 +69,9 @@ struct json_object *jh_json_read(const char *body, size_t len);
 /* {"message","error"} of a refusal; each "" where absent. */
 void jh_error_read(const char *body, size_t len, char code[static JH_CODE_SIZE], char message[static JIT_LINE_SIZE]);
 
+/* Is `id`, as a person may write it, that uuid, or that short id with or without its dash, in any case? */
+bool jh_id_matches(const char *id, const char *uuid, const char *short_id);
+
 /* True when `word` stands in the blank-separated list; `*` in the list stands for any. */
 bool jh_words_have(const char *words, const char *word);
 

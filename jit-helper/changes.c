@@ -6,12 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adopt.h"
+#include "ahead.h"
 #include "clock.h"
 #include "grant.h"
 #include "helper.h"
 #include "log.h"
 #include "request.h"
 #include "spool.h"
+#include "text.h"
 #include "verdict.h"
 #include "withdraw.h"
 
@@ -32,6 +35,7 @@ struct jh_changes {
 	int64_t asked_ms;  /* when the poll under way began, and with which cursor */
 	int64_t asked_cursor;
 	uint64_t strangers;
+	char host[JIT_NAME_SIZE]; /* what the broker calls this one; "": not told */
 };
 
 static void poll_now(void *arg);
@@ -68,9 +72,12 @@ static void hand_out(struct jh_changes *c, struct json_object *item, bool leftov
 		return;
 	}
 	/* The one or the other: a request becomes a grant when its approval has been taken. */
+	bool asked = jh_ahead_changed(c->helper, &answer);
 	if (!jh_request_changed(c->helper, &answer) && !jh_grant_changed(c->helper, &answer)) {
 		c->strangers++;
-		if (leftovers)
+		if (!asked && (leftovers || answer.filed_by[0]) && jh_adopt_wants(&answer, c->host))
+			jh_adopt(c->helper, &answer);
+		else if (leftovers)
 			end_leftover(c, &answer);
 	}
 	jh_answer_clear(&answer);
@@ -78,7 +85,7 @@ static void hand_out(struct jh_changes *c, struct json_object *item, bool leftov
 
 static bool take(struct jh_changes *c, const char *body, size_t len)
 {
-	struct json_object *json = jh_json_read(body, len), *list, *next;
+	struct json_object *json = jh_json_read(body, len), *list, *next, *host;
 	bool good = json_object_is_type(json, json_type_object) && json_object_object_get_ex(json, "changes", &list) &&
 		    json_object_is_type(list, json_type_array) && json_object_object_get_ex(json, "next", &next) &&
 		    json_object_is_type(next, json_type_int) && json_object_get_int64(next) >= 0;
@@ -88,6 +95,8 @@ static bool take(struct jh_changes *c, const char *body, size_t len)
 		 * the restart is nobody's; and such a grant that is not in it has ended. */
 		bool first = c->cursor < 0, leftovers = first && LIST_EMPTY(&c->helper->requests);
 		c->cursor = json_object_get_int64(next);
+		if (json_object_object_get_ex(json, "host", &host) && json_object_is_type(host, json_type_string))
+			jit_text_clean_str(c->host, sizeof(c->host), json_object_get_string(host));
 		for (size_t i = 0; i < json_object_array_length(list); i++)
 			hand_out(c, json_object_array_get_idx(list, i), leftovers);
 		if (first)

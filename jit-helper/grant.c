@@ -52,6 +52,12 @@ bool jh_grant_covers(const struct jh_grant *g, const struct jh_question *q, cons
 	       is_theirs(g, q, session);
 }
 
+bool jh_grant_is_of(const struct jh_grant *g, const struct jh_session *session)
+{
+	return jh_session_same(&g->session, session) ||
+	       (g->of_user && !g->open && g->session.uid == session->uid && jh_place_same(&g->session, session));
+}
+
 bool jh_grant_answers(const struct jh_grant *g, const struct jh_question *q, int64_t now_ms)
 {
 	return same_asker(g, q, now_ms) && g->duration_s > 0 && (!q->target[0] || jh_grant_reaches(g, q->target));

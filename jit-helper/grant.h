@@ -62,6 +62,8 @@ bool jh_grant_covers(const struct jh_grant *grant, const struct jh_question *que
 		     int64_t now_ms);
 /* Is it for what was asked: requester, service, role and, where it is known, target? Asked of every approval. */
 bool jh_grant_answers(const struct jh_grant *grant, const struct jh_question *question, int64_t now_ms);
+/* Is it held by that login session, for status and end? */
+bool jh_grant_is_of(const struct jh_grant *grant, const struct jh_session *session);
 /* One that belongs to nobody yet, and that this login, or this session, may take for itself? */
 bool jh_grant_claimable(const struct jh_grant *grant, const struct jh_question *question,
 			const struct jh_session *session, int64_t now_ms);

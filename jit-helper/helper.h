@@ -30,6 +30,7 @@ struct jh_helper {
 	struct jh_listener *session;
 	LIST_HEAD(jh_visit_list, jh_visit) visits;		  /* account exchanges under way */
 	LIST_HEAD(jh_request_list, jh_request) requests;	  /* at the broker, or on their way there */
+	LIST_HEAD(jh_ahead_list, jh_ahead) ahead;		  /* what `jit request` has asked for */
 	LIST_HEAD(jh_grant_list, jh_grant) grants;		  /* what approvals gave */
 	LIST_HEAD(jh_elevation_list, jh_elevation) elevations;	  /* open sessions under them */
 	LIST_HEAD(jh_ending_list, jh_ending) endings;		  /* what grants that are over left running */

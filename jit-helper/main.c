@@ -10,6 +10,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "ahead.h"
 #include "changes.h"
 #include "elevation.h"
 #include "ending.h"
@@ -115,6 +116,7 @@ static void stop(struct jh_helper *h)
 
 static void helper_free(struct jh_helper *h)
 {
+	jh_ahead_free_all(h);
 	jh_state_free(h->state);
 	h->state = NULL;
 	jh_elevations_leave(h);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "admit.h"
+#include "ahead.h"
 #include "changes.h"
 #include "cleanup.h"
 #include "clock.h"
@@ -28,6 +29,8 @@
 static void request_free(struct jh_request *r)
 {
 	LIST_REMOVE(r, link);
+	if (r->ahead)
+		r->ahead->request = NULL;
 	jit_fetch_cancel(r->call);
 	jh_alarm_clear(&r->again);
 	jh_alarm_clear(&r->over);
@@ -61,6 +64,8 @@ static void refuse_all(struct jh_request *r, const struct jh_verdict *verdict)
 {
 	struct jh_visit *v;
 
+	if (r->ahead)
+		jh_ahead_refused(r->ahead, verdict);
 	while ((v = LIST_FIRST(&r->visits))) {
 		LIST_REMOVE(v, beside);
 		jh_visit_refuse(v, verdict);
@@ -81,7 +86,7 @@ static int give_to(struct jh_request *r, struct jh_grant *g)
 {
 	g->ahead = !r->question.service[0];
 	g->open = r->open;
-	g->of_user &= r->open || r->session.place[0];
+	g->of_user &= r->open || g->ahead || r->session.place[0];
 	if (g->of_user || g->open) { /* no login session's end ends it */
 		g->session = r->session;
 		return 0;
@@ -101,6 +106,10 @@ static struct jh_grant *make_grant(struct jh_request *r, const struct jh_answer 
 	if (!g)
 		return NULL;
 	r->key = NULL;
+	if (answer->status == JH_ACTIVE) { /* begun before it came here */
+		jh_grant_clock_start(g, jit_boottime_ms());
+		g->collector.started = true;
+	}
 	if (!jh_grant_answers(g, &r->question, jit_boottime_ms()))
 		*ret_why = "the broker's approval is not for what was asked; tell the operator of this host";
 	else if (give_to(r, g) == 0)
@@ -160,7 +169,11 @@ static void decide(struct jh_request *r, const struct jh_answer *answer)
 	jh_alarm_clear(&r->over);
 	jit_fetch_cancel(r->call); /* a look that is under way would bring the same decision once more */
 	r->call = NULL;
-	if (verdict.outcome == JIT_ALLOW)
+	if (r->ahead)
+		jh_ahead_filed(r->ahead, answer);
+	if (verdict.outcome == JIT_ALLOW && r->for_host[0])
+		request_free(r); /* that host uses it */
+	else if (verdict.outcome == JIT_ALLOW)
 		approve(r, answer, &verdict);
 	else
 		refuse_all(r, &verdict);
@@ -264,6 +277,8 @@ static void filed(struct jh_request *r, struct jh_answer *answer)
 	r->of_user = strcmp(answer->scope, "user") == 0 && r->session.place[0];
 	r->tries = 0;
 	r->stage = JH_REQUEST_PENDING;
+	if (r->ahead)
+		jh_ahead_filed(r->ahead, answer);
 	if (send_away(r)) {
 		if (answer->status == JH_PENDING)
 			wait_for_decision(r, answer);
@@ -541,6 +556,28 @@ void jh_request_taken(struct jh_request *r)
 {
 	jh_grant_list(JIT_TAKE(r->grant));
 	let_go(r);
+}
+
+void jh_request_adopt(struct jh_helper *helper, const struct jh_request_plan *plan, bool open, struct jh_answer *answer)
+{
+	struct jh_request *r = jh_request_new(helper, plan);
+
+	if (!r) {
+		jit_log(LOG_ERR, "%s: out of memory: it cannot be taken up", answer->short_id);
+		return;
+	}
+	r->open = open;
+	r->strangers = jh_changes_strangers(helper->changes);
+	filed(r, answer);
+}
+
+void jh_request_give_back(struct jh_request *r)
+{
+	struct jh_verdict verdict = {.outcome = JIT_CANCELLED};
+
+	snprintf(verdict.text, sizeof(verdict.text), "request %s: withdrawn", r->short_id);
+	withdraw(r);
+	refuse_all(r, &verdict);
 }
 
 bool jh_request_changed(struct jh_helper *helper, const struct jh_answer *answer)

@@ -18,6 +18,7 @@
 #include "session.h"
 #include "verdict.h"
 
+struct jh_ahead;
 struct jh_grant;
 struct jh_visit;
 
@@ -43,6 +44,7 @@ struct jh_request {
 	bool of_user;		      /* its scope, likewise */
 	bool resume;		      /* goes on when nobody waits: filed so at the broker */
 	bool open;		      /* filed by another host: for whoever of that name comes first */
+	struct jh_ahead *ahead;	      /* asked for before its use: who wants to know; NULL: nobody */
 	struct jh_visit *first;	      /* it was filed for; NULL once that has left */
 	struct jh_visit *asking;      /* ASKING: whose person types */
 	bool asking_ticket;	      /* not a reason */
@@ -93,6 +95,13 @@ void jh_request_answered(struct jh_request *request, const char *typed);
 void jh_request_unanswered(struct jh_request *request);
 /* One of its visits has taken what it gave: it is over, and the others go on by themselves. */
 void jh_request_taken(struct jh_request *request);
+
+/* What stands open at the broker, and nobody here has filed (any more): followed like any other. `open`: for whoever of
+ * that name comes first. Clears the answer. */
+void jh_request_adopt(struct jh_helper *helper, const struct jh_request_plan *plan, bool open,
+		      struct jh_answer *answer);
+/* Withdrawn by who asked ahead: whoever waits for it is told. */
+void jh_request_give_back(struct jh_request *request);
 
 /* A change at the broker. False when no request here has that id. */
 bool jh_request_changed(struct jh_helper *helper, const struct jh_answer *answer);

@@ -8,10 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ahead.h"
+#include "ahead_side.h"
 #include "clock.h"
 #include "helper.h"
 #include "hush.h"
 #include "log.h"
+#include "place.h"
 #include "status.h"
 
 #define UID_MAX_CONNECTIONS 32
@@ -27,13 +30,13 @@ static void fault(struct jh_peer *peer, enum jit_exit status, const char *senten
 	(void)jit_frame_send(peer->fd, out); /* who does not read it is told no more, and fills no log */
 }
 
-static void fault_and_close(struct jh_peer *peer, enum jit_exit status, const char *sentence)
+void jh_fault_and_close(struct jh_peer *peer, enum jit_exit status, const char *sentence)
 {
 	fault(peer, status, sentence);
 	jh_peer_close(peer);
 }
 
-static void send_json(struct jh_peer *peer, struct json_object *json)
+void jh_send_json(struct jh_peer *peer, struct json_object *json)
 {
 	struct jit_frame *out = peer->helper->out;
 	const char *text =
@@ -87,7 +90,7 @@ static void answer_credentials(struct jh_peer *peer, const struct jh_elevation *
 	const char *refusal = jh_elevation_judge(e, peer);
 
 	if (refusal) {
-		fault_and_close(peer, JIT_EXIT_REFUSED, refusal);
+		jh_fault_and_close(peer, JIT_EXIT_REFUSED, refusal);
 		return;
 	}
 	jit_frame_start(out, JIT_F_DOCUMENT);
@@ -108,7 +111,7 @@ static void tell_none(struct jh_peer *peer, const struct jh_grant *g)
 		 c->creds.plain ? "the last credentials are over, and the broker gave no new ones"
 				: "no credentials from the broker yet",
 		 c->trouble[0] ? ": " : "", c->trouble);
-	fault_and_close(peer, JIT_EXIT_UNAVAILABLE, sentence);
+	jh_fault_and_close(peer, JIT_EXIT_UNAVAILABLE, sentence);
 }
 
 /* Those that were held back while others were on their way are better than none. */
@@ -135,7 +138,7 @@ static void wait_for_credentials(struct jh_peer *peer, struct jh_elevation *e)
 	struct waiter *w = calloc(1, sizeof(*w));
 
 	if (!w) {
-		fault_and_close(peer, JIT_EXIT_INTERNAL, "jit-helper is out of memory");
+		jh_fault_and_close(peer, JIT_EXIT_INTERNAL, "jit-helper is out of memory");
 		return;
 	}
 	w->peer = peer;
@@ -176,7 +179,7 @@ void jh_waiters_refuse(struct jh_elevation *elevation, enum jit_exit status, con
 		if (w->elevation != elevation)
 			continue;
 		waiter_free(w);
-		fault_and_close(peer, status, sentence);
+		jh_fault_and_close(peer, status, sentence);
 	}
 }
 
@@ -226,12 +229,12 @@ static void on_credentials(struct jh_peer *peer, const struct jit_frame *frame)
 	if (!e) {
 		if (refusal)
 			log_refusal(peer, refusal);
-		fault_and_close(peer, JIT_EXIT_REFUSED,
-				refusal ? refusal : "this process is not in an elevated session");
+		jh_fault_and_close(peer, JIT_EXIT_REFUSED,
+				   refusal ? refusal : "this process is not in an elevated session");
 		return;
 	}
 	if (!e->grant->has_arn) {
-		fault_and_close(peer, JIT_EXIT_NOTHING, "the role of this session has no AWS credentials");
+		jh_fault_and_close(peer, JIT_EXIT_NOTHING, "the role of this session has no AWS credentials");
 		return;
 	}
 	const struct jh_creds *creds = jh_collect_current(e->grant);
@@ -253,7 +256,10 @@ static bool speaks_for(struct jh_peer *peer, const struct jit_frame *frame, stru
 		*ret = e->grant->session;
 		return true;
 	}
-	return jh_session_of(&peer->proc, peer->uid, ret, NULL) == 0 && jh_pidfd_alive(peer->pidfd);
+	if (jh_session_of(&peer->proc, peer->uid, ret, NULL) < 0 || !jh_pidfd_alive(peer->pidfd))
+		return false;
+	jh_place_find(peer->helper, NULL, &peer->proc, ret);
+	return true;
 }
 
 static void on_status(struct jh_peer *peer, const struct jit_frame *frame)
@@ -262,28 +268,11 @@ static void on_status(struct jh_peer *peer, const struct jit_frame *frame)
 	bool elevated;
 
 	if (!speaks_for(peer, frame, &session, &elevated)) {
-		fault_and_close(peer, JIT_EXIT_REFUSED,
-				"the login session of this process cannot be told; log in again");
+		jh_fault_and_close(peer, JIT_EXIT_REFUSED,
+				   "the login session of this process cannot be told; log in again");
 		return;
 	}
-	send_json(peer, jh_status_json(peer->helper, &session, elevated));
-}
-
-/* True for the grant's uuid, or its short form with or without dash in any case. */
-static bool is_named(const struct jh_grant *g, const char *id)
-{
-	char flat[JIT_ID_SIZE], mine[JIT_ID_SIZE];
-	size_t n = 0, m = 0;
-
-	if (strcmp(id, g->id) == 0)
-		return true;
-	for (size_t i = 0; id[i] && n < sizeof(flat) - 1; i++)
-		if (id[i] != '-')
-			flat[n++] = (char)(id[i] >= 'a' && id[i] <= 'z' ? id[i] - 'a' + 'A' : id[i]);
-	for (size_t i = 0; g->short_id[i]; i++)
-		if (g->short_id[i] != '-')
-			mine[m++] = g->short_id[i];
-	return n == m && memcmp(flat, mine, n) == 0;
+	jh_send_json(peer, jh_status_json(peer->helper, &session, elevated));
 }
 
 static void on_end(struct jh_peer *peer, const struct jit_frame *frame)
@@ -296,8 +285,8 @@ static void on_end(struct jh_peer *peer, const struct jit_frame *frame)
 	int r = jit_frame_get_str(frame, JIT_T_GRANT, id, sizeof(id));
 
 	if ((r < 0 && r != -ENOENT) || !speaks_for(peer, frame, &session, &elevated)) {
-		fault_and_close(peer, JIT_EXIT_REFUSED,
-				"the login session of this process cannot be told; log in again");
+		jh_fault_and_close(peer, JIT_EXIT_REFUSED,
+				   "the login session of this process cannot be told; log in again");
 		return;
 	}
 	json = json_object_new_object();
@@ -305,21 +294,44 @@ static void on_end(struct jh_peer *peer, const struct jit_frame *frame)
 	struct jh_grant *g = LIST_FIRST(&helper->grants), *next;
 	for (; g; g = next) {
 		next = LIST_NEXT(g, link);
-		if (!jh_session_same(&g->session, &session) || (r == 0 && !is_named(g, id)))
+		if (!jh_grant_is_of(g, &session) || (r == 0 && !jh_id_matches(id, g->id, g->short_id)))
 			continue;
 		json_object_array_add(ended, json_object_new_string(g->short_id));
 		jh_grant_end(g, "given back by its requester", true);
 	}
+	struct jh_ahead *a = LIST_FIRST(&helper->ahead), *after;
+	for (; a; a = after) {
+		after = LIST_NEXT(a, link);
+		if (jh_session_same(&a->session, &session) && (r < 0 || jh_id_matches(id, a->id, a->short_id)) &&
+		    jh_ahead_end(a))
+			json_object_array_add(ended, json_object_new_string(a->short_id));
+	}
 	if (json_object_array_length(ended) == 0) {
 		json_object_put(ended);
 		json_object_put(json);
-		fault_and_close(peer, JIT_EXIT_NOTHING,
-				r == 0 ? "this login session holds no grant of that id"
-				       : "this login session holds no grant");
+		jh_fault_and_close(peer, JIT_EXIT_NOTHING,
+				   r == 0 ? "this login session holds no grant and no request of that id"
+					  : "this login session holds no grant");
 		return;
 	}
 	json_object_object_add(json, "ended", ended);
-	send_json(peer, json);
+	jh_send_json(peer, json);
+}
+
+/* Asked for and followed in the login session of the process itself, whichever elevation it stands in. */
+static void on_ahead(struct jh_peer *peer, const struct jit_frame *frame,
+		     void (*take)(struct jh_peer *peer, const struct jit_frame *frame,
+				  const struct jh_session *session))
+{
+	struct jh_session session;
+
+	if (jh_session_of(&peer->proc, peer->uid, &session, NULL) < 0 || !jh_pidfd_alive(peer->pidfd)) {
+		jh_fault_and_close(peer, JIT_EXIT_REFUSED,
+				   "the login session of this process cannot be told; log in again");
+		return;
+	}
+	jh_place_find(peer->helper, NULL, &peer->proc, &session);
+	take(peer, frame, &session);
 }
 
 static void first_frame(struct jh_peer *peer, const struct jit_frame *frame)
@@ -331,13 +343,19 @@ static void first_frame(struct jh_peer *peer, const struct jit_frame *frame)
 	case JIT_F_STATUS:
 		on_status(peer, frame);
 		break;
+	case JIT_F_REQUEST:
+		on_ahead(peer, frame, jh_asking_request);
+		break;
+	case JIT_F_FOLLOW:
+		on_ahead(peer, frame, jh_asking_follow);
+		break;
 	case JIT_F_END:
 		on_end(peer, frame);
 		break;
 	default:
-		fault_and_close(peer, JIT_EXIT_INTERNAL,
-				"jit-helper does not know this question: install the same "
-				"version of both");
+		jh_fault_and_close(peer, JIT_EXIT_INTERNAL,
+				   "jit-helper does not know this question: install the same "
+				   "version of both");
 	}
 }
 

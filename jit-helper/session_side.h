@@ -1,12 +1,18 @@
 /*
- * session.sock: what `jit` asks. One frame, one answer, closed. Nothing here
- * ever opens a request at the broker; credentials are answered from memory.
+ * session.sock: what `jit` asks. One frame, one answer, closed. Credentials are
+ * answered from memory; what opens requests at the broker is in ahead_side.h.
  */
 #ifndef JH_SESSION_SIDE_H
 #define JH_SESSION_SIDE_H
 
 #include "elevation.h"
 #include "peer.h"
+
+struct json_object;
+
+/* Answers, and closes. The document is put. */
+void jh_send_json(struct jh_peer *peer, struct json_object *json);
+void jh_fault_and_close(struct jh_peer *peer, enum jit_exit status, const char *sentence);
 
 struct jh_listener *jh_session_side_new(struct jh_helper *helper, int fd);
 

@@ -4,6 +4,7 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "ahead.h"
 #include "clock.h"
 #include "elevation.h"
 #include "helper.h"
@@ -76,9 +77,10 @@ struct json_object *jh_status_json(const struct jh_helper *helper, const struct 
 		return NULL;
 	}
 	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link))
-		if (jh_session_same(&g->session, session))
+		if (jh_grant_is_of(g, session))
 			json_object_array_add(list, grant_json(g, now_ms));
 	json_object_object_add(json, "grants", list);
+	json_object_object_add(json, "requests", jh_ahead_list_json(helper, session));
 	json_object_object_add(json, "elevated", json_object_new_boolean(elevated));
 	return json;
 }

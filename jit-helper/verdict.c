@@ -21,6 +21,7 @@ __attribute__((format(printf, 3, 4))) static void say(struct jh_verdict *v, enum
 	va_end(ap);
 	v->outcome = outcome;
 	v->no_answer = false;
+	v->error[0] = '\0';
 	jit_text_clean_str(v->text, sizeof(v->text), raw);
 }
 
@@ -113,6 +114,7 @@ static enum jh_filed judge_policy(const char *code, const char *message, const s
 		    facts->role);
 	else
 		say(v, JIT_DENIED, "%s (no request was made)", message[0] ? message : "the broker's policy says no");
+	snprintf(v->error, sizeof(v->error), "%s", code);
 	return reason ? JH_FILED_ASK_REASON : ticket ? JH_FILED_ASK_TICKET : JH_FILED_REFUSED;
 }
 

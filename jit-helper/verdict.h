@@ -17,6 +17,7 @@ struct jh_verdict {
 	enum jit_outcome outcome;
 	bool no_answer; /* no broker gave one: name, connection, TLS, time or a 5xx; never a refusal or nonsense */
 	char text[JIT_LINE_SIZE];
+	char error[JH_CODE_SIZE]; /* the broker's code, where it refused to file */
 };
 
 /* What a filing came to. */

@@ -25,9 +25,10 @@ GENEROUS = 10  # seconds that something which must come may take
 
 def frame(kind, **fields):
     body = b"PJ\x01" + bytes([kind])
-    for name, value in fields.items():
-        value = struct.pack(">I", value) if isinstance(value, int) else value.encode()
-        body += bytes([globals()[name]]) + struct.pack(">H", len(value)) + value
+    for name, values in fields.items():
+        for value in values if isinstance(values, list) else [values]:
+            value = struct.pack(">I", value) if isinstance(value, int) else value.encode()
+            body += bytes([globals()[name]]) + struct.pack(">H", len(value)) + value
     return body
 
 

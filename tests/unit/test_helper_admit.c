@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "admit.h"
+#include "adopt.h"
 #include "visit.h"
 
 #define PLACE "192.0.2.7"
@@ -133,6 +134,56 @@ static void what_another_host_filed_is_for_whoever_comes(void **state)
 	assert_false(jh_request_admits(&r, &q, &there, false));
 }
 
+static void only_what_is_for_this_host_and_free_is_taken_up(void **state)
+{
+	static const struct {
+		const char *host, *filed_by, *service, *rhost, *scope;
+		enum jh_status status;
+		bool wanted;
+	} cases[] = {
+		{"web-1", "control", "", "", "session", JH_PENDING, true},
+		{"web-1", "control", "", "", "session", JH_APPROVED, true},
+		{"web-1", "control", "", "", "session", JH_ACTIVE, false}, /* good once */
+		{"web-1", "control", "", "", "user", JH_ACTIVE, true},
+		{"web-1", "control", "", "", "user", JH_REVOKED, false},
+		{"web-2", "web-1", "", "", "user", JH_APPROVED, false}, /* we filed it, for another */
+		{"web-1", "", "sshd", PLACE, "session", JH_PENDING, true},
+		{"web-1", "", "sshd", PLACE, "session", JH_APPROVED, true},
+		{"web-1", "", "sshd", PLACE, "session", JH_ACTIVE, false},
+		{"web-1", "", "sshd", "", "session", JH_PENDING, false}, /* nobody could take it up */
+		{"web-1", "", "", PLACE, "user", JH_PENDING, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct jh_answer a = {.status = cases[i].status, .outlives = true};
+		snprintf(a.host, sizeof(a.host), "%s", cases[i].host);
+		snprintf(a.filed_by, sizeof(a.filed_by), "%s", cases[i].filed_by);
+		snprintf(a.service, sizeof(a.service), "%s", cases[i].service);
+		snprintf(a.rhost, sizeof(a.rhost), "%s", cases[i].rhost);
+		snprintf(a.scope, sizeof(a.scope), "%s", cases[i].scope);
+		if (jh_adopt_wants(&a, "web-1") != cases[i].wanted)
+			fail_msg("case %zu", i);
+		assert_false(jh_adopt_wants(&a, "")); /* a broker that does not say who we are */
+		a.outlives = false;
+		assert_true(!jh_adopt_wants(&a, "web-1") || a.filed_by[0]);
+	}
+}
+
+static void an_id_is_known_as_people_write_it(void **state)
+{
+	static const char uuid[] = "0b6c1f6e-0000-4000-8000-000000000001", id[] = "R7KD-2M9Q";
+
+	(void)state;
+	assert_true(jh_id_matches(uuid, uuid, id));
+	assert_true(jh_id_matches("r7kd2m9q", uuid, id));
+	assert_true(jh_id_matches("R7KD-2M9Q", uuid, id));
+	assert_false(jh_id_matches("R7KD-2M9", uuid, id));
+	assert_false(jh_id_matches("R7KD-2M9QX", uuid, id));
+	assert_false(jh_id_matches("", uuid, id));
+	assert_false(jh_id_matches("", uuid, ""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +194,8 @@ int main(void)
 		cmocka_unit_test(the_scope_decides_who_stays),
 		cmocka_unit_test(what_a_login_left_is_taken_up_by_one_at_a_time),
 		cmocka_unit_test(what_another_host_filed_is_for_whoever_comes),
+		cmocka_unit_test(only_what_is_for_this_host_and_free_is_taken_up),
+		cmocka_unit_test(an_id_is_known_as_people_write_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

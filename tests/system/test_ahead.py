@@ -1,0 +1,198 @@
+"""What `jit request` asks for before it is needed, for this host and for others, and what other hosts asked for this one."""
+
+import json
+import os
+import re
+import urllib.request
+
+import brokerlib
+from frames import (ALLOW, DOCUMENT, ELEVATE, END, EXIT, FAULT, FOLLOW, GENEROUS, GRANT, JSON, OPEN, REQUEST,
+                    SESSION_SOCKET, STATUS, TAKEN, TEXT, VERDICT, WAITING, Module, end, frame, in_a_process, log_in_here,
+                    parse, uid_of)
+from lab import LabCase, read
+from namespace import HOSTNAME
+from terminal import wait_until
+
+KEY = {"kty": "EC", "crv": "P-256", "x": "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY",
+       "y": "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}
+HERE, THERE = "192.0.2.7", "192.0.2.8"
+
+
+class Ahead(LabCase):
+    broker_conf = {("role admin", "services"): "sudo sshd", ("role admin", "targets"): "root self",
+                   ("role wide", "services"): "sudo sshd cron", ("role wide", "targets"): "root self",
+                   ("role wide", "requesters"): "@operators", ("role wide", "hosts"): "*",
+                   ("role wide", "approvers"): "@oncall", ("role wide", "scope"): "user",
+                   ("role wide", "reason"): "optional",
+                   (f"host {HOSTNAME}", "may_request_for"): "db-*", ("host control", "may_request_for"): HOSTNAME}
+    helper_conf = {("service sshd", "role"): "admin", ("service cron", "non_interactive"): "existing",
+                   ("service cron", "role"): "wide"}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.keys = {name: cls.lab.broker.admin("key", "add", name).stdout.strip().splitlines()[-1]
+                    for name in ("db-1", "db-2", "control")}
+        log_in_here("op1")
+
+    def jit(self, kind, **fields):
+        """What jit-helper answers to op1 in this login session: (document, None) or (None, (exit status, sentence))."""
+        read_end, write_end = os.pipe()
+
+        def ask():
+            os.setresuid(*[uid_of("op1")] * 3)
+            with Module(SESSION_SOCKET) as peer:
+                peer.settimeout(30)
+                peer.send(frame(kind, **fields))
+                os.write(write_end, peer.recv(16384))
+
+        end(in_a_process(lambda: [ask()]))
+        with os.fdopen(read_end, "rb") as answer:
+            os.close(write_end)
+            came, fields = parse(answer.read())
+        if came == FAULT:
+            return None, (fields[EXIT][3], fields[TEXT].decode())
+        self.assertEqual(came, DOCUMENT)
+        return json.loads(fields[JSON]), None
+
+    def request(self, **fields):
+        document, fault = self.jit(REQUEST, **{"ROLE": "wide", **fields})
+        self.assertIsNone(fault)
+        return document["requests"]
+
+    def visit(self, app="sudo", **fields):
+        module = Module()
+        self.addCleanup(module.close)
+        module.ask(ELEVATE, app, **{"REASON": "", **fields})
+        return module
+
+    def pass_through(self, module):
+        grant = module.expect(VERDICT).get(GRANT)
+        self.assertTrue(grant, "it is allowed")
+        module.take()
+        return grant.decode()
+
+    def wait_for_log(self, pattern):
+        wait_until(f"the log says {pattern}", lambda: re.search(pattern, read(self.lab.log("jit-helper"))), GENEROUS)
+
+    def approve_one(self, request):
+        self.approve((request["shortId"], request["code"]))
+
+    def test_it_is_asked_before_its_use(self):
+        [request] = self.request(REASON="patch day", DURATION=600)
+        self.assertEqual((request["status"], request["host"], request["role"], request["requester"]),
+                         ("PENDING", HOSTNAME, "wide", "op1"))
+        known = self.lab.request(request["requestId"])
+        self.assertEqual((known["reason"], known["duration"], known["loginUser"]), ("patch day", 600, "op1"))
+        self.assertNotIn("service", known)
+        self.assertEqual([r["shortId"] for r in self.jit(STATUS)[0]["requests"]], [request["shortId"]])
+        self.approve_one(request)
+        [followed] = self.jit(FOLLOW, GRANT=[request["requestId"]], WAIT=20)[0]["requests"]
+        self.assertEqual((followed["status"], followed["decidedBy"], followed["remaining"]), ("APPROVED", "appr1", 600))
+        self.pass_through(self.visit(ROLE="wide"))
+        # Of scope user and asked for ahead: also where nobody logs in.
+        self.pass_through(self.visit("login", SERVICE="cron", TARGET="op1"))
+        self.assertEqual(self.jit(END)[0]["ended"], [request["shortId"]])
+        self.lab.wait_for_status(request["requestId"], "CANCELLED")
+
+    def test_who_comes_meanwhile_waits_for_it(self):
+        [request] = self.request()
+        module = self.visit(ROLE="wide")
+        self.assertIn(request["shortId"], module.expect(WAITING)[TEXT].decode())
+        module.close()
+        self.assertEqual(self.lab.request(request["requestId"])["status"], "PENDING", "it goes on without them")
+        module = self.visit(ROLE="wide")
+        module.expect(WAITING)
+        self.assertEqual(self.jit(END, GRANT=request["shortId"].lower())[0]["ended"], [request["shortId"]])
+        self.assertIn("withdrawn", module.verdict()[1])
+        self.lab.wait_for_status(request["requestId"], "CANCELLED")
+
+    def test_following_ends_with_the_wait_or_the_decision(self):
+        [request] = self.request()
+        [still] = self.jit(FOLLOW, GRANT=[request["requestId"]], WAIT=1)[0]["requests"]
+        self.assertEqual(still["status"], "PENDING")
+        self.lab.as_approver("appr1", "deny", request["shortId"], "--comment", "not today")
+        [over] = self.jit(FOLLOW, GRANT=[request["requestId"]], WAIT=20)[0]["requests"]
+        self.assertEqual((over["status"], over["decidedBy"], over["comment"]), ("DENIED", "appr1", "not today"))
+        self.assertEqual(self.jit(FOLLOW, GRANT=["0b6c1111-2222-4333-8444-555566667777"], WAIT=1)[1][0], 1)
+
+    def test_a_refusal_of_the_policy_is_an_entry(self):
+        [request] = self.request(ROLE="admin")
+        self.assertEqual((request["status"], request["error"]), ("NOT_ELIGIBLE", "policy.reason"))
+        self.assertNotIn("requestId", request)
+
+    def test_a_control_node_asks_for_each_host_and_uses_none(self):
+        requests = self.request(HOST=["db-*"])
+        self.assertEqual(sorted(r["host"] for r in requests), ["db-1", "db-2"])
+        for request in requests:
+            self.assertEqual(self.lab.request(request["requestId"])["filedBy"], HOSTNAME)
+        self.approve_one(requests[0])
+        [followed] = self.jit(FOLLOW, GRANT=[requests[0]["requestId"]], WAIT=20)[0]["requests"]
+        self.assertEqual(followed["status"], "APPROVED")
+        module = self.visit(ROLE="wide")  # it is not for this one
+        self.assertNotIn(requests[0]["shortId"], module.expect(WAITING)[TEXT].decode())
+        module.close()
+        self.assertEqual(sorted(self.jit(END)[0]["ended"]), sorted(r["shortId"] for r in requests))
+        for request in requests:
+            wait_until("it is over", lambda request=request: self.lab.request(request["requestId"])["status"] in
+                       ("CANCELLED", "ENDED"), GENEROUS)
+
+    def test_a_host_that_it_may_not_ask_for_is_said(self):
+        status, text = self.jit(REQUEST, ROLE="wide", HOST=["mail-*"])[1]
+        self.assertEqual((status, "may_request_for" in text), (13, True), text)
+
+    def file_as_control(self, role, reason="patch day"):
+        body = {"requester": "op1", "role": role, "duration": 900, "reason": reason, "forHost": HOSTNAME, "resume": True,
+                "publicKey": KEY}
+        call = urllib.request.Request("https://broker.example:8443/request-access", json.dumps(body).encode(),
+                                      {"x-api-key": self.keys["control"], "Content-Type": "application/json"})
+        with urllib.request.urlopen(call, context=brokerlib.trusting("/etc/pam-jit/broker-ca.pem"), timeout=10) as answer:
+            return json.load(answer)
+
+    def test_what_a_control_node_asked_for_is_the_first_ones_place(self):
+        request = self.file_as_control("wide")
+        self.approve_one(request)
+        self.wait_for_log(f"{request['shortId']}: .* approved by")
+        grant = self.pass_through(self.visit("sshd", TARGET="op1", RHOST=HERE, ROLE="wide"))
+        self.assertEqual(grant, request["requestId"])
+        self.assertEqual(self.pass_through(self.visit("sshd", TARGET="op1", RHOST=HERE, ROLE="wide")), grant)
+        elsewhere = self.visit("sshd", TARGET="op1", RHOST=THERE, ROLE="wide")
+        self.assertNotIn(request["shortId"], elsewhere.expect(WAITING)[TEXT].decode())
+        self.lab.as_approver("appr1", "revoke", request["shortId"], "--comment", "tidy")
+        for pending in self.lab.pending():
+            self.lab.as_approver("appr1", "deny", pending["shortId"], "--comment", "tidy")
+
+    def test_a_pending_one_of_a_control_node_is_waited_for_and_good_once(self):
+        request = self.file_as_control("admin")
+        self.wait_for_log(f"{request['shortId']}: .* filed by control: taken up")
+        first = self.visit("sshd", TARGET="op1", RHOST=HERE)
+        shown = first.expect(WAITING)[TEXT].decode()
+        self.assertIn(request["shortId"], shown)
+        self.approve_one(request)
+        grant = self.pass_through(first)
+
+        def monitor():
+            log_in_here("op1")
+            opened = Module()
+            opened.ask(OPEN, "sshd", TARGET="op1", RHOST=HERE, GRANT=grant)
+            opened.verdict()
+            opened.send(frame(TAKEN))
+            return opened
+
+        self.addCleanup(end, in_a_process(monitor))
+        self.lab.wait_for_status(request["requestId"], "ACTIVE")
+        second = self.visit("sshd", TARGET="op1", RHOST=HERE, REASON="again")
+        self.assertNotIn(request["shortId"], second.expect(WAITING)[TEXT].decode())
+        self.lab.as_approver("appr1", "revoke", request["shortId"], "--comment", "tidy")
+        for pending in self.lab.pending():
+            self.lab.as_approver("appr1", "deny", pending["shortId"], "--comment", "tidy")
+
+    def test_a_restart_takes_up_what_a_login_left(self):
+        first = self.visit("sshd", TARGET="op1", RHOST=HERE, REASON="disk full")
+        short = first.expect(WAITING)[TEXT].decode().split()[1].rstrip(",")
+        first.close()
+        self.lab.stop_helper(kill=True)
+        self.lab.start_helper()
+        self.wait_for_log(f"{short}: .* taken up")
+        self.assertIn(short, self.visit("sshd", TARGET="op1", RHOST=HERE).expect(WAITING)[TEXT].decode())
+        self.lab.as_approver("appr1", "deny", short, "--comment", "tidy")
