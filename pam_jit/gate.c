@@ -130,7 +130,7 @@ static bool is_settled(struct visit *v, int argc, const char **argv, int *ret_co
 	pam_get_item(v->pamh, PAM_SERVICE, &service);
 	v->args.app = pj_app_of_service(service); /* for a line that cannot be read */
 	int r = pj_args_parse(argc, argv, service, &v->args, why, sizeof(why));
-	pj_talk_start(&v->talk, v->pamh, v->args.app);
+	pj_talk_start(&v->talk, v->pamh, v->phase, v->args.app);
 	*ret_code = PAM_IGNORE;
 	if (r == 0 && pj_args_spare_service(&v->args, service)) {
 		pam_syslog(v->pamh, LOG_INFO, "service %s passes: exempt", (const char *)service);

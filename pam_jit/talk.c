@@ -17,10 +17,11 @@
 #define COLUMNS_DEFAULT 80
 #define TICK_MS		1000
 
-void pj_talk_start(struct pj_talk *talk, pam_handle_t *pamh, enum pj_app app)
+void pj_talk_start(struct pj_talk *talk, pam_handle_t *pamh, enum pj_phase phase, enum pj_app app)
 {
 	*talk = (struct pj_talk){
 		.pamh = pamh,
+		.mute = app == PJ_POLKIT && phase == PJ_OPEN,
 		.live = app != PJ_SSHD || pj_sshd_is_live(),
 		/* In sshd and login the controlling terminal, if any, is the console of whoever started them. */
 		.may_draw = app != PJ_SSHD && app != PJ_LOGIN,
@@ -66,6 +67,8 @@ void pj_talk_say(struct pj_talk *talk, bool error, const char *text)
 
 	leave_line(talk);
 	talk->not_before = jit_boottime_ms() + TICK_MS;
+	if (talk->mute)
+		return;
 	jit_text_clean_str(clean, sizeof(clean), text);
 	pam_prompt(talk->pamh, error ? PAM_ERROR_MSG : PAM_TEXT_INFO, NULL, "%s", clean);
 }
@@ -75,6 +78,8 @@ int pj_talk_ask(struct pj_talk *talk, const char *text, bool echo, char *buf, si
 	char clean[JIT_LINE_SIZE];
 	char *answer = NULL;
 
+	if (talk->mute)
+		return -EIO;
 	leave_line(talk);
 	jit_text_clean_str(clean, sizeof(clean), text);
 	int r = pam_prompt(talk->pamh, echo ? PAM_PROMPT_ECHO_ON : PAM_PROMPT_ECHO_OFF, &answer, "%s", clean);

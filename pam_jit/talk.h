@@ -8,6 +8,7 @@
 
 #include "args.h"
 #include "proto.h"
+#include "verdict.h"
 
 #include <security/pam_modules.h>
 #include <stdbool.h>
@@ -16,6 +17,7 @@
 
 struct pj_talk {
 	pam_handle_t *pamh;
+	bool mute;		     /* nothing may be shown: pkexec, which opens polkit's session, dies of any text */
 	bool live;		     /* text is shown at once: waits are, too */
 	bool may_draw;		     /* the application's terminal is the person's */
 	int tty;		     /* -1 until a countdown is drawn */
@@ -26,7 +28,7 @@ struct pj_talk {
 };
 
 /* Whether text is shown at once is found out here. */
-void pj_talk_start(struct pj_talk *talk, pam_handle_t *pamh, enum pj_app app);
+void pj_talk_start(struct pj_talk *talk, pam_handle_t *pamh, enum pj_phase phase, enum pj_app app);
 /* Ends the countdown's line and closes the terminal. Later texts go through the conversation as before. */
 void pj_talk_end(struct pj_talk *talk);
 

@@ -95,13 +95,17 @@ static int refuse_polkit(char *why, size_t why_size)
 static int find_requester(pam_handle_t *pamh, enum pj_phase phase, enum pj_app app, struct pj_who *who, char *why,
 			  size_t why_size)
 {
+	const char *ruser = item(pamh, PAM_RUSER);
 	bool is_sudo = app == PJ_SUDO;
 
 	if (app == PJ_POLKIT && phase == PJ_ACCOUNT && getuid() == 0)
 		return refuse_polkit(why, why_size);
 	if (pj_who_is_login(app))
 		return find_login(item(pamh, PAM_USER), who, why, why_size);
-	return find_invoker(item(pamh, PAM_RUSER), is_sudo, is_sudo && phase == PJ_OPEN, who, why, why_size);
+	/* polkit's helper puts the target there too. */
+	if (app == PJ_POLKIT && strcmp(ruser, item(pamh, PAM_USER)) == 0)
+		ruser = "";
+	return find_invoker(ruser, is_sudo, is_sudo && phase == PJ_OPEN, who, why, why_size);
 }
 
 /* sudo hooks getenv and shows its own variables there: the person's stand in environ. NULL where it does not. */

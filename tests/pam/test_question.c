@@ -284,7 +284,7 @@ static void polkits_helper_run_by_the_person_is_judged_as_su(void **state)
 	peer_start(&p, polkit_question, "");
 	host_start(&h, "polkit-1", p.arguments);
 	pam_set_item(h.pamh, PAM_USER, "root");
-	pam_set_item(h.pamh, PAM_RUSER, NULL);
+	pam_set_item(h.pamh, PAM_RUSER, "root"); /* as polkit-agent-helper-1 has it: the target */
 	assert_int_equal(pam_acct_mgmt(h.pamh, 0), PAM_SUCCESS);
 	host_end(&h);
 	peer_finish(&p);

@@ -130,6 +130,19 @@ static void a_sudo_that_has_become_root_opens_for_its_invoker(void **state)
 	peer_finish(&p);
 }
 
+/* pkexec opens polkit's session with a conversation that aborts it, whatever is said. */
+static void a_refused_session_of_polkit_is_told_to_the_log_alone(void **state)
+{
+	struct host h;
+
+	(void)state;
+	host_start(&h, "polkit-1", "socket=/nonexistent/pam.sock");
+	assert_int_equal(pam_open_session(h.pamh, 0), PAM_SYSTEM_ERR);
+	assert_string_equal(h.shown, "");
+	assert_non_null(strstr(lab.log, "jit-helper is not running"));
+	host_end(&h);
+}
+
 /* In account every sudo still runs with its invoker's real uid: here nothing may speak for somebody else. */
 static void a_sudo_with_real_uid_0_asks_for_nobody_else(void **state)
 {
@@ -448,6 +461,7 @@ int main(void)
 		cmocka_unit_test(an_allowed_open_leaves_the_token_for_the_session_alone),
 		cmocka_unit_test(a_sudo_that_has_become_root_opens_for_its_invoker),
 		cmocka_unit_test(a_sudo_with_real_uid_0_asks_for_nobody_else),
+		cmocka_unit_test(a_refused_session_of_polkit_is_told_to_the_log_alone),
 		cmocka_unit_test(real_and_saved_uids_are_as_before),
 		cmocka_unit_test(a_handle_that_ends_without_close_ends_the_elevation),
 		cmocka_unit_test(a_child_that_ends_its_copy_of_the_handle_ends_nothing),
