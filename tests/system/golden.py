@@ -22,6 +22,7 @@ CHANGING = (
     (r"\bport \d+", "port N"),
     (r"\bpts/\d+\b", "pts/N"),
     (r"\bpid \d+", "pid N"),
+    (r"\x1b\[[0-9;]*m", ""),
 )
 
 

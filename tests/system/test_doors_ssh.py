@@ -1,0 +1,402 @@
+"""ssh, scp, sftp and rsync with a public key alone, and keyboard-interactive on a terminal × what may come of it:
+real clients against real sshd. Each test comes from an address of its own, which is what an approval may be bound to."""
+
+import itertools
+import os
+import re
+import signal
+
+import golden
+import sshlab
+from doors import DoorCase, role, service, table
+from lab import PASSWORD
+from terminal import wait_until
+
+REFUSED = 255  # exit status of a client whose connection was refused
+RSYNC_REFUSED = (12, 255)  # rsync's: it depends on whether its ssh has ended when it looks
+PAYLOAD = "/run/lab/payload"
+SHOWN = r"request (\w{4}-\w{4}), code (\d\d)"
+KBD = {"KbdInteractiveAuthentication": "yes"}
+# PAM service: its methods, what jit-helper.conf says of it
+SERVERS = {
+    "sshd": ("publickey", {"role": "ssh"}),
+    "sshd-quick": ("publickey", {"role": "ssh-quick"}),
+    "sshd-wait": ("publickey", {"role": "ssh", "silent_wait": "30s"}),
+    "sshd-once": ("publickey", {"role": "ssh", "silent_wait": "30s", "resume": "no"}),
+    "sshd-crowd": ("publickey", {"role": "crowd"}),
+    "sshd-reason": ("publickey", {"role": "admin"}),
+    "sshd-kbd": ("keyboard-interactive", {"role": "ssh"}),
+    "sshd-kbd-quick": ("keyboard-interactive", {"role": "ssh-quick"}),
+    "sshd-kbd-reason": ("keyboard-interactive", {"role": "admin"}),
+    "sshd-both": ("publickey,keyboard-interactive", {"role": "ssh"}),
+}
+SERVICES = " ".join(SERVERS)
+PROGRAMS = {
+    "ssh-command": ("ssh", ("web-1", f"cat {PAYLOAD}")),
+    "scp": ("scp", (f"web-1:{PAYLOAD}", "{out}")),
+    "sftp": ("sftp", (f"web-1:{PAYLOAD}", "{out}")),
+    "rsync": ("rsync", (f"web-1:{PAYLOAD}", "{out}")),
+}
+_sources = itertools.count(1)
+
+
+class SshCase(DoorCase):
+    broker_conf = {**role("admin", services=SERVICES, targets="self"),
+                   **role("ssh", services=SERVICES, targets="self", reason="optional"),
+                   **role("ssh-quick", services=SERVICES, targets="self", reason="optional", pending="2s"),
+                   **role("crowd", services=SERVICES, targets="self", reason="optional", scope="user")}
+    helper_conf = {key: value for name, (_, keys) in SERVERS.items() for key, value in service(name, **keys).items()}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        sshlab.make_keys(cls.lab, "op1", "op2")
+        if not os.path.exists(PAYLOAD):
+            with open(PAYLOAD, "wb") as file:
+                file.write(os.urandom(1 << 20))
+        with open(PAYLOAD, "rb") as file:
+            cls.payload = file.read()
+        cls.servers = {}
+
+    def setUp(self):
+        self.source = f"127.0.1.{next(_sources)}"
+
+    def tearDown(self):
+        """What goes on without its connection counts against what one person may have waiting."""
+        for request in self.lab.pending() if self.lab.broker.process else []:
+            self.deny((request["shortId"],))
+
+    def server(self, name="sshd", **settings):
+        """That sshd, running; its settings count when it is first asked for."""
+        if name not in self.servers:
+            methods = SERVERS[name][0]
+            self.lab.set_pam(service=name, example="sshd")
+            kbd = KBD if "keyboard" in methods else {"KbdInteractiveAuthentication": "no"}
+            server = sshlab.Sshd(self.lab, name, AuthenticationMethods=methods, **kbd, **settings)
+            self.servers[name] = server
+            self.addClassCleanup(server.stop)
+            server.start()
+        return self.servers[name]
+
+    def options(self, *more):
+        return ("BatchMode=yes", f"BindAddress={self.source}", *more)
+
+    def fetch(self, row, server="sshd"):
+        """The row's client fetches the payload: (exit status, the bytes that came, errors)."""
+        program, words = PROGRAMS[row]
+        out = f"/tmp/out-{self.source}"
+        words = [word.format(out=out) for word in words]
+        status, said, errors = self.server(server).run(*words, program=program, options=self.options())
+        if program == "ssh":
+            return status, said, errors
+        if program == "sftp" and status == 0:  # -q would keep the banner back too
+            self.assertEqual(said, f"Fetching {PAYLOAD} to {out}\n".encode())
+            said, errors = b"", errors.removeprefix(b"Connected to web-1.\n")
+        self.assertEqual(said, b"")
+        got = b""
+        if os.path.exists(out):
+            with open(out, "rb") as file:
+                got = file.read()
+            os.unlink(out)
+        return status, got, errors
+
+    def assert_fetched(self, fetched):
+        """All of it, nothing else, and not a byte beside it."""
+        status, got, errors = fetched
+        self.assertEqual((status, errors), (0, b""))
+        self.assertTrue(got == self.payload, f"{len(got)} bytes came, others than were sent")
+
+    def assert_refused(self, fetched):
+        status, got, errors = fetched
+        self.assertIn(status, RSYNC_REFUSED if b"rsync error" in errors else (REFUSED,), errors)
+        self.assertEqual(got, b"")
+
+    def refused(self, fetched):
+        """Asserts that nothing came; the request that the banner names: (short id, code)."""
+        self.assert_refused(fetched)
+        errors = fetched[2]
+        shown = re.search(SHOWN, errors.decode())
+        self.assertIsNotNone(shown, errors)
+        return shown[1], shown[2]
+
+    def compare(self, name, fetched):
+        status, _, errors = fetched
+        text = f"{errors.decode()}[exit status {status}]\n"
+        if b"rsync error" in errors:  # whose own lines depend on what it has noticed of its ssh
+            text = re.sub(r"(?m)^(rsync.*|\[exit.*)\n", "", text)
+        if name.startswith("sftp"):  # says twice that it is over, in no order
+            text = re.sub(r"(?m)^\r?Connection closed\.? *\r?\n", "", text)
+        self.check_golden(name, text)
+
+
+@table({name: {} for name in PROGRAMS}, ("approved", "denied", "timed_out", "live_grant"))
+class PublicKey(SshCase):
+    """Nothing can be shown but a banner with the refusal: the person comes back once it is decided."""
+
+    def case_approved(self, row, _):
+        first = self.fetch(row)
+        request = self.refused(first)
+        self.compare(f"{row}.waiting", first)
+        self.assertEqual(self.lab.request(request[0])["status"], "PENDING", "it goes on without the connection")
+        self.approve(request)
+        self.assert_fetched(self.fetch(row))
+
+    def case_denied(self, row, _):
+        request = self.refused(self.fetch(row))
+        self.deny(request)
+        second = self.fetch(row)
+        self.assert_refused(second)
+        self.compare(f"{row}.denied", second)
+
+    def case_timed_out(self, row, _):
+        request = self.refused(self.fetch(row, "sshd-quick"))
+        self.lab.wait_for_status(request[0], "EXPIRED")
+        second = self.fetch(row, "sshd-quick")
+        self.assert_refused(second)
+        self.compare(f"{row}.timed_out", second)
+
+    def case_live_grant(self, row, _):
+        self.approve(self.refused(self.fetch(row, "sshd-crowd")))
+        before = self.lab.filed()
+        for _ in range(2):
+            self.assert_fetched(self.fetch(row, "sshd-crowd"))
+        self.assertEqual(self.lab.filed(), before)
+
+    def test_a_second_try_before_the_decision_names_the_same_request(self):
+        first, second = self.refused(self.fetch("ssh-command")), self.refused(self.fetch("ssh-command"))
+        self.assertEqual(first, second)
+
+    def test_an_approval_of_scope_session_is_good_for_one_connection(self):
+        request = self.refused(self.fetch("ssh-command"))
+        self.approve(request)
+        self.assert_fetched(self.fetch("ssh-command"))
+        self.assertNotEqual(self.refused(self.fetch("ssh-command"))[0], request[0])
+
+    def test_from_another_address_it_is_not_taken_up(self):
+        request = self.refused(self.fetch("ssh-command"))
+        self.approve(request)
+        self.setUp()
+        self.assertNotEqual(self.refused(self.fetch("ssh-command"))[0], request[0])
+
+    def test_by_another_person_it_is_not_taken_up(self):
+        request = self.refused(self.fetch("ssh-command"))
+        self.approve(request)
+        status, out, errors = self.server().run("web-1", "id", who="op2", options=self.options())
+        self.assertNotEqual(self.refused((status, out, errors))[0], request[0])
+
+    def test_a_role_that_wants_a_reason_says_how_to_give_one(self):
+        before = self.lab.filed()
+        fetched = self.fetch("ssh-command", "sshd-reason")
+        self.assert_refused(fetched)
+        self.assertIn(b"jit request", fetched[2])
+        self.assertEqual(self.lab.filed(), before)
+        self.compare("ssh-command.reason", fetched)
+
+    def test_a_shell_on_a_terminal_shows_the_banner_too(self):
+        client = self.server().shell("web-1", options=self.options())
+        self.addCleanup(client.close)
+        client.expect(sshlab.EOF)
+        client.wait()
+        self.assertRegex(client.before, SHOWN)
+        self.check_golden("ssh-shell.waiting", f"{client.before}[exit status {client.exitstatus}]\n")
+
+    def test_a_master_opens_further_sessions_without_anybody_being_asked(self):
+        """sshd runs PAM once a connection: what goes over it afterwards is the approved session's."""
+        self.approve(self.refused(self.fetch("ssh-command")))
+        path = f"/tmp/master-{self.source}"
+        options = self.options(f"ControlPath={path}")
+        master = self.server().begin("-M", "-N", "web-1", options=options)
+        self.addCleanup(master.communicate)
+        self.addCleanup(master.kill)
+        wait_until("the master connection stands", lambda: os.path.exists(path), 10)
+        before = self.lab.filed()
+        for _ in range(2):
+            self.assertEqual(self.server().run("web-1", "id -un", options=options), (0, b"op1\n", b""))
+        self.assertEqual(self.lab.filed(), before)
+
+
+class SilentWait(SshCase):
+    """`silent_wait`: the connection waits a while, with nothing to show, before it is refused."""
+
+    def begin(self, server):
+        before = {request["shortId"] for request in self.lab.pending()}
+        client = self.server(server).begin("web-1", "id -un", options=self.options())
+        self.addCleanup(client.communicate)
+        self.addCleanup(client.kill)
+
+        def filed():
+            return [request for request in self.lab.pending() if request["shortId"] not in before]
+
+        request = wait_until("a request is filed", filed, 10)[0]
+        return client, request
+
+    def code_of(self, request):
+        return self.lab.request(request["requestId"])["code"]
+
+    def test_an_approval_in_time_lets_the_connection_go_on(self):
+        client, request = self.begin("sshd-wait")
+        self.approve((request["shortId"], self.code_of(request)))
+        out, errors = client.communicate(timeout=10)
+        self.assertEqual((client.returncode, out, errors), (0, b"op1\n", b""))
+
+    def test_a_killed_client_leaves_the_request_for_the_next_connection(self):
+        client, request = self.begin("sshd-wait")
+        client.send_signal(signal.SIGKILL)
+        client.wait()
+        self.approve((request["shortId"], self.code_of(request)))
+        self.assertEqual(self.server("sshd-wait").run("web-1", "id -un", options=self.options()),
+                         (0, b"op1\n", b""))
+
+    def test_without_resume_a_killed_client_withdraws_it(self):
+        client, request = self.begin("sshd-once")
+        client.send_signal(signal.SIGKILL)
+        client.wait()
+        self.lab.wait_for_status(request["requestId"], "CANCELLED", 5)
+
+
+@table({name: {} for name in PROGRAMS}, ("broker_down",))
+class BrokerDown(SshCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.lab.broker.stop()
+
+    def case_broker_down(self, row, _):
+        fetched = self.fetch(row)
+        self.assert_refused(fetched)
+        self.compare(f"{row}.broker_down", fetched)
+
+    def test_with_keyboard_interactive_too(self):
+        seen = Conversation(self, "sshd-kbd", "id -un")
+        seen.type_password()
+        self.assertEqual(seen.finish(), REFUSED)
+        self.check_golden("ssh-kbd.broker_down", seen.transcript())
+
+
+class Conversation:
+    """One ssh with keyboard-interactive on a terminal, and all that it shows."""
+
+    def __init__(self, case, server, *words):
+        options = (f"BindAddress={case.source}",)
+        self.case = case
+        self.log = os.path.join(case.lab.logs, f"ssh-{case.source}-{server}.log")
+        self.file = open(self.log, "w", encoding="utf-8", newline="")
+        self.client = case.server(server).shell("web-1", *words, options=options)
+        self.client.logfile_read = self.file
+        self.client.delaybeforesend = None
+        case.addCleanup(self.close)
+
+    def close(self):
+        self.client.close(force=True)
+        self.file.close()
+
+    def expect(self, pattern, timeout=15):
+        found = self.client.expect([pattern, sshlab.EOF, sshlab.TIMEOUT], timeout=timeout)
+        if found:
+            raise AssertionError(f"expected from ssh: {pattern!r}; it shows: {self.client.before!r}; log: {self.log}")
+        return self.client.match
+
+    def type_password(self):
+        self.expect("Password: ")
+        self.client.sendline(PASSWORD)
+
+    def wait_for_prompt(self):
+        """The request that the prompt names, before anybody waits: (short id, code)."""
+        shown = self.expect(SHOWN)
+        self.expect("Enter[^\n]*: ")
+        return shown[1], shown[2]
+
+    def finish(self, timeout=15):
+        if self.client.expect([sshlab.EOF, sshlab.TIMEOUT], timeout=timeout):
+            raise AssertionError(f"ssh did not end; it shows: {self.client.before!r}; log: {self.log}")
+        self.client.wait()
+        return self.client.exitstatus
+
+    def transcript(self):
+        self.file.flush()
+        with open(self.log, encoding="utf-8", newline="") as file:
+            return f"{file.read()}\n[exit status {self.client.exitstatus}]\n"
+
+
+@table({"ssh-kbd": {"server": "sshd-kbd"}, "ssh-both": {"server": "sshd-both"}},
+       ("approved", "denied", "interrupted"))
+class KeyboardInteractive(SshCase):
+    """Before OpenSSH 10.3 text is shown with the next prompt only: so it stands in a prompt, and Enter begins the
+    wait."""
+
+    def ask(self, server, *words):
+        seen = Conversation(self, server, *words)
+        seen.type_password()
+        request = seen.wait_for_prompt()
+        seen.client.sendline("")
+        return seen, request
+
+    def compare_seen(self, name, seen):
+        golden.check(self, name, seen.transcript(), seen.log)
+
+    def case_approved(self, row, spec):
+        seen, request = self.ask(spec["server"], "id -un")
+        self.approve(request)
+        self.assertEqual(seen.finish(), 0)
+        self.compare_seen(f"{row}.approved", seen)
+
+    def case_denied(self, row, spec):
+        seen, request = self.ask(spec["server"], "id -un")
+        self.deny(request)
+        self.assertEqual(seen.finish(), REFUSED)
+        self.compare_seen(f"{row}.denied", seen)
+
+    def case_interrupted(self, row, spec):
+        """Ctrl-C ends the client; the request goes on, and the next connection takes it up."""
+        seen, request = self.ask(spec["server"], "id -un")
+        seen.expect("\r\n")
+        seen.client.sendintr()
+        self.assertNotEqual(seen.finish(5), 0)
+        self.compare_seen(f"{row}.interrupted", seen)
+        self.assertEqual(self.lab.request(request[0])["status"], "PENDING")
+        self.approve(request)
+        again = Conversation(self, spec["server"], "id -un")
+        again.type_password()
+        self.assertEqual(again.finish(), 0)
+        self.compare_seen(f"{row}.taken_up", again)
+
+    def test_nobody_decides(self):
+        seen, _ = self.ask("sshd-kbd-quick", "id -un")
+        self.assertEqual(seen.finish(), REFUSED)
+        self.compare_seen("ssh-kbd.timed_out", seen)
+
+    def test_a_shell_is_reached(self):
+        seen, request = self.ask("sshd-kbd")
+        self.approve(request)
+        seen.expect(r"op1@.*\$ ")
+        seen.client.sendline("exit")
+        self.assertEqual(seen.finish(), 0)
+        self.compare_seen("ssh-kbd.shell", seen)
+
+    def test_the_reason_is_asked_for(self):
+        seen = Conversation(self, "sshd-kbd-reason", "id -un")
+        seen.type_password()
+        seen.expect("Reason for role admin: ")
+        seen.client.sendline("disk full")
+        request = seen.wait_for_prompt()
+        self.assertEqual(self.lab.request(request[0])["reason"], "disk full")
+        seen.client.sendline("")
+        self.approve(request)
+        self.assertEqual(seen.finish(), 0)
+        self.compare_seen("ssh-kbd.reason", seen)
+
+    def test_an_approval_before_enter_counts(self):
+        seen = Conversation(self, "sshd-kbd", "id -un")
+        seen.type_password()
+        request = seen.wait_for_prompt()
+        self.approve(request)
+        seen.client.sendline("")
+        self.assertEqual(seen.finish(), 0)
+
+    def test_a_wrong_password_pages_nobody(self):
+        before = self.lab.filed()
+        seen = Conversation(self, "sshd-kbd", "id -un")
+        seen.expect("Password: ")
+        seen.client.sendline("wrong")
+        seen.expect("Password: ")
+        self.assertEqual(self.lab.filed(), before)
