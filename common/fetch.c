@@ -134,6 +134,16 @@ static void set_address(struct jit_fetch_call *call)
 		curl_easy_setopt(call->easy, CURLOPT_URL, "");
 }
 
+static int64_t date_of(CURL *easy)
+{
+	struct curl_header *header;
+
+	if (curl_easy_header(easy, "Date", 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
+		return 0;
+	const time_t date = curl_getdate(header->value, NULL);
+	return date > 0 ? date : 0;
+}
+
 static void read_result(struct jit_fetch_call *call, CURLcode code, struct jit_fetch_result *ret)
 {
 	struct jit_fetch_result result = {.body = call->answer ? call->answer : "", .body_len = call->answer_len};
@@ -148,6 +158,7 @@ static void read_result(struct jit_fetch_call *call, CURLcode code, struct jit_f
 	curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &result.connections);
 	curl_easy_getinfo(call->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_after);
 	result.content_type = type ? type : "";
+	result.date = date_of(call->easy);
 	result.retry_after = retry_after > 3600 ? 3600 : (long)retry_after;
 	result.silent = jit_fetch_silent(result.fault, code, result.status);
 	if (result.fault != JIT_FETCH_OK)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct event_base;
 struct jit_fetch;
@@ -52,6 +53,7 @@ struct jit_fetch_result {
 	size_t body_len;
 	const char *content_type; /* "" when none */
 	long retry_after;	  /* seconds, 0 when the answer named none */
+	int64_t date;		  /* its Date header, seconds since the epoch; 0 when it has none */
 	long connections;	  /* new connections this call made: 0 on a kept-alive one */
 	bool silent;		  /* no answer came, not even its beginning: no name, no connection, no TLS, no time */
 	bool sent;		  /* the call, or one of its tries elsewhere, may have been read */
