@@ -20,6 +20,7 @@
 #include "listen.h"
 #include "log.h"
 #include "pam_side.h"
+#include "probe.h"
 #include "request.h"
 #include "session_side.h"
 #include "spool.h"
@@ -31,15 +32,16 @@
 
 struct options {
 	const char *config;
-	bool check;
+	bool check, probe;
 };
 
 static void usage(FILE *to)
 {
-	fputs("Usage: jit-helper [--config FILE] [--check]\n"
+	fputs("Usage: jit-helper [--config FILE] [--check | --probe]\n"
 	      "Asks the broker for PAM on this host and keeps the credentials of elevated sessions.\n\n"
 	      "  --config FILE  read FILE instead of " JH_CONF_FILE "\n"
 	      "  --check        say what is wrong with the configuration and the files it names, and exit\n"
+	      "  --probe        the same, and what the broker answers, as JSON for `jit doctor`\n"
 	      "  --version      print the version\n"
 	      "  --help         print this\n",
 	      to);
@@ -48,11 +50,10 @@ static void usage(FILE *to)
 /* -1: go on; else the exit status. */
 static int read_options(int argc, char **argv, struct options *ret)
 {
-	static const struct option known[] = {{"config", required_argument, NULL, 'c'},
-					      {"check", no_argument, NULL, 'k'},
-					      {"version", no_argument, NULL, 'V'},
-					      {"help", no_argument, NULL, 'h'},
-					      {NULL, 0, NULL, 0}};
+	static const struct option known[] = {
+		{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+		{"probe", no_argument, NULL, 'p'},	  {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0}};
 	int c;
 
 	*ret = (struct options){.config = JH_CONF_FILE};
@@ -63,6 +64,9 @@ static int read_options(int argc, char **argv, struct options *ret)
 			break;
 		case 'k':
 			ret->check = true;
+			break;
+		case 'p':
+			ret->probe = true;
 			break;
 		case 'V':
 			puts("jit-helper " JIT_VERSION);
@@ -237,6 +241,8 @@ int main(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	if (options.probe)
+		return jh_probe(options.config);
 	if (jh_conf_read(options.config, tell_error, NULL, &helper.conf) > 0)
 		return EXIT_FAILURE;
 	if (options.check) {
