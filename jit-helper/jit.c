@@ -5,8 +5,8 @@
 #include <string.h>
 
 static const struct jit_command *const commands[] = {
-	&jit_command_status,	  &jit_command_end, &jit_command_request,
-	&jit_command_credentials, &jit_command_env, &jit_command_exec,
+	&jit_command_status, &jit_command_end,	&jit_command_request, &jit_command_credentials,
+	&jit_command_env,    &jit_command_exec, &jit_command_doctor,
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -26,7 +26,7 @@ struct jit_command {
 };
 
 extern const struct jit_command jit_command_status, jit_command_end, jit_command_credentials, jit_command_env,
-	jit_command_exec, jit_command_request;
+	jit_command_exec, jit_command_request, jit_command_doctor;
 
 /* `jit help NAME`. */
 void jit_print_help(const struct jit_command *command);

@@ -1,0 +1,151 @@
+/*
+ * `jit doctor`: looks at this host as it stands, says what is wrong with the
+ * gate, what to do about it, and what happens at each door. It changes nothing.
+ * See docs/operations.md.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "doctor_host.h"
+#include "doctor_report.h"
+#include "doctor_service.h"
+#include "jit.h"
+
+/* Its own statuses, for configuration management; above jit's others but for the first. */
+enum doctor_exit { SOUND = 0, WARNINGS = 1, ERRORS = 2, WRONG_USAGE = 64, NOT_LOOKED = 69 };
+
+enum { OPTION_SERVICE = JIT_OPTION_OWN };
+
+static const char *read_options(const struct jit_command *self, int argc, char **argv, bool *ret_json, int *ret_status)
+{
+	static const struct option options[] = {
+		{"help", no_argument, NULL, JIT_OPTION_HELP},
+		{"json", no_argument, NULL, JIT_OPTION_JSON},
+		{"service", required_argument, NULL, OPTION_SERVICE},
+		{0},
+	};
+	const char *service = NULL;
+	enum jit_exit status;
+	int option;
+
+	*ret_status = -1;
+	while ((option = jit_option(self, argc, argv, options, &status)) != -1) {
+		if (option == JIT_OPTION_JSON) {
+			*ret_json = true;
+		} else if (option == OPTION_SERVICE) {
+			service = optarg;
+		} else {
+			*ret_status = status == JIT_EXIT_OK ? SOUND : WRONG_USAGE;
+			return NULL;
+		}
+	}
+	if (optind < argc) {
+		jit_usage(self, "%s is one word too many", argv[optind]);
+		*ret_status = WRONG_USAGE;
+	}
+	return service;
+}
+
+static void say_what_is_not_seen(struct jd_report *report)
+{
+	struct jd_finding *f = jd_find(report, JD_WARNING, "doctor.not_root", NULL, NULL, 0);
+
+	report->blind = true;
+	jd_what(f,
+		"Not run as root: sudoers, sshd's configuration, the API key, the brokers and the helper's socket were "
+		"not looked at.");
+	jd_fix(f, "Run: sudo jit doctor");
+}
+
+/* What root alone can see. */
+static void look_closer(struct jd_report *report, const struct jd_services *services, struct jd_knowledge *known)
+{
+	bool gated = jd_services_gated(services, NULL);
+
+	jd_probe_look(report, gated, &known->probe);
+	jd_sudo_look(report, jd_services_gated(services, "sudo"), &known->sudo);
+	jd_ssh_look(report, jd_services_find(services, "sshd"), known->probe.timeout_s, &known->ssh);
+	jd_host_look(report, gated, &known->probe);
+}
+
+static int judge_stacks(struct jd_report *report, const struct jd_services *services)
+{
+	for (size_t i = 0; i < services->count; i++)
+		if (jd_stack_judge(report, services->list[i]) < 0)
+			return -1;
+	return 0;
+}
+
+static int examine(struct jd_report *report, const struct jd_services *services)
+{
+	struct jd_knowledge known = {0};
+	struct jd_finding *f;
+
+	if (report->only && !jd_services_find(services, report->only)) {
+		f = jd_find(report, JD_WARNING, "service.unknown", report->only, NULL, 0);
+		jd_what(f, "No such service has a gate or is a door of this host.");
+		report->blind = true;
+	}
+	if (judge_stacks(report, services) < 0)
+		return -1;
+	if (geteuid() == 0)
+		look_closer(report, services, &known);
+	else
+		say_what_is_not_seen(report);
+	jd_services_judge(report, services, &known);
+	for (size_t i = 0; i < services->count; i++)
+		jd_door_tell(report, services->list[i], &known);
+	jd_probe_clear(&known.probe);
+	return 0;
+}
+
+static enum doctor_exit conclude(const struct jd_report *report)
+{
+	if (report->count[JD_ERROR])
+		return ERRORS;
+	if (report->blind)
+		return NOT_LOOKED;
+	return report->count[JD_WARNING] ? WARNINGS : SOUND;
+}
+
+static enum jit_exit run_doctor(const struct jit_command *self, int argc, char **argv)
+{
+	struct jd_services services;
+	struct jd_report report;
+	char host[256] = "this host";
+	bool json = false;
+	int status;
+	const char *service = read_options(self, argc, argv, &json, &status);
+
+	if (status >= 0)
+		return (enum jit_exit)status;
+	if (jd_report_start(&report, service) < 0 || jd_services_read(&services) < 0 ||
+	    examine(&report, &services) < 0 || report.no_memory)
+		goto no_memory;
+	gethostname(host, sizeof(host) - 1);
+	if (!json)
+		jd_print_text(&report, host, isatty(STDOUT_FILENO));
+	else if (jd_print_json(&report) < 0)
+		goto no_memory;
+	status = conclude(&report);
+	jd_services_free(&services);
+	jd_report_free(&report);
+	return (enum jit_exit)status;
+no_memory: /* the process ends here, and its memory with it */
+	fputs("jit doctor: out of memory\n", stderr);
+	return (enum jit_exit)NOT_LOOKED;
+}
+
+const struct jit_command jit_command_doctor = {
+	.name = "doctor",
+	.synopsis = "[--json] [--service NAME]",
+	.summary = "what is wrong with this host's gate, and what happens at each door",
+	.details = "  --json          one JSON document: findings, services, host\n"
+		   "  --service NAME  that PAM service, and the host, alone\n\n"
+		   "Run it as root. It changes nothing. Exit status: 0 nothing above a note, 1 warnings,\n"
+		   "2 errors (the gate is open, or everybody is locked out), 64 wrong usage, 69 it could\n"
+		   "not look at everything.\n",
+	.run = run_doctor,
+};
