@@ -2,7 +2,7 @@
 #include "unit.h"
 
 #include "../../pam_jit/client.h"
-#include "../../pam_jit/grace.h"
+#include "../../common/grace.h"
 #include "../../pam_jit/sshd.h"
 
 #include <arpa/inet.h>
