@@ -136,11 +136,11 @@ static void tell_nobody_asked(struct jd_report *report, struct jd_door *door, co
 
 void jd_door_tell(struct jd_report *report, const struct jd_service *s, const struct jd_knowledge *known)
 {
-	bool observed = s->args_good && s->args.observe, gated = jd_service_gated(s);
+	bool spared = jd_service_spared(s), gated = jd_service_gated(s);
 	struct jd_door *door = jd_door_new(report, s->name, jd_service_file(s),
-					   !gated     ? "open"
-					   : observed ? "observed"
-						      : "gated");
+					   !gated		       ? "open"
+					   : spared && s->args.observe ? "observed"
+								       : "gated");
 
 	if (!door || !gated)
 		return;
@@ -148,8 +148,9 @@ void jd_door_tell(struct jd_report *report, const struct jd_service *s, const st
 		tell_nobody_asked(report, door, "refused: the module does not take its arguments");
 		return;
 	}
-	if (observed) {
-		tell_nobody_asked(report, door, "passes: observe only logs");
+	if (spared) {
+		tell_nobody_asked(report, door,
+				  s->args.observe ? "passes: observe only logs" : "passes: exempt_service spares it");
 		return;
 	}
 	tell_decisions(report, door, s, known);

@@ -75,8 +75,7 @@ static void print_door(const struct jd_door *door)
 	const struct jd_row *row;
 
 	printf("\n%s (%s): %s\n", door->service, door->file, door->state);
-	STAILQ_FOREACH(row, &door->rows, link)
-	{
+	for (row = STAILQ_FIRST(&door->rows); row; row = STAILQ_NEXT(row, link)) {
 		printf("%*s%-*s", INDENT, "", OUTCOME_COLUMN - INDENT, words_of(row->situation));
 		print_wrapped(row->outcome, OUTCOME_COLUMN, OUTCOME_COLUMN);
 	}
@@ -91,12 +90,12 @@ void jd_print_text(const struct jd_report *report, const char *host, bool colour
 	       report->count[JD_ERROR] == 1 ? "" : "s", report->count[JD_WARNING],
 	       report->count[JD_WARNING] == 1 ? "" : "s", report->count[JD_NOTE],
 	       report->count[JD_NOTE] == 1 ? "" : "s");
-	STAILQ_FOREACH(finding, &report->findings, link)
-	print_finding(finding, colour);
+	for (finding = STAILQ_FIRST(&report->findings); finding; finding = STAILQ_NEXT(finding, link))
+		print_finding(finding, colour);
 	if (!STAILQ_EMPTY(&report->doors))
 		puts("\nWhat happens at each door:");
-	STAILQ_FOREACH(door, &report->doors, link)
-	print_door(door);
+	for (door = STAILQ_FIRST(&report->doors); door; door = STAILQ_NEXT(door, link))
+		print_door(door);
 }
 
 static int put_string(struct json_object *object, const char *name, const char *text)
@@ -134,9 +133,9 @@ static int add_door(struct json_object *list, const struct jd_door *door)
 	if (put_string(o, "service", door->service) < 0 || put_string(o, "file", door->file) < 0 ||
 	    put_string(o, "state", door->state) < 0)
 		return -ENOMEM;
-	STAILQ_FOREACH(row, &door->rows, link)
-	if (put_string(rows, row->situation, row->outcome) < 0)
-		return -ENOMEM;
+	for (row = STAILQ_FIRST(&door->rows); row; row = STAILQ_NEXT(row, link))
+		if (put_string(rows, row->situation, row->outcome) < 0)
+			return -ENOMEM;
 	if (json_object_array_add(list, o) < 0)
 		return -ENOMEM;
 	o = NULL;
@@ -164,12 +163,12 @@ int jd_print_json(const struct jd_report *report)
 	if (!document || json_object_object_add(document, "version", json_object_new_int(1)) < 0 ||
 	    !(findings = add_list(document, "findings")) || !(services = add_list(document, "services")))
 		return -ENOMEM;
-	STAILQ_FOREACH(finding, &report->findings, link)
-	if (add_finding(findings, finding) < 0)
-		return -ENOMEM;
-	STAILQ_FOREACH(door, &report->doors, link)
-	if (add_door(services, door) < 0)
-		return -ENOMEM;
+	for (finding = STAILQ_FIRST(&report->findings); finding; finding = STAILQ_NEXT(finding, link))
+		if (add_finding(findings, finding) < 0)
+			return -ENOMEM;
+	for (door = STAILQ_FIRST(&report->doors); door; door = STAILQ_NEXT(door, link))
+		if (add_door(services, door) < 0)
+			return -ENOMEM;
 	if (json_object_object_add(document, "host", json_object_get(report->host)) < 0)
 		return -ENOMEM;
 	const char *text =

@@ -70,9 +70,9 @@ struct jd_finding *jd_find(struct jd_report *report, enum jd_severity severity, 
 	report->count[severity]++;
 	/* The worst first, in the order in which they were found. */
 	struct jd_finding *before = NULL, *other;
-	STAILQ_FOREACH(other, &report->findings, link)
-	if (other->severity >= severity)
-		before = other;
+	for (other = STAILQ_FIRST(&report->findings); other; other = STAILQ_NEXT(other, link))
+		if (other->severity >= severity)
+			before = other;
 	if (before)
 		STAILQ_INSERT_AFTER(&report->findings, before, f, link);
 	else

@@ -39,7 +39,7 @@ struct jd_door {
 	STAILQ_ENTRY(jd_door) link;
 	char service[64];
 	char file[256];
-	const char *state; /* "gated", "observed", "open" */
+	const char *state; /* "gated", "observed", "spared", "open" */
 	STAILQ_HEAD(, jd_row) rows;
 };
 

@@ -11,6 +11,8 @@
 
 #include "doctor_walk.h"
 
+#define POLKIT_SOCKET "/usr/lib/systemd/system/polkit-agent-helper.socket"
+
 /* Named also where they have no gate. `program`: without it the service's file means nothing. */
 static const struct {
 	const char *service, *program;
@@ -44,7 +46,7 @@ bool jd_services_gated(const struct jd_services *services, const char *name)
 	for (size_t i = 0; i < services->count; i++) {
 		const struct jd_service *s = services->list[i];
 
-		if (jd_service_gated(s) && !(s->args_good && s->args.observe) && (!name || strcmp(s->name, name) == 0))
+		if (jd_service_gated(s) && !jd_service_spared(s) && (!name || strcmp(s->name, name) == 0))
 			return true;
 	}
 	return false;
@@ -145,7 +147,7 @@ static void judge_open_door(struct jd_report *report, const struct jd_services *
 /* Without a role on the line or a section the helper refuses everybody. */
 static void judge_section(struct jd_report *report, const struct jd_service *s, const struct jd_probe *probe)
 {
-	if (!probe->document || !probe->conf_good || !s->args_good || s->args.observe || s->args.role ||
+	if (!probe->document || !probe->conf_good || !s->args_good || jd_service_spared(s) || s->args.role ||
 	    jd_probe_service(probe, s->name))
 		return;
 	const struct jd_pam_line *line = s->account ? s->account : s->session;
@@ -156,7 +158,7 @@ static void judge_section(struct jd_report *report, const struct jd_service *s, 
 
 static bool spares_somebody(const struct jd_service *s)
 {
-	return s->args_good && (s->args.observe || s->args.exempt_user || s->args.exempt_group);
+	return s->args_good && (jd_service_spared(s) || s->args.exempt_user || s->args.exempt_group);
 }
 
 static void judge_glass(struct jd_report *report, const char *group)
@@ -225,7 +227,7 @@ static void judge_sudo_services(struct jd_report *report, const struct jd_servic
 	}
 }
 
-/* login kills itself after LOGIN_TIMEOUT. */
+/* Its wait ends with LOGIN_TIMEOUT. */
 static void judge_login_timeout(struct jd_report *report, const struct jd_service *s)
 {
 	FILE *file =
@@ -247,10 +249,27 @@ static void judge_login_timeout(struct jd_report *report, const struct jd_servic
 	if (limit <= 0 || limit > (long)s->args.timeout)
 		return;
 	struct jd_finding *f = jd_find(report, JD_WARNING, "login.timeout", s->name, "/etc/login.defs", at);
-	jd_what(f, "login gives up after %ld s without a word, and the gate waits up to %u s for a decision.", limit,
-		(unsigned)s->args.timeout);
+	jd_what(f,
+		"LOGIN_TIMEOUT gives people %ld s to log in, and the gate waits up to %u s for a decision: the login "
+		"is "
+		"refused before that, and who is approved later has to ask again.",
+		limit, (unsigned)s->args.timeout);
 	jd_fix(f, "Set LOGIN_TIMEOUT to %u or more, or timeout= below %ld on both pam_jit.so lines.",
 	       (unsigned)s->args.timeout + 30, limit);
+}
+
+/* polkit 0.127 and later may start its helper by a socket, as root for everybody: who asks is then not known. */
+static void judge_polkit(struct jd_report *report, const struct jd_service *s)
+{
+	if (s->app != PJ_POLKIT || jd_service_spared(s) || access(POLKIT_SOCKET, F_OK) < 0)
+		return;
+	const struct jd_pam_line *line = s->account ? s->account : s->session;
+	struct jd_finding *f = jd_find(report, JD_WARNING, "polkit.root", s->name, line->file, line->line);
+	jd_what(f, "polkit starts its helper as root here (%s): the gate cannot tell who asks, and refuses everybody.",
+		POLKIT_SOCKET);
+	jd_fix(f,
+	       "Use sudo in pkexec's place; or write exempt_service=polkit-1 on both lines, and whom polkit lets pass "
+	       "passes.");
 }
 
 void jd_services_judge(struct jd_report *report, const struct jd_services *services, const struct jd_knowledge *known)
@@ -264,6 +283,7 @@ void jd_services_judge(struct jd_report *report, const struct jd_services *servi
 		}
 		judge_section(report, s, &known->probe);
 		judge_login_timeout(report, s);
+		judge_polkit(report, s);
 		const char *program = program_of(s->name);
 		if (program && access(program, X_OK) < 0)
 			jd_what(jd_find(report, JD_NOTE, "service.unused", s->name, jd_service_file(s), 0),

@@ -28,7 +28,7 @@ struct jd_knowledge {
 int jd_services_read(struct jd_services *ret);
 void jd_services_free(struct jd_services *services);
 struct jd_service *jd_services_find(const struct jd_services *services, const char *name);
-/* Is any of them (`name` NULL), or that one, gated, and not observed alone? */
+/* Is any of them (`name` NULL), or that one, gated, and neither observed alone nor spared? */
 bool jd_services_gated(const struct jd_services *services, const char *name);
 
 /* Doors without a gate beside doors with one, missing sections, ways to lock oneself out. */

@@ -85,6 +85,18 @@ static void judge_grace(struct jd_report *report, const struct jd_service *servi
 {
 	long wait = (long)service->args.timeout;
 
+	if (service->args_good && service->args.has_login_grace && ssh->grace_s &&
+	    (!service->args.login_grace || service->args.login_grace > ssh->grace_s)) {
+		struct jd_finding *f = jd_find(report, JD_WARNING, "sshd.grace_differs", service->name,
+					       service->account ? service->account->file : CONFIG,
+					       service->account ? service->account->line : 0);
+		jd_what(f,
+			"login_grace=%u on this line is longer than sshd's LoginGraceTime (%ld s): sshd dies before "
+			"the "
+			"gate has refused.",
+			(unsigned)service->args.login_grace, ssh->grace_s);
+		jd_fix(f, "Take login_grace= away, unless another sshd is meant.");
+	}
 	if (helper_timeout_s && helper_timeout_s < wait)
 		wait = helper_timeout_s;
 	if (!service->args_good || !service->account || ssh->grace_s == 0 || ssh->grace_s >= wait + MARGIN_S)

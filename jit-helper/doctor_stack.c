@@ -56,6 +56,11 @@ bool jd_service_gated(const struct jd_service *service)
 	return service->auth || service->account || service->session;
 }
 
+bool jd_service_spared(const struct jd_service *service)
+{
+	return service->args_good && (service->args.observe || pj_args_spare_service(&service->args, service->name));
+}
+
 const char *jd_service_file(const struct jd_service *service)
 {
 	return service->stack->file_count ? service->stack->files[0] : "/etc/pam.d/other";
@@ -123,6 +128,8 @@ static void judge_args_differ(struct jd_report *report, const struct jd_service 
 		which = "exempt_user";
 	else if (!same(a.exempt_group, b.exempt_group))
 		which = "exempt_group";
+	else if (!same(a.exempt_service, b.exempt_service))
+		which = "exempt_service";
 	else if (!same(a.role, b.role))
 		which = "role";
 	else if (!same(a.socket, b.socket) || !same(a.helper_user, b.helper_user))
@@ -290,6 +297,10 @@ static void note_who_is_spared(struct jd_report *report, const struct jd_service
 		f = find_at(report, JD_NOTE, "gate.observe", s, line);
 		jd_what(f, "observe: nobody is asked and nobody is blocked; the log says what would have happened.");
 		jd_fix(f, "Take observe from both lines once the log looks right.");
+	}
+	if (jd_service_spared(s) && !s->args.observe) {
+		f = find_at(report, JD_NOTE, "gate.spared", s, line);
+		jd_what(f, "exempt_service spares this whole service: nobody is asked here.");
 	}
 	if (s->args.exempt_user || s->args.exempt_group) {
 		f = find_at(report, JD_NOTE, "gate.exempt", s, line);

@@ -27,6 +27,8 @@ void jd_service_free(struct jd_service *service);
 
 /* True where any of our lines stands in it. */
 bool jd_service_gated(const struct jd_service *service);
+/* True where observe or exempt_service let everybody pass. */
+bool jd_service_spared(const struct jd_service *service);
 /* The service's file, for what is said of the whole of it. */
 const char *jd_service_file(const struct jd_service *service);
 

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <json-c/json_object_iterator.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -136,7 +137,10 @@ static void judge_options(struct jd_report *report, bool gated, struct json_obje
 
 		if (!json_object_is_type(one, json_type_object))
 			continue;
-		json_object_object_foreach(one, name, value) judge_option(report, gated, name, value, scope, sudo);
+		struct json_object_iterator at = json_object_iter_begin(one), end = json_object_iter_end(one);
+		for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at))
+			judge_option(report, gated, json_object_iter_peek_name(&at), json_object_iter_peek_value(&at),
+				     scope, sudo);
 	}
 }
 

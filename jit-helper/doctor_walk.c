@@ -272,7 +272,7 @@ int jd_walk_ways(const struct jd_pam_stack *stack, enum jd_phase phase, int code
 	bool good = s.queue && s.seen && s.leap;
 	if (good)
 		reach(&s, &start, NULL);
-	for (size_t i = 0; i < s.queued; i++) {
+	for (size_t i = 0; good && i < s.queued; i++) {
 		struct moment m = s.queue[i];
 
 		if (m.at >= s.p.count)
