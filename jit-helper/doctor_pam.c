@@ -120,6 +120,9 @@ void jd_pam_free(struct jd_pam_stack *stack)
 static void fault(struct reading *r, const struct place *at, bool whole, const char *what, const char *which)
 {
 	struct jd_pam_stack *s = r->stack;
+
+	if (s->fault_count >= LINES_MAX)
+		return;
 	struct jd_pam_fault *grown = reallocarray(s->faults, s->fault_count + 1, sizeof(*grown));
 	char clean[256], *text = NULL;
 
@@ -218,7 +221,7 @@ static bool set_pairs(int *actions, const char *text)
 {
 	const int unset = JD_RESET - 1;
 	char copy[LINE_SIZE], *rest = copy, *word;
-	int fallback = JD_BAD;
+	int fallback = unset; /* the first `default` counts */
 
 	if (strlen(text) >= sizeof(copy))
 		return false;
@@ -240,12 +243,12 @@ static bool set_pairs(int *actions, const char *text)
 		if (code < JD_PAM_CODES)
 			actions[code] = action;
 		else if (strcmp(word, "default") == 0)
-			fallback = action;
+			fallback = fallback == unset ? action : fallback;
 		else
 			return false;
 	}
 	for (int i = 0; i < JD_PAM_CODES; i++)
-		actions[i] = actions[i] == unset ? fallback : actions[i];
+		actions[i] = actions[i] != unset ? actions[i] : fallback != unset ? fallback : JD_BAD;
 	return true;
 }
 
@@ -271,7 +274,7 @@ static struct jd_pam_line *add_line(struct reading *r, const struct place *at, e
 	return line;
 }
 
-static void read_file(struct reading *r, const char *name, const struct place *from);
+static bool read_file(struct reading *r, const char *name, const struct place *from);
 
 static void set_arguments(struct reading *r, struct jd_pam_line *line, const struct place *at, char *rest)
 {
@@ -313,19 +316,27 @@ static void read_module(struct reading *r, const struct place *at, enum jd_phase
 	set_arguments(r, line, at, rest);
 }
 
+/*
+ * What stands in another file, of the wanted phase. Where it cannot be had libpam
+ * gives the service up, or where one phase asked for it refuses in that phase.
+ */
 static void include(struct reading *r, const struct place *at, enum jd_phase wanted, const char *name, unsigned deeper)
 {
 	struct place inner = *at;
+	bool whole = wanted == ANY_PHASE;
+	size_t faults = r->stack->fault_count;
 
 	inner.wanted = wanted;
 	inner.includes++;
 	inner.level += deeper;
 	if (!name)
-		fault(r, at, true, "this include names no file", NULL);
+		fault(r, at, whole, "this include names no file", NULL);
 	else if (inner.includes >= LEVELS_MAX)
-		fault(r, at, true, "includes lie deeper than libpam follows them:", name);
-	else
-		read_file(r, name, &inner);
+		fault(r, at, whole, "includes lie deeper than libpam follows them:", name);
+	else if (!read_file(r, name, &inner))
+		fault(r, at, whole, "this include cannot be read:", name);
+	if (!whole && r->stack->fault_count > faults && r->stack->faults[faults].file == at->file)
+		add_line(r, at, JD_BROKEN, wanted);
 }
 
 /* One whole line, comments gone. */
@@ -337,7 +348,7 @@ static void read_line(struct reading *r, char *text, const struct place *at)
 	if (!type)
 		return;
 	if (strcasecmp(type, "@include") == 0) {
-		include(r, at, ANY_PHASE, next_token(&rest), 0);
+		include(r, at, at->wanted, next_token(&rest), 0);
 		return;
 	}
 	name = type + (type[0] == '-' ? 1 : 0);
@@ -442,31 +453,25 @@ static const char *keep_path(struct reading *r, char *path)
 	return s->files[s->file_count++] = path;
 }
 
-static void read_file(struct reading *r, const char *name, const struct place *from)
+/* False: there is no such file, or it cannot be read; what is wrong inside of it has been told. */
+static bool read_file(struct reading *r, const char *name, const struct place *from)
 {
 	JIT_FREE char *text = NULL;
 	char *path = NULL;
 	struct place at = *from;
 	size_t len = 0;
 
-	if (r->stack->file_count >= FILES_MAX || r->stack->fault_count >= LINES_MAX) {
-		if (r->stack->fault_count < LINES_MAX)
-			fault(r, from, true, "more files are included than are looked at:", name);
-		return;
-	}
+	if (r->stack->file_count >= FILES_MAX || r->stack->fault_count >= LINES_MAX)
+		return false;
 	int error = r->open(r->arg, name, &text, &len, &path);
-	if (error == -ENOMEM) {
-		r->no_memory = true;
-	} else if (error < 0 && from->includes) {
-		fault(r, from, true, "this include cannot be read:", name);
-	} else if (error < 0) {
-		r->stack->missing = true;
-		if (error != -ENOENT)
-			fault(r, from, true, "this file cannot be read:", name);
-	} else if ((at.file = keep_path(r, path))) {
-		at.line = 0;
+	r->no_memory = r->no_memory || error == -ENOMEM;
+	if (error < 0)
+		return false;
+	at.line = 0;
+	at.file = keep_path(r, path);
+	if (at.file)
 		read_text(r, text, len, &at);
-	}
+	return true;
 }
 
 static bool has_phase(const struct jd_pam_stack *stack, enum jd_phase phase)
@@ -486,9 +491,7 @@ static void fill_from_other(struct reading *r)
 		if (has_phase(r->stack, phase))
 			continue;
 		r->stack->from_other[phase] = true;
-		bool missing = r->stack->missing;
 		read_file(r, "other", &at);
-		r->stack->missing = missing;
 	}
 }
 
@@ -509,7 +512,7 @@ int jd_pam_read(const char *service, jd_pam_open open, void *arg, struct jd_pam_
 
 	if (!r.stack)
 		return -ENOMEM;
-	read_file(&r, service, &at);
+	r.stack->missing = !read_file(&r, service, &at);
 	if (strcmp(service, "other") != 0)
 		fill_from_other(&r);
 	return finish(&r, ret);

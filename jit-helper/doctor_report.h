@@ -40,12 +40,12 @@ struct jd_door {
 	char service[64];
 	char file[256];
 	const char *state; /* "gated", "observed", "spared", "open" */
-	STAILQ_HEAD(, jd_row) rows;
+	STAILQ_HEAD(jd_rows, jd_row) rows;
 };
 
 struct jd_report {
-	STAILQ_HEAD(, jd_finding) findings;
-	STAILQ_HEAD(, jd_door) doors;
+	STAILQ_HEAD(jd_findings, jd_finding) findings;
+	STAILQ_HEAD(jd_doors, jd_door) doors;
 	struct json_object *host; /* facts, for --json */
 	const char *only;	  /* service that was asked for, or NULL: all */
 	unsigned count[JD_ERROR + 1];

@@ -233,10 +233,11 @@ static void judge_own_control(struct jd_report *report, const struct jd_service 
 		f = find_at(report, JD_ERROR, "gate.never_opens", s, line);
 		jd_what(f, "This phase refuses everybody, approved or not, even when every other module is content.");
 		jd_fix(f, "Look for pam_deny.so and for controls without `success=` in this phase.");
-	} else if (line->actions[PAM_IGNORE] == JD_BAD || line->actions[PAM_IGNORE] == JD_DIE) {
+	} else if (jd_walk_nominal(s->stack, phase, PAM_IGNORE) != PAM_SUCCESS) {
 		f = find_at(report, JD_WARNING, "gate.ignore_refused", s, line);
 		jd_what(f,
-			"The control \"%s\" refuses whom pam_jit.so spares: exemptions, observe, root in sudo and su.",
+			"This phase refuses whom pam_jit.so spares (control \"%s\"): exemptions, observe, root in sudo "
+			"and su.",
 			line->control);
 		jd_fix(f, "Write: %s  required  pam_jit.so", jd_pam_phase_name(phase));
 	}

@@ -98,10 +98,9 @@ static void turn_bad(struct moment *m, int code)
 	m->status = code == PAM_IGNORE || code == PAM_SUCCESS ? FAILURE : status_of(code);
 }
 
+/* PAM_IGNORE, where a control says `ok` to it, becomes what libpam returns: a failure to whoever asked. */
 static void turn_good(struct moment *m, int code)
 {
-	if (code == PAM_IGNORE)
-		return;
 	if (m->impression == UNDECIDED || (m->impression == POSITIVE && m->status == SUCCESS)) {
 		m->impression = POSITIVE;
 		m->status = status_of(code);

@@ -71,8 +71,7 @@ static void describe_conf(struct json_object *document, const struct jh_conf *co
 	put_text(document, "withoutKeyring", conf->keyless ? "descent" : "refuse");
 	json_object_object_add(document, "timeout", json_object_new_int64(conf->timeout_s));
 	json_object_object_add(document, "brokerTimeout", json_object_new_int64(conf->broker_timeout_s));
-	LIST_FOREACH(service, &conf->services, link)
-	{
+	for (service = LIST_FIRST(&conf->services); service; service = LIST_NEXT(service, link)) {
 		struct json_object *told = json_object_new_object();
 
 		put_text(told, "name", service->name);

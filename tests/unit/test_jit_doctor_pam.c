@@ -73,13 +73,14 @@ static void continued_lines_are_joined_and_counted(void **state)
 
 static void keywords_and_pairs_mean_the_same_as_in_libpam(void **state)
 {
-	struct jd_pam_stack *s =
-		read_text("auth required a\nauth requisite b\nauth sufficient c\nauth optional d\n"
-			  "auth [success=2 new_authtok_reqd=done default=ignore] e\nauth [success=ok] f\n");
+	struct jd_pam_stack *s = read_text("auth required a\nauth requisite b\nauth sufficient c\nauth optional d\n"
+					   "auth [success=2 new_authtok_reqd=done default=ignore] e\nauth [success=ok] "
+					   "f\nauth [default=die default=ignore] g\n");
 	const struct jd_pam_line *l = s->lines;
 
 	(void)state;
-	assert_int_equal(s->count, 6);
+	assert_int_equal(s->count, 7);
+	assert_int_equal(l[6].actions[PAM_AUTH_ERR], JD_DIE); /* the first default counts */
 	assert_int_equal(l[0].actions[PAM_PERM_DENIED], JD_BAD);
 	assert_int_equal(l[0].actions[PAM_IGNORE], JD_IGNORE);
 	assert_int_equal(l[1].actions[PAM_AUTH_ERR], JD_DIE);
@@ -136,6 +137,25 @@ static void includes_stand_in_their_place(void **state)
 	jd_pam_free(s);
 }
 
+/* Debian's su-l: `account include su`, where su has `@include common-account`. Linux-PAM 1.5.2 was asked. */
+static void an_include_inside_an_include_keeps_its_phase(void **state)
+{
+	static const struct file files[] = {
+		{"su-l", "account include su\n"},
+		{"su", "@include common\nsession required never\n"},
+		{"common", "account required a1\nsession required never\n"},
+		{"other", "session required o1\n"},
+		{NULL, NULL},
+	};
+	struct jd_pam_stack *s = read_stack("su-l", files);
+
+	(void)state;
+	assert_int_equal(s->count, 2);
+	assert_string_equal(s->lines[0].module, "a1");
+	assert_string_equal(s->lines[1].module, "o1");
+	jd_pam_free(s);
+}
+
 static void a_service_without_a_file_is_the_other(void **state)
 {
 	static const struct file files[] = {{"other", "account required pam_deny.so\n"}, {NULL, NULL}};
@@ -164,7 +184,7 @@ static void what_libpam_cannot_read_is_told(void **state)
 		{"account [success] pam_unix.so\n", false},
 		{"@include nosuch\n", true},
 		{"@include\n", true},
-		{"account include nosuch\n", true},
+		{"account include nosuch\n", false},
 		{"account required pam_unix.so \\\n", true},
 	};
 
@@ -234,6 +254,7 @@ int main(void)
 		cmocka_unit_test(keywords_and_pairs_mean_the_same_as_in_libpam),
 		cmocka_unit_test(every_code_has_its_word),
 		cmocka_unit_test(includes_stand_in_their_place),
+		cmocka_unit_test(an_include_inside_an_include_keeps_its_phase),
 		cmocka_unit_test(a_service_without_a_file_is_the_other),
 		cmocka_unit_test(what_libpam_cannot_read_is_told),
 		cmocka_unit_test(a_file_that_includes_itself_ends),

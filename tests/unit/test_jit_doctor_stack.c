@@ -11,7 +11,7 @@
 #include "doctor_sudo.h"
 #include "doctor_walk.h"
 
-#define GATE	"account required pam_jit.so\nsession required pam_jit.so\n"
+#define GATE	"account required pam_jit.so\nsession required pam_unix.so\nsession required pam_jit.so\n"
 #define ACCOUNT "account required pam_unix.so\naccount required pam_jit.so\n"
 #define SESSION "session required pam_unix.so\nsession required pam_jit.so\n"
 /* Debian's common-account */
@@ -83,7 +83,8 @@ static void sound_stacks_have_no_finding_above_a_note(void **state)
 	assert_sound("sshd", ACCOUNT "session required pam_loginuid.so\nsession optional pam_keyinit.so force revoke\n"
 				     "session [success=ok ignore=ignore module_unknown=ignore default=bad] "
 				     "pam_selinux.so open\n" SESSION);
-	assert_sound("sudo", "account [success=ok new_authtok_reqd=ok ignore=ignore default=die] pam_jit.so\n" SESSION);
+	assert_sound("sudo", "account required pam_unix.so\naccount [success=ok new_authtok_reqd=ok ignore=ignore "
+			     "default=die] pam_jit.so\n" SESSION);
 	assert_sound("sudo", "account required pam_unix.so\n"); /* not gated at all */
 }
 
@@ -181,6 +182,10 @@ static void lockouts_are_found(void **state)
 	(void)state;
 	assert_found("account requisite pam_deny.so\n" GATE, "gate.never_opens", JD_ERROR, 2);
 	assert_found("account [success=ok default=bad] pam_jit.so\n" SESSION, "gate.ignore_refused", JD_WARNING, 1);
+	/* Alone in its phase, `ignore` leaves nothing that libpam could call a success. */
+	assert_found(ACCOUNT "session required pam_jit.so\n", "gate.ignore_refused", JD_WARNING, 3);
+	assert_found(ACCOUNT "session required pam_unix.so\nsession [success=ok ignore=ok default=bad] pam_jit.so\n",
+		     "gate.ignore_refused", JD_WARNING, 4);
 	assert_found("account required pam_jit.so rolle=admin\n" SESSION, "gate.args", JD_ERROR, 1);
 	assert_found(ACCOUNT "session required pam_unix.so\nsession required pam_jit.so timeout=0\n", "gate.args",
 		     JD_ERROR, 4);
@@ -207,8 +212,8 @@ static void the_wrong_order_with_pam_keyinit_is_found(void **state)
 static void exemptions_and_observe_are_notes(void **state)
 {
 	(void)state;
-	judge("sudo", "account required pam_jit.so observe exempt_user=root\n"
-		      "session required pam_jit.so observe exempt_user=root\n");
+	judge("sudo", "account required pam_unix.so\naccount required pam_jit.so observe exempt_user=root\n"
+		      "session required pam_unix.so\nsession required pam_jit.so observe exempt_user=root\n");
 	assert_int_equal(report.count[JD_WARNING] + report.count[JD_ERROR], 0);
 	assert_non_null(find("gate.observe"));
 	assert_non_null(strstr(find("gate.exempt")->what, "root"));
