@@ -1,7 +1,7 @@
 /* The module's line: defaults, every argument, and the refusal of what is not understood. */
 #include "unit.h"
 
-#include "../../pam_jit/args.h"
+#include "../../common/args.h"
 #include "proto.h"
 
 #include <string.h>

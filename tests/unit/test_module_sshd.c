@@ -1,8 +1,8 @@
 /* What the module reads of sshd: its version, its process' title, LoginGraceTime; and which socket is the client's. */
 #include "unit.h"
 
-#include "../../pam_jit/client.h"
 #include "../../common/grace.h"
+#include "../../pam_jit/client.h"
 #include "../../pam_jit/sshd.h"
 
 #include <arpa/inet.h>
