@@ -18,6 +18,14 @@ def output(*command):
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
+def system_calls(group):
+    """Of one of systemd's groups, with those that it holds."""
+    words = [line.strip() for line in output("systemd-analyze", "syscall-filter", group).splitlines()[1:]]
+    words = {word for word in words if word and not word.startswith("#")}
+    return {word for word in words if not word.startswith("@")}.union(
+        *(system_calls(word) for word in words if word.startswith("@")))
+
+
 class Install(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -48,6 +56,21 @@ class Install(unittest.TestCase):
     def test_nothing_can_be_written_by_others(self):
         loose = [name for name, path in self.files.items() if os.lstat(path).st_mode & 0o022]
         self.assertEqual(loose, [])
+
+    def test_the_helpers_unit_gives_it_one_capability_and_one_group(self):
+        with open(self.files["usr/lib/systemd/system/jit-helper.service"], encoding="utf-8") as file:
+            unit = file.read()
+        for name in ("AmbientCapabilities", "CapabilityBoundingSet"):
+            self.assertEqual(re.findall(rf"^{name}=(.*)$", unit, re.M), ["CAP_KILL"])
+        self.assertEqual(re.findall(r"^SupplementaryGroups=(.*)$", unit, re.M), ["tty"])
+        self.assertEqual(re.findall(r"^SystemCallFilter=(.*)$", unit, re.M), ["@system-service", "~@privileged"])
+
+    def test_the_helpers_unit_lets_it_end_processes(self):
+        """What @system-service holds less @privileged has the calls that an ending makes."""
+        if not shutil.which("systemd-analyze"):
+            self.skipTest("systemd-analyze is not installed")
+        self.assertLessEqual({"pidfd_open", "pidfd_send_signal"},
+                             system_calls("@system-service") - system_calls("@privileged"))
 
     def test_installing_gates_no_service(self):
         self.assertEqual([name for name in self.files if name.startswith("etc/")], [])
