@@ -104,6 +104,17 @@ class Sessions(RestartCase):
                    2.0)
         terminal.run("exit")
 
+    def test_what_was_revoked_meanwhile_is_held_no_longer(self):
+        terminal = self.open_terminal()
+        short, _ = self.run_approved(terminal)
+        self.lab.stop_helper(kill=True)
+        self.lab.as_approver("appr1", "revoke", short)
+        self.lab.start_helper()
+        wait_until("nothing is held", lambda: terminal.run("jit status >/dev/null")[0] == 1, 2.0)
+        self.ask(terminal)
+        terminal.interrupt()
+        terminal.finish()
+
     def test_a_login_session_that_ended_meanwhile_ends_its_grant(self):
         terminal = self.open_terminal()
         short, _ = self.run_approved(terminal)
