@@ -215,7 +215,7 @@ void jh_state_restore(struct jh_helper *helper)
 {
 	static const struct jit_file_rule rule = {.secret = true, .max_size = JH_SAVED_MAX};
 	char path[4096], why[JIT_LINE_SIZE];
-	struct jh_saved saved;
+	struct jh_saved saved = {0};
 	size_t len;
 	char *text;
 
