@@ -147,6 +147,7 @@ static void only_what_is_for_this_host_and_free_is_taken_up(void **state)
 		{"web-1", "control", "", "", "user", JH_ACTIVE, true},
 		{"web-1", "control", "", "", "user", JH_REVOKED, false},
 		{"web-2", "web-1", "", "", "user", JH_APPROVED, false}, /* we filed it, for another */
+		{"web-2", "web-1", "sshd", PLACE, "session", JH_PENDING, false},
 		{"web-1", "", "sshd", PLACE, "session", JH_PENDING, true},
 		{"web-1", "", "sshd", PLACE, "session", JH_APPROVED, true},
 		{"web-1", "", "sshd", PLACE, "session", JH_ACTIVE, false},
