@@ -250,6 +250,7 @@ class SshPhases(PhasesCase):
     def test_sftp_and_a_command_go_the_same_way(self):
         for program, words in (("ssh", ("web-1", "true")), ("sftp", ("-q", "-b", "/dev/null", "web-1"))):
             with self.subTest(program):
+                self.tearDown()
                 self.setUp()
                 self.assertEqual(self.publickey.run(*words, program=program)[0], 0)
                 self.assertEqual(self.phases()[0], "account")
