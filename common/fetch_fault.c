@@ -65,6 +65,8 @@ const char *jit_fetch_why(enum jit_fetch_fault fault, CURLcode code, CURL *easy,
 
 bool jit_fetch_silent(enum jit_fetch_fault fault, CURLcode code, long status)
 {
+	if (status > 0 && status < 500) /* a refusal whose body stalls is still a refusal */
+		return false;
 	switch (fault) {
 	case JIT_FETCH_DNS:
 	case JIT_FETCH_CONNECT:
@@ -72,8 +74,7 @@ bool jit_fetch_silent(enum jit_fetch_fault fault, CURLcode code, long status)
 	case JIT_FETCH_TIMEOUT:
 		return true;
 	case JIT_FETCH_BROKEN:
-		return status == 0 &&
-		       (code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR);
+		return code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR;
 	default:
 		return false;
 	}

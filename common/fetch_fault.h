@@ -9,7 +9,7 @@
 enum jit_fetch_fault jit_fetch_fault_of(CURLcode code);
 /* A phrase without host; "" for OK. `detail` (libcurl's own, may be "") must live as long as the phrase. */
 const char *jit_fetch_why(enum jit_fetch_fault fault, CURLcode code, CURL *easy, const char *detail);
-/* No answer came, not even its beginning? What is no HTTP is an answer of somebody. */
+/* No answer came, not even its beginning (but of a 5xx)? What is no HTTP is an answer of somebody. */
 bool jit_fetch_silent(enum jit_fetch_fault fault, CURLcode code, long status);
 
 #endif

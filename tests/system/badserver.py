@@ -64,5 +64,12 @@ def hang_up(connection):
     connection.close()
 
 
+def send_and_hang(data):
+    def answer(connection):
+        connection.sendall(data)
+        hang(connection)
+    return answer
+
+
 def send(data):
     return lambda connection: connection.sendall(data)

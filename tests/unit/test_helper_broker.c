@@ -199,6 +199,7 @@ static void when_none_answers_all_are_named(void **state)
 	servers[0].status = 504;
 	o = ask(); /* it was sent to one, so it may have been filed there */
 	assert_true(o.sent);
+	assert_true(o.silent);
 	assert_non_null(strstr(o.trouble, ": HTTP status 504"));
 	/* One that comes back is found even without being looked for. */
 	serve(&servers[1]);
