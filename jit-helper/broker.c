@@ -98,18 +98,6 @@ const char *jh_broker_url(const struct jh_broker *broker)
 	return broker->addresses[current(broker)].url;
 }
 
-bool jh_broker_useless(const struct jit_fetch_result *result)
-{
-	char code[JH_CODE_SIZE], message[JIT_LINE_SIZE];
-
-	if (result->fault != JIT_FETCH_OK)
-		return result->silent;
-	if (result->status < 500)
-		return false;
-	jh_error_read(result->body, result->body_len, code, message);
-	return strncmp(code, "issuer.", 7) != 0;
-}
-
 static void probe_later(struct jh_broker *broker)
 {
 	int64_t ms = jh_backoff_ms(0, PROBE_MS, PROBE_MS);
@@ -175,7 +163,7 @@ static bool on_try(void *arg, const char *url, const struct jit_fetch_result *re
 {
 	struct jh_broker *broker = arg;
 	struct address *a = address_of(broker, url);
-	bool useless = jh_broker_useless(result);
+	bool useless = jh_no_answer(result);
 	char trouble[JIT_LINE_SIZE];
 
 	if (!a || a->failed == useless)

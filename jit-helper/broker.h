@@ -39,9 +39,6 @@ void jh_broker_free(struct jh_broker *broker);
 /* The one that is asked now: for what people read. */
 const char *jh_broker_url(const struct jh_broker *broker);
 
-/* Is a broker that answered so of no use, so that another is asked? Not where it speaks for itself or for AWS. */
-bool jh_broker_useless(const struct jit_fetch_result *result);
-
 /* Looks now for those that failed and stand before the one that serves; it does so by itself every 10 s. */
 void jh_broker_look(struct jh_broker *broker);
 

@@ -71,6 +71,18 @@ static bool is_gateway_failure(long status)
 	return status == 502 || status == 503 || status == 504;
 }
 
+bool jh_no_answer(const struct jit_fetch_result *result)
+{
+	char code[JH_CODE_SIZE], message[JIT_LINE_SIZE];
+
+	if (result->fault != JIT_FETCH_OK)
+		return result->silent;
+	if (result->status < 500)
+		return false;
+	jh_error_read(result->body, result->body_len, code, message);
+	return strncmp(code, "issuer.", 7) != 0;
+}
+
 bool jh_passing(const struct jit_fetch_result *result)
 {
 	if (result->fault != JIT_FETCH_OK)
@@ -86,7 +98,7 @@ static enum jh_filed judge_fault(const struct jit_fetch_result *result, const st
 	const bool first = facts->first && !result->sent;
 
 	unavailable(result, facts->broker, v);
-	v->no_answer = result->silent;
+	v->no_answer = jh_no_answer(result);
 	switch (result->fault) {
 	case JIT_FETCH_BROKEN:
 		return JH_FILED_RETRY;
@@ -135,7 +147,7 @@ static enum jh_filed judge_refusal(const struct jit_fetch_result *result, const 
 		say(v, JIT_UNAVAILABLE, "the broker did not accept the request: %s; " OPERATOR, message);
 	else
 		unavailable(result, facts->broker, v);
-	v->no_answer = result->status >= 500;
+	v->no_answer = jh_no_answer(result);
 	if (is_gateway_failure(result->status))
 		return JH_FILED_RETRY;
 	return result->status >= 500 ? JH_FILED_UNKNOWN : JH_FILED_REFUSED;

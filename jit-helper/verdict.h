@@ -15,7 +15,7 @@
 
 struct jh_verdict {
 	enum jit_outcome outcome;
-	bool no_answer; /* no broker gave one: name, connection, TLS, time or a 5xx; never a refusal or nonsense */
+	bool no_answer; /* jh_no_answer: the one ground for break-glass */
 	char text[JIT_LINE_SIZE];
 	char error[JH_CODE_SIZE]; /* the broker's code, where it refused to file */
 };
@@ -48,6 +48,13 @@ void jh_judge_decision(const struct jh_answer *answer, int64_t pending_s, struct
 /* Why a call brought nothing, in a sentence without an end: "cannot reach the broker at https://…: connection refused".
  */
 void jh_trouble(const struct jit_fetch_result *result, const char *broker, char *buf, size_t size);
+
+/*
+ * The broker gave no answer: its name, connection, TLS, time, or a 5xx of its
+ * own. Never a refusal, nonsense, or what it says for AWS. Where there are
+ * several, the next one is asked.
+ */
+bool jh_no_answer(const struct jit_fetch_result *result);
 
 /* A passing failure of a call that may be made again: lost, timed out, 429 or 5xx. */
 bool jh_passing(const struct jit_fetch_result *result);

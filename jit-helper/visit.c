@@ -139,7 +139,6 @@ static void on_deadline(void *arg)
 	} else if (r->stage == JH_REQUEST_FILING) {
 		verdict = verdict_of(JIT_UNAVAILABLE,
 				     "the broker did not answer in time; tell the operator of this host");
-		verdict.no_answer = true;
 	} else {
 		verdict = patience_over(v, true);
 	}

@@ -114,6 +114,45 @@ static void refusals_have_their_outcome_and_sentence(void **state)
 	}
 }
 
+static void only_what_is_no_answer_of_the_broker_lets_glass_be_broken(void **state)
+{
+	static const struct {
+		long status;
+		const char *body;
+		bool no_answer;
+	} cases[] = {
+		{500, "", true},
+		{503, "<html>a gateway</html>", true},
+		{503, "{\"message\":\"x\",\"error\":\"store.unavailable\"}", true},
+		{502, "{\"message\":\"x\",\"error\":\"issuer.refused\"}", false},
+		{503, "{\"message\":\"x\",\"error\":\"issuer.unavailable\"}", false},
+		{429, "{\"message\":\"x\"}", false},
+		{403, "{\"message\":\"Forbidden\"}", false},
+		{302, "", false},
+		{200, "{}", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		const struct jit_fetch_result result = answer_of(cases[i].status, cases[i].body);
+		struct jh_verdict v = {.no_answer = !cases[i].no_answer};
+		judge(&result, &plain_facts, &v);
+		if (v.no_answer != cases[i].no_answer)
+			fail_msg("wrong for %ld %s", cases[i].status, cases[i].body);
+	}
+	for (int silent = 0; silent <= 1; silent++) {
+		const struct jit_fetch_result result = {.fault = JIT_FETCH_TIMEOUT,
+							.silent = silent,
+							.why = "",
+							.body = "",
+							.content_type = "",
+							.tried = ""};
+		struct jh_verdict v = {.no_answer = !silent};
+		judge(&result, &plain_facts, &v);
+		assert_int_equal(v.no_answer, silent);
+	}
+}
+
 static void a_2xx_that_is_no_such_request_approves_nothing(void **state)
 {
 	static const char *const bodies[] = {
@@ -280,6 +319,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(faults_name_the_cause),
 		cmocka_unit_test(refusals_have_their_outcome_and_sentence),
+		cmocka_unit_test(only_what_is_no_answer_of_the_broker_lets_glass_be_broken),
 		cmocka_unit_test(a_2xx_that_is_no_such_request_approves_nothing),
 		cmocka_unit_test(a_whole_request_is_read),
 		cmocka_unit_test(what_may_be_taken_up_again_is_told_from_leftovers),
