@@ -174,6 +174,7 @@ static void give(struct jh_visit *v, struct jh_grant *g, const char *span)
 		 "break-glass: going on without an approval for %s; it is logged and will be reported", span);
 	v->glass.opened = true;
 	jh_grant_list(g);
+	jh_grant_use(g); /* from now on, as the record says: a session may never be opened */
 	if (jh_question_is_login(&v->question))
 		jh_grant_claim(g, &v->session);
 	jh_visit_say(v, said);

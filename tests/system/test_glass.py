@@ -6,9 +6,9 @@ import shutil
 import subprocess
 import time
 
-from badserver import BadServer, hang, http, send
+from badserver import BadServer, hang, http, send, send_and_hang
 from brokerlib import make_tls
-from lab import LabCase, read
+from lab import NOPASSWD, LabCase, read
 from terminal import wait_until
 
 GROUP = "oncall-glass"
@@ -204,6 +204,16 @@ class Glass(LabCase):
         begin, end = self.wait_for_events(2)
         self.assertIn("time", end["detail"]["why"])
 
+    def test_its_time_runs_from_the_verdict_even_where_no_session_is_opened(self):
+        self.configured(break_glass_duration="2s")
+        self.stop_broker()
+        terminal = self.open_terminal(reason=WHY)
+        self.addCleanup(self.lab.set_sudoers, NOPASSWD)
+        self.lab.set_sudoers(f"Defaults !pam_session\n{NOPASSWD}")
+        self.assert_open(terminal.run("JIT_BREAK_GLASS=yes sudo -n id"))
+        wait_until("it ends", lambda: terminal.run("jit status")[0] == 1, 10)
+        self.assert_shut(terminal.run("sudo -n id"), "connection refused")
+
     def test_no_answer_that_refuses_opens_it_and_none_that_makes_no_sense(self):
         answers = {
             "403": http(b'{"message":"no","error":"policy.requester"}', status="403 Forbidden"),
@@ -215,11 +225,13 @@ class Glass(LabCase):
             "no http": b"220 mail.example ESMTP ready\r\n",
             "redirect": http(b"", status="302 Found"),
         }
+        answers = {name: send(answer) for name, answer in answers.items()}
+        answers["a refusal that stalls"] = send_and_hang(http(b"{", status="403 Forbidden", length=100))
         terminal = self.open_terminal(reason=WHY)
         for name, answer in answers.items():
             for glass in ("", f"{NOBODY}\nbroker = "):  # alone, and after one that does not answer at all
                 with self.subTest(name, behind=bool(glass)):
-                    server = BadServer(send(answer), "/run/lab/secrets")
+                    server = BadServer(answer, "/run/lab/secrets")
                     self.restart_helper(helper={("helper", "broker"):
                                                 f"{glass}https://broker.example:{server.port}"})
                     self.assert_shut(terminal.run("JIT_BREAK_GLASS=yes sudo -n id"))
