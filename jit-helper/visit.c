@@ -238,7 +238,9 @@ void jh_visit_allow(struct jh_visit *v, const struct jh_grant *grant)
 {
 	v->stage = JH_VISIT_TOLD;
 	memcpy(v->grant, grant->id, sizeof(v->grant));
-	jh_alarm_in(&v->deadline, JH_TAKEN_MS);
+	/* While a prompt stands the module is the person's, who may take all the time that there is to wait. */
+	if (!v->reply_due)
+		jh_alarm_in(&v->deadline, JH_TAKEN_MS);
 	jh_send_allow(v->peer, grant->id);
 }
 
@@ -271,7 +273,9 @@ static void on_reply(struct jh_visit *v, const struct jit_frame *frame)
 	int r = jit_frame_get_str(frame, JIT_T_TEXT, typed, sizeof(typed));
 
 	v->reply_due = false;
-	if (v->stage != JH_VISIT_ASKING) /* it has been decided meanwhile */
+	if (v->stage == JH_VISIT_TOLD) /* it has been allowed meanwhile */
+		jh_alarm_in(&v->deadline, JH_TAKEN_MS);
+	if (v->stage != JH_VISIT_ASKING)
 		return;
 	v->stage = JH_VISIT_WAITING;
 	v->silent |= r < 0;

@@ -25,6 +25,23 @@ static bool settle(struct exchange *x, uint32_t outcome, const char *text)
 	return false;
 }
 
+static bool in_time(const struct exchange *x)
+{
+	return jit_boottime_ms() < x->how->deadline;
+}
+
+static bool out_of_time(struct exchange *x)
+{
+	return settle(x, JIT_UNAVAILABLE,
+		      "jit-helper has not answered in time; try again, or tell this host's operator");
+}
+
+/* It was there in time, but the person was at a prompt, or the process stopped (Ctrl-Z). */
+static bool too_late(struct exchange *x)
+{
+	return settle(x, JIT_TIMED_OUT, "the time to wait for a decision is over; try again");
+}
+
 static bool broken(struct exchange *x)
 {
 	return settle(x, JIT_INVALID, "");
@@ -99,6 +116,8 @@ static bool on_verdict(struct exchange *x)
 
 	if (jit_frame_get_u32(f, JIT_T_OUTCOME, &outcome) < 0 || outcome > JIT_LATER)
 		return broken(x);
+	if (!in_time(x) && (outcome == JIT_ALLOW || outcome == JIT_IGNORE))
+		return too_late(x);
 	int r = jit_frame_get_str(f, JIT_T_TEXT, text, sizeof(text));
 	int g = jit_frame_get_str(f, JIT_T_GRANT, answer->grant, sizeof(answer->grant));
 	if (r == -EPROTO || g == -EPROTO || (g == 0 && !is_grant(answer->grant)))
@@ -178,6 +197,8 @@ static bool on_frame(struct exchange *x)
 
 	if (type != JIT_F_VERDICT && (x->how->bare || ++x->frames > PJ_FRAMES_MAX))
 		return broken(x);
+	if (type == JIT_F_ASK && !in_time(x))
+		return too_late(x);
 	switch (type) {
 	case JIT_F_SAY:
 		return on_say(x);
@@ -208,26 +229,19 @@ static bool receive(struct exchange *x)
 	return r < 0 ? broken(x) : on_frame(x);
 }
 
-static bool out_of_time(struct exchange *x)
-{
-	return settle(x, JIT_UNAVAILABLE,
-		      "jit-helper has not answered in time; try again, or tell this host's operator");
-}
-
 /* What ended a wait, or -ETIMEDOUT at the time of the countdown's next drawing. */
 static bool on_wake(struct exchange *x, int r)
 {
-	bool in_time = jit_boottime_ms() < x->how->deadline;
-
 	switch (r) {
 	case -EINTR:
 		return settle(x, JIT_CANCELLED, "");
 	case -ECONNABORTED:
 		return settle(x, JIT_CANCELLED, "the client went away");
 	case -ETIMEDOUT:
-		return in_time || out_of_time(x);
+		return in_time(x) || out_of_time(x);
 	case 0:
-		return in_time ? receive(x) : out_of_time(x);
+		/* Also past the deadline: a refusal that came while a prompt stood says why. */
+		return receive(x);
 	default:
 		return settle(x, JIT_UNAVAILABLE, "");
 	}

@@ -280,6 +280,82 @@ static void a_verdict_that_came_during_a_prompt_is_the_one_that_counts(void **st
 	end(&h, &p);
 }
 
+/* The person comes back when timeout=1s and the two seconds behind it are over. */
+static int converse_too_late(int n, const struct pam_message **messages, struct pam_response **ret, void *data)
+{
+	if (messages[0]->msg_style == PAM_PROMPT_ECHO_ON)
+		poll(NULL, 0, 3050);
+	return converse(n, messages, ret, data);
+}
+
+static void account_too_late(struct host *h, struct peer *p, peer_script script)
+{
+	const struct pam_conv slow = {converse_too_late, h};
+
+	peer_start(p, script, "timeout=1s");
+	host_start(h, "sudo", p->arguments);
+	assert_int_equal(pam_set_item(h->pamh, PAM_CONV, &slow), PAM_SUCCESS);
+	assert_int_equal(pam_acct_mgmt(h->pamh, 0), PAM_PERM_DENIED);
+}
+
+static void refuse_during_a_prompt(int fd)
+{
+	struct jit_frame f;
+
+	peer_recv(fd, &f, JIT_F_ELEVATE);
+	peer_ask(fd, "Reason: ", 1);
+	peer_verdict(fd, JIT_TIMED_OUT, "no answer was typed in time", NULL);
+}
+
+static void a_refusal_that_came_during_a_prompt_is_told_however_late_the_answer(void **state)
+{
+	struct host h;
+	struct peer p;
+
+	(void)state;
+	account_too_late(&h, &p, refuse_during_a_prompt);
+	assert_shown(&h, "error: jit: no answer was typed in time");
+	end(&h, &p);
+}
+
+static void allow_during_a_prompt(int fd)
+{
+	struct jit_frame f;
+
+	peer_recv(fd, &f, JIT_F_ELEVATE);
+	peer_ask(fd, "Press Enter to wait: ", 1);
+	peer_verdict(fd, JIT_ALLOW, NULL, NULL);
+	peer_recv(fd, &f, JIT_F_REPLY);
+	peer_expect_end(fd);
+}
+
+static void ask_twice(int fd)
+{
+	struct jit_frame f;
+
+	peer_recv(fd, &f, JIT_F_ELEVATE);
+	peer_ask(fd, "Ticket: ", 1);
+	peer_ask(fd, "Reason: ", 1);
+	peer_recv(fd, &f, JIT_F_REPLY);
+	peer_expect_end(fd);
+}
+
+static void past_the_time_to_wait_nothing_is_asked_and_nobody_let_in(void **state)
+{
+	static const peer_script scripts[] = {allow_during_a_prompt, ask_twice};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(scripts); i++) {
+		struct host h;
+		struct peer p;
+
+		account_too_late(&h, &p, scripts[i]);
+		assert_shown(&h, "error: jit: the time to wait for a decision is over; try again");
+		assert_int_equal(h.lines, 2);
+		end(&h, &p);
+	}
+}
+
 static void decide_without_reading_the_answer(int fd)
 {
 	struct jit_frame f;
@@ -598,6 +674,8 @@ int main(void)
 		cmocka_unit_test(enter_alone_is_an_answer),
 		cmocka_unit_test(an_answer_is_sent_as_clean_text),
 		cmocka_unit_test(a_verdict_that_came_during_a_prompt_is_the_one_that_counts),
+		cmocka_unit_test(a_refusal_that_came_during_a_prompt_is_told_however_late_the_answer),
+		cmocka_unit_test(past_the_time_to_wait_nothing_is_asked_and_nobody_let_in),
 		cmocka_unit_test(a_verdict_before_a_reset_connection_is_read),
 		cmocka_unit_test(an_absent_helper_is_named),
 		cmocka_unit_test(a_socket_that_nobody_listens_on_is_no_helper),

@@ -3,6 +3,7 @@ module is played frame by frame; broker and approver are real."""
 
 import os
 import re
+import select
 import time
 
 from frames import (ALLOW, ASK, DENIED, ELEVATE, GENEROUS, GRANT, IGNORE, LATER, OPEN, REPLY, TAKEN, TEXT, TIMED_OUT,
@@ -11,6 +12,7 @@ from lab import LabCase
 from terminal import wait_until
 
 NAMED = r"request (\w{4}-\w{4}), code (\d\d)"
+TAKEN_WITHIN = 5  # seconds: JH_TAKEN_MS
 HERE, THERE = "192.0.2.7", "192.0.2.8"
 
 
@@ -78,6 +80,28 @@ class VisitCase(LabCase):
 
     def withdraw(self, request):
         self.lab.as_approver("appr1", "deny", request[0], "--comment", "tidy", check=False)
+
+
+class Prompts(VisitCase):
+    def test_an_approval_is_there_for_as_long_as_the_prompt_stands(self):
+        """Who is told in a chat that it is approved comes back to "Press Enter to wait" in a while."""
+        module = self.login(LIVE=0, CAN_ASK=1)
+        request = self.named(module, ASK)
+        self.approve(request)
+        self.assertTrue(module.expect(VERDICT).get(GRANT))
+        self.assertEqual(select.select([module], [], [], TAKEN_WITHIN + 0.5), ([], [], []))
+        module.send(frame(REPLY, TEXT=""))
+        module.take()
+        self.give_back(request[0])
+
+    def test_once_the_prompt_is_answered_it_is_taken_or_falls(self):
+        module = self.login(LIVE=0, CAN_ASK=1)
+        request = self.named(module, ASK)
+        self.approve(request)
+        module.expect(VERDICT)
+        module.send(frame(REPLY, TEXT=""))
+        self.assertEqual(module.recv(16384), b"")
+        self.give_back(request[0])
 
 
 class OneSession(VisitCase):
