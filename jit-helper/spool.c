@@ -207,8 +207,8 @@ static size_t waiting_of(const struct jh_spool *s, const char *requester)
 	const struct entry *e;
 	size_t n = 0;
 
-	TAILQ_FOREACH(e, &s->entries, link)
-	n += strcmp(e->requester, requester) == 0;
+	for (e = TAILQ_FIRST(&s->entries); e; e = TAILQ_NEXT(e, link))
+		n += strcmp(e->requester, requester) == 0;
 	return n;
 }
 
@@ -389,8 +389,8 @@ static void deliver(void *arg)
 	struct jh_spool *s = arg;
 	struct entry *e;
 
-	TAILQ_FOREACH(e, &s->entries, link)
-	e->sent = false;
+	for (e = TAILQ_FIRST(&s->entries); e; e = TAILQ_NEXT(e, link))
+		e->sent = false;
 	JIT_JSON json_object *body = make_batch(s);
 	if (!body) {
 		s->one_by_one = false;

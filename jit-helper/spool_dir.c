@@ -70,16 +70,16 @@ int jh_spool_write(int dir, const char *name, const char *text, size_t len)
 int jh_spool_read(int dir, const char *name, char **ret, size_t *ret_len)
 {
 	JIT_CLOSE int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	JIT_FREE char *text = malloc(JH_SPOOL_FILE_MAX + 2);
 	struct stat st;
 	size_t len = 0;
 
-	if (!text)
-		return -ENOMEM;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
 		return -EPERM;
+	JIT_FREE char *text = malloc(JH_SPOOL_FILE_MAX + 2);
+	if (!text)
+		return -ENOMEM;
 	for (ssize_t n = 1; n > 0 && len <= JH_SPOOL_FILE_MAX; len += (size_t)n) {
 		n = read(fd, text + len, JH_SPOOL_FILE_MAX + 1 - len);
 		if (n < 0)
