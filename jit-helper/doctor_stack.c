@@ -92,7 +92,8 @@ static void judge_presence(struct jd_report *report, const struct jd_service *s)
 		f = find_at(report, JD_ERROR, "gate.no_session", s, line);
 		jd_what(f, "There is no session line of pam_jit.so: an approval for one target lets the person become "
 			   "any other, the session gets no credentials, and nothing ends with it.");
-		jd_fix(f, "Add as the last line of session: session  required  pam_jit.so");
+		jd_fix(f, "Add as the %s line of session: session  required  pam_jit.so",
+		       s->app == PJ_SUDO ? "first" : "last");
 	}
 }
 
@@ -190,6 +191,20 @@ static int judge_fail_open(struct jd_report *report, struct jd_service *s, enum 
 	return 0;
 }
 
+/* libpam keeps the code of the first `required` line that fails, and sudo goes on when that is PAM_SESSION_ERR. */
+static void judge_unheard(struct jd_report *report, const struct jd_service *s, const struct jd_pam_line *by)
+{
+	if (s->app != PJ_SUDO || !by || by >= s->session)
+		return;
+	struct jd_finding *f = find_at(report, JD_WARNING, "gate.session_late", s, s->session);
+	jd_what(f,
+		"%s (%s:%u) stands before this line. When it fails with PAM_SESSION_ERR, sudo runs the command "
+		"although "
+		"pam_jit.so refuses the target.",
+		jd_pam_module_name(by), by->file, by->line);
+	jd_fix(f, "Make this the first session line; only `optional` lines, as pam_keyinit.so's, may stand before it.");
+}
+
 static int judge_ways_past(struct jd_report *report, struct jd_service *s, enum jd_phase phase)
 {
 	const struct jd_pam_line *line = phase == JD_ACCOUNT ? s->account : s->session;
@@ -212,6 +227,8 @@ static int judge_ways_past(struct jd_report *report, struct jd_service *s, enum 
 			line->line);
 		jd_fix(f, "Put the pam_jit.so line before it, or include its file by `substack`.");
 	}
+	if (phase == JD_SESSION)
+		judge_unheard(report, s, ways.unheard_line);
 	if (ways.expired && phase == JD_ACCOUNT) {
 		s->expired = true;
 		f = find_at(report, JD_NOTE, "gate.expired", s, line);
@@ -246,7 +263,7 @@ static void judge_own_control(struct jd_report *report, const struct jd_service 
 		f = find_at(report, JD_WARNING, "gate.twice", s, line);
 		jd_what(f, "pam_jit.so stands %u times in %s: each line asks on its own.", count,
 			jd_pam_phase_name(phase));
-		jd_fix(f, "Keep the last of them.");
+		jd_fix(f, "Keep one of them.");
 	}
 }
 
@@ -277,7 +294,8 @@ static void judge_session_order(struct jd_report *report, const struct jd_servic
 			"pam_keyinit.so (%s:%u) comes after this line and takes its keyring away: the session gets "
 			"no credentials.",
 			keyinit->file, keyinit->line);
-		jd_fix(f, "Move the session line of pam_jit.so behind it, best to the end.");
+		jd_fix(f, "Move the session line of pam_jit.so behind it%s.",
+		       s->app == PJ_SUDO ? "" : ", best to the end");
 	}
 	if ((s->app == PJ_SSHD || s->app == PJ_LOGIN) && !find_module(s, JD_SESSION, "pam_loginuid.so")) {
 		f = find_at(report, JD_WARNING, "gate.no_loginuid", s, s->session);

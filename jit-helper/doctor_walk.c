@@ -8,7 +8,7 @@
 #include "cleanup.h"
 
 enum impression { UNDECIDED, POSITIVE, NEGATIVE, IMPRESSIONS };
-enum status { SUCCESS, EXPIRED, FAILURE, STATUSES }; /* what libpam would return, as far as it matters here */
+enum status { SUCCESS, EXPIRED, UNHEARD, FAILURE, STATUSES }; /* what libpam would return, as far as it matters here */
 #define STATES (IMPRESSIONS * STATUSES * 2)
 
 /* A moment of the dispatch, before line `at` of the phase. */
@@ -59,9 +59,32 @@ static int lines_of(const struct jd_pam_stack *stack, enum jd_phase phase, struc
 	return 0;
 }
 
+/* UNHEARD: sudo goes on when open_session comes to PAM_SESSION_ERR. */
 static enum status status_of(int code)
 {
-	return code == PAM_SUCCESS ? SUCCESS : code == PAM_NEW_AUTHTOK_REQD ? EXPIRED : FAILURE;
+	switch (code) {
+	case PAM_SUCCESS:
+		return SUCCESS;
+	case PAM_NEW_AUTHTOK_REQD:
+		return EXPIRED;
+	case PAM_SESSION_ERR:
+		return UNHEARD;
+	default:
+		return FAILURE;
+	}
+}
+
+/* What pam_deny answers, and what libpam answers in the place of a line that it cannot read. */
+static int denial_of(const struct jd_pam_line *line)
+{
+	static const int denials[JD_PHASES] = {PAM_AUTH_ERR, PAM_AUTH_ERR, PAM_SESSION_ERR, PAM_AUTHTOK_ERR};
+
+	return line->kind == JD_BROKEN ? PAM_PERM_DENIED : denials[line->phase];
+}
+
+static bool denies(const struct jd_pam_line *line)
+{
+	return line->kind == JD_BROKEN || strcmp(jd_pam_module_name(line), "pam_deny.so") == 0;
 }
 
 /* `done` and `die`: the end of the stack, or of the substack. */
@@ -166,8 +189,8 @@ int jd_walk_nominal(const struct jd_pam_stack *stack, enum jd_phase phase, int c
 		}
 		if (jd_is_ours(line))
 			answer = code;
-		else if (line->kind == JD_BROKEN || strcmp(jd_pam_module_name(line), "pam_deny.so") == 0)
-			answer = PAM_PERM_DENIED;
+		else if (denies(line))
+			answer = denial_of(line);
 		m = step(&p, m, answer);
 	}
 	free(p.line);
@@ -181,8 +204,8 @@ static bool may_answer(const struct jd_pam_line *line, int code, int ours)
 
 	if (jd_is_ours(line))
 		return code == ours;
-	if (line->kind == JD_BROKEN || strcmp(name, "pam_deny.so") == 0)
-		return code == PAM_PERM_DENIED;
+	if (denies(line))
+		return code == denial_of(line);
 	if (strcmp(name, "pam_permit.so") == 0)
 		return code == PAM_SUCCESS;
 	if (strcmp(name, "pam_rootok.so") == 0)
@@ -201,11 +224,13 @@ struct search {
 	struct phase_lines p;
 	struct moment *queue;
 	bool *seen;
-	const struct jd_pam_line **leap; /* the last leap over ours on the way to that moment */
+	const struct jd_pam_line **leap;   /* the last leap over ours on the way to that moment */
+	const struct jd_pam_line **failed; /* where its status is UNHEARD: who made it so */
 	size_t queued;
 };
 
-static void reach(struct search *s, const struct moment *m, const struct jd_pam_line *leap)
+static void reach(struct search *s, const struct moment *m, const struct jd_pam_line *leap,
+		  const struct jd_pam_line *failed)
 {
 	size_t n = number(m);
 
@@ -213,6 +238,7 @@ static void reach(struct search *s, const struct moment *m, const struct jd_pam_
 		return;
 	s->seen[n] = true;
 	s->leap[n] = leap;
+	s->failed[n] = failed;
 	s->queue[s->queued++] = *m;
 }
 
@@ -234,25 +260,28 @@ static void judge_end(const struct search *s, const struct moment *m, struct jd_
 	}
 	if (m->impression == POSITIVE && m->status == EXPIRED && !m->met)
 		ways->expired = true;
+	if (m->status == UNHEARD && (!ways->unheard_line || s->failed[number(m)] < ways->unheard_line))
+		ways->unheard_line = s->failed[number(m)]; /* the first in the stack's order */
 }
 
 static void expand(struct search *s, const struct moment *m, int ours)
 {
 	const struct jd_pam_line *line = s->p.line[m->at];
-	const struct jd_pam_line *leap = s->leap[number(m)];
+	const struct jd_pam_line *leap = s->leap[number(m)], *failed = s->failed[number(m)];
 
 	if (line->kind == JD_SUBSTACK) {
 		struct moment next = *m;
 
 		next.at++;
-		reach(s, &next, leap);
+		reach(s, &next, leap, failed);
 		return;
 	}
 	for (int code = 0; code < JD_PAM_CODES; code++) {
 		if (!may_answer(line, code, ours))
 			continue;
 		struct moment next = step(&s->p, *m, code);
-		reach(s, &next, leaps_over_ours(&s->p, m->at, next.at) ? line : leap);
+		reach(s, &next, leaps_over_ours(&s->p, m->at, next.at) ? line : leap,
+		      m->status == UNHEARD ? failed : line);
 	}
 }
 
@@ -268,9 +297,10 @@ int jd_walk_ways(const struct jd_pam_stack *stack, enum jd_phase phase, int code
 	s.queue = calloc(room, sizeof(*s.queue));
 	s.seen = calloc(room, sizeof(*s.seen));
 	s.leap = calloc(room, sizeof(struct jd_pam_line *));
-	bool good = s.queue && s.seen && s.leap;
+	s.failed = calloc(room, sizeof(struct jd_pam_line *));
+	bool good = s.queue && s.seen && s.leap && s.failed;
 	if (good)
-		reach(&s, &start, NULL);
+		reach(&s, &start, NULL, NULL);
 	for (size_t i = 0; good && i < s.queued; i++) {
 		struct moment m = s.queue[i];
 
@@ -282,6 +312,7 @@ int jd_walk_ways(const struct jd_pam_stack *stack, enum jd_phase phase, int code
 	free(s.queue);
 	free(s.seen);
 	free(s.leap);
+	free(s.failed);
 	free(s.p.line);
 	if (!good)
 		return -ENOMEM;

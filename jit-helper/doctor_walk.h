@@ -21,13 +21,16 @@ int jd_walk_nominal(const struct jd_pam_stack *stack, enum jd_phase phase, int c
  * Where the others may answer anything: is there a way to success although ours
  * answered `code` (*ret_through), or without asking ours at all (*ret_past, and
  * *ret_past_line: who leads past it)? And does the phase end with "the password
- * is to be changed" without asking ours (*ret_expired)? 0 or -ENOMEM.
+ * is to be changed" without asking ours (*ret_expired)? And can it end with
+ * PAM_SESSION_ERR, which sudo passes over (unheard_line: the first that can make
+ * it so, else NULL)? 0 or -ENOMEM.
  */
 struct jd_ways {
 	bool through;
 	bool past;
 	bool expired;
 	const struct jd_pam_line *past_line;
+	const struct jd_pam_line *unheard_line;
 };
 int jd_walk_ways(const struct jd_pam_stack *stack, enum jd_phase phase, int code, struct jd_ways *ret);
 

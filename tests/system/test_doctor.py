@@ -199,6 +199,19 @@ class Stacks(Doctor):
         write(path_of("sshd"), text)
         self.assert_sound()
 
+    def test_the_session_line_of_sudo_behind_one_that_may_fail(self):
+        text = read(path_of("sudo"))
+        ours = re.search(r"^session  required  pam_jit.*\n", text, re.M)[0]
+        write(path_of("sudo"), text.replace(ours, "") + ours)
+        self.assert_found("gate.session_late", "warning", "sudo", path_of("sudo"),
+                          line_of(path_of("sudo"), "^session.*pam_jit"))
+        for first, sound in (("optional", True), ("required", False)):
+            line = f"session {first} pam_keyinit.so revoke\n"
+            write(path_of("sudo"), text.replace(ours, line + ours))
+            self.assertEqual(list(self.findings()), [] if sound else ["gate.session_late"])
+        write(path_of("sudo"), text)
+        self.assert_sound()
+
     def test_controls_that_fail_open(self):
         for control in ("sufficient", "optional", "[default=ignore]", "[success=ok authinfo_unavail=ignore default=bad]"):
             for phase in ("account", "session"):

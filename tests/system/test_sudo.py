@@ -4,9 +4,11 @@ import glob
 import os
 import re
 import signal
+import subprocess
 import time
 
-from lab import NOPASSWD, PASSWORD, WAITING, WITH_PASSWORD, LabCase, write
+from lab import EXAMPLES, NOPASSWD, PASSWORD, WAITING, WITH_PASSWORD, LabCase, read, write
+from namespace import TREE
 from terminal import wait_until
 
 NOT_ELEVATED = 3  # exit status of `jit credentials` outside an elevated session
@@ -144,6 +146,44 @@ class Gate(LabCase):
         self.ask(terminal)
         terminal.interrupt()
         terminal.finish()
+
+
+class SessionLine(LabCase):
+    """sudo runs the command when the session phase comes to PAM_SESSION_ERR, and libpam keeps the code of the first
+    required line that fails."""
+
+    PROBE = "/run/lab/failing.so"
+    PAM_SESSION_ERR = "14"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        subprocess.run(["gcc", "-shared", "-fPIC", "-Wall", "-o", cls.PROBE, f"{TREE}/tests/system/probe.c", "-lpam"],
+                       check=True)
+        write("/run/lab/answer.open", cls.PAM_SESSION_ERR)
+        cls.addClassCleanup(os.unlink, "/run/lab/answer.open")
+        cls.addClassCleanup(cls.lab.set_pam)
+
+    def become_another(self, before="", after=""):
+        """What comes of another target than the approved one, with lines before and after ours."""
+        write("/etc/pam.d/sudo", re.sub(r"^(session .*pam_jit.*)$", rf"{before}\1{after}", read(f"{EXAMPLES}/sudo.example"),
+                                        flags=re.M))
+        terminal = self.open_terminal()
+        self.run_approved(terminal)
+        return terminal.run("sudo -u op2 id")
+
+    def test_a_module_behind_ours_that_fails_hides_no_refusal(self):
+        status, text = self.become_another(after=f"\nsession required {self.PROBE}")
+        self.assertEqual(status, 1, text)
+        self.assertNotIn("uid=", text)
+
+    def test_a_module_before_ours_that_fails_hides_it_and_the_doctor_says_so(self):
+        status, text = self.become_another(before=f"session required {self.PROBE}\n")
+        self.assertEqual((status, "op2" in text), (0, True), f"sudo is not as it was, and the order is free: {text}")
+        report = subprocess.run(["/usr/bin/jit", "doctor", "--service", "sudo"], capture_output=True, text=True,
+                                timeout=60, check=False).stdout
+        self.assertIn("WARNING  sudo  gate.session_late", report)
+        self.assertIn("failing.so", report)
 
 
 class Sessions(LabCase):

@@ -11,9 +11,9 @@
 #include "doctor_sudo.h"
 #include "doctor_walk.h"
 
-#define GATE	"account required pam_jit.so\nsession required pam_unix.so\nsession required pam_jit.so\n"
+#define GATE	"account required pam_jit.so\nsession required pam_jit.so\nsession required pam_unix.so\n"
 #define ACCOUNT "account required pam_unix.so\naccount required pam_jit.so\n"
-#define SESSION "session required pam_unix.so\nsession required pam_jit.so\n"
+#define SESSION "session required pam_jit.so\nsession required pam_unix.so\n"
 /* Debian's common-account */
 #define COMMON                                                                                                         \
 	"account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\n"                                       \
@@ -92,7 +92,7 @@ static void a_missing_line_is_found(void **state)
 {
 	(void)state;
 	assert_found("auth required pam_jit.so\naccount required pam_unix.so\n", "gate.auth_only", JD_ERROR, 1);
-	assert_found(SESSION "account required pam_unix.so\n", "gate.no_account", JD_ERROR, 2);
+	assert_found(SESSION "account required pam_unix.so\n", "gate.no_account", JD_ERROR, 1);
 	assert_found(ACCOUNT "session required pam_unix.so\n", "gate.no_session", JD_ERROR, 2);
 }
 
@@ -195,8 +195,8 @@ static void lockouts_are_found(void **state)
 static void lines_that_disagree_are_found(void **state)
 {
 	(void)state;
-	assert_found("account required pam_jit.so observe\n" SESSION, "gate.args_differ", JD_WARNING, 3);
-	assert_found("account required pam_jit.so exempt_user=root\n" SESSION, "gate.args_differ", JD_WARNING, 3);
+	assert_found("account required pam_jit.so observe\n" SESSION, "gate.args_differ", JD_WARNING, 2);
+	assert_found("account required pam_jit.so exempt_user=root\n" SESSION, "gate.args_differ", JD_WARNING, 2);
 	assert_found(ACCOUNT "account required pam_jit.so\n" SESSION, "gate.twice", JD_WARNING, 2);
 }
 
@@ -204,16 +204,53 @@ static void the_wrong_order_with_pam_keyinit_is_found(void **state)
 {
 	(void)state;
 	assert_found(ACCOUNT SESSION "session optional pam_keyinit.so force revoke\n", "gate.keyinit_order", JD_WARNING,
-		     4);
+		     3);
 	judge("sshd", ACCOUNT SESSION);
 	assert_non_null(find("gate.no_loginuid"));
+}
+
+static void a_session_line_that_can_hide_the_refusal_from_sudo_is_found(void **state)
+{
+	static const char *const harmless[] = {
+		"session optional pam_keyinit.so revoke\n",
+		"session required pam_permit.so\n",
+		"session [session_err=ignore success=ok default=bad] pam_x.so\n",
+		"session [default=1] pam_permit.so\nsession requisite pam_deny.so\n",
+		/* What only looked good becomes a refusal by ours. */
+		"session [session_err=ok default=ignore] pam_x.so\n",
+	};
+	static const char *const hiding[] = {
+		"session required pam_unix.so\n",
+		"session requisite pam_unix.so\n",
+		"session required pam_deny.so\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
+		char text[512];
+
+		snprintf(text, sizeof(text), "%s%s%s", ACCOUNT, harmless[i], SESSION);
+		judge("sudo", text);
+		assert_null(find("gate.session_late"));
+	}
+	for (size_t i = 0; i < sizeof(hiding) / sizeof(hiding[0]); i++) {
+		char text[512];
+
+		snprintf(text, sizeof(text), "%s%s%s", ACCOUNT, hiding[i], SESSION);
+		assert_found(text, "gate.session_late", JD_WARNING, 4);
+		assert_non_null(strstr(find("gate.session_late")->what, ":3)"));
+		judge("sudo-i", text);
+		assert_non_null(find("gate.session_late"));
+		judge("su", text);
+		assert_null(find("gate.session_late"));
+	}
 }
 
 static void exemptions_and_observe_are_notes(void **state)
 {
 	(void)state;
 	judge("sudo", "account required pam_unix.so\naccount required pam_jit.so observe exempt_user=root\n"
-		      "session required pam_unix.so\nsession required pam_jit.so observe exempt_user=root\n");
+		      "session required pam_jit.so observe exempt_user=root\nsession required pam_unix.so\n");
 	assert_int_equal(report.count[JD_WARNING] + report.count[JD_ERROR], 0);
 	assert_non_null(find("gate.observe"));
 	assert_non_null(strstr(find("gate.exempt")->what, "root"));
@@ -367,6 +404,7 @@ int main(void)
 		TEST(lockouts_are_found),
 		TEST(lines_that_disagree_are_found),
 		TEST(the_wrong_order_with_pam_keyinit_is_found),
+		TEST(a_session_line_that_can_hide_the_refusal_from_sudo_is_found),
 		TEST(exemptions_and_observe_are_notes),
 		TEST(sudoers_that_switch_the_gate_off_are_found),
 		TEST(sudoers_of_other_shapes_harm_nobody),
