@@ -112,13 +112,23 @@ static const char *text_of(json_object *json, const char *name)
 		       : "";
 }
 
-/* The event in a file; NULL where there is none to be read. */
-static json_object *read_event(struct jh_spool *s, const char *name)
+/* The event in a file. 0, -EBADMSG where it is none, or another error. */
+static int read_event(struct jh_spool *s, const char *name, json_object **ret)
 {
 	JIT_FREE char *text = NULL;
 	size_t len;
+	int r = jh_spool_read(s->dir, name, &text, &len);
 
-	return jh_spool_read(s->dir, name, &text, &len) == 0 ? parse(text, len) : NULL;
+	if (r < 0)
+		return r;
+	*ret = parse(text, len);
+	return *ret ? 0 : -EBADMSG;
+}
+
+/* Is it the file that is at fault, and not this moment? */
+static bool is_hopeless(int error)
+{
+	return error != -ENOMEM && error != -EMFILE && error != -ENFILE && error != -EINTR;
 }
 
 /* What no broker will ever take is kept, out of the way. */
@@ -133,32 +143,47 @@ static void set_aside(struct jh_spool *s, uint64_t number, const char *why)
 	jh_spool_rename(s->dir, name, aside);
 }
 
-static void load(void *arg, const char *name)
+/* False: it is no file of ours. No number is given twice, or one that is set aside would take another's place. */
+static bool number_of(struct jh_spool *s, const char *name, const char *suffix, uint64_t *ret)
 {
-	struct jh_spool *s = arg;
 	char stem[17];
-	uint64_t number;
 
 	snprintf(stem, sizeof(stem), "%.16s", name);
 	const char *digits = stem + strspn(stem, "0");
-	if (strcmp(name + strlen(stem), ".event") != 0 || jit_parse_u64(digits, UINT64_MAX - 1, &number) < 0)
+	if (strcmp(name + strlen(stem), suffix) != 0 || jit_parse_u64(digits, UINT64_MAX - 1, ret) < 0)
+		return false;
+	if (*ret > s->last)
+		s->last = *ret;
+	return true;
+}
+
+static void load(void *arg, const char *name)
+{
+	struct jh_spool *s = arg;
+	JIT_JSON json_object *event = NULL;
+	uint64_t number;
+
+	if (!number_of(s, name, ".event", &number))
 		return;
-	JIT_JSON json_object *event = read_event(s, name);
-	if (!event)
+	int r = read_event(s, name, &event);
+	if (r < 0 && is_hopeless(r))
 		set_aside(s, number, "it cannot be read");
 	else
-		remember(s, number, text_of(event, "requester"));
-	if (number > s->last)
-		s->last = number;
+		remember(s, number, event ? text_of(event, "requester") : "");
+}
+
+static void load_refused(void *arg, const char *name)
+{
+	number_of(arg, name, ".refused", &(uint64_t){0});
 }
 
 /* The end that lies prepared in that file becomes an event. */
 static void tell_end(struct jh_spool *s, const char *name, const char *because)
 {
-	JIT_JSON json_object *event = read_event(s, name);
+	JIT_JSON json_object *event = NULL;
 	char why[JIT_LINE_SIZE], at[JIT_ISO_SIZE];
 
-	if (!event) {
+	if (read_event(s, name, &event) < 0) {
 		jit_log(LOG_ERR, "%s/%s cannot be read: that end is not reported", s->helper->conf->spool_dir, name);
 		return;
 	}
@@ -197,6 +222,7 @@ static int use_dir(struct jh_spool *s, char *why, size_t why_size)
 	if (dir < 0)
 		return dir;
 	s->dir = dir;
+	jh_spool_each(dir, ".refused", load_refused, s);
 	jh_spool_each(dir, ".event", load, s);
 	settle(s);
 	return 0;
@@ -218,9 +244,24 @@ static const char *plain(json_object *json, size_t *ret_len)
 						 ret_len);
 }
 
+/* An end that is told twice, since a kill came between, has one id: it was given when it was prepared. */
+static int give_id(json_object *event)
+{
+	char id[JIT_UUID_SIZE], short_id[JIT_SHORT_SIZE];
+
+	if (text_of(event, "id")[0])
+		return 0;
+	return jit_uuid_new(id, short_id) < 0 ? -EIO : json_object_object_add(event, "id", json_object_new_string(id));
+}
+
 static int keep(struct jh_spool *s, const char *name, json_object *event, char *why, size_t why_size)
 {
 	size_t len;
+
+	if (give_id(event) < 0) {
+		snprintf(why, why_size, "jit-helper is out of memory or random numbers");
+		return -ENOMEM;
+	}
 	const char *text = plain(event, &len);
 	int r = text ? jh_spool_write(s->dir, name, text, len) : -ENOMEM;
 
@@ -231,7 +272,7 @@ static int keep(struct jh_spool *s, const char *name, json_object *event, char *
 
 int jh_spool_add(struct jh_spool *s, json_object *event, const char *requester, bool closes, char *why, size_t why_size)
 {
-	char id[JIT_UUID_SIZE], short_id[JIT_SHORT_SIZE], name[JH_SPOOL_NAME_MAX];
+	char name[JH_SPOOL_NAME_MAX];
 	int r = use_dir(s, why, why_size);
 
 	if (r < 0)
@@ -239,10 +280,6 @@ int jh_spool_add(struct jh_spool *s, json_object *event, const char *requester, 
 	if (!closes && (s->count >= EVENTS_MAX || waiting_of(s, requester) >= REQUESTER_MAX)) {
 		snprintf(why, why_size, "too many events wait for the broker in %s", s->helper->conf->spool_dir);
 		return -EDQUOT;
-	}
-	if (jit_uuid_new(id, short_id) < 0 || json_object_object_add(event, "id", json_object_new_string(id)) < 0) {
-		snprintf(why, why_size, "jit-helper is out of memory or random numbers");
-		return -ENOMEM;
 	}
 	name_of(s->last + 1, ".event", name);
 	r = keep(s, name, event, why, why_size);
@@ -327,18 +364,18 @@ static void drop_sent(struct jh_spool *s, const char *refused)
 static void on_answer(void *arg, const struct jit_fetch_result *result)
 {
 	struct jh_spool *s = arg;
-	bool senseless = result->fault == JIT_FETCH_OK &&
-			 (result->status == 400 || result->status == 413 || result->status == 422);
 	char trouble[JIT_LINE_SIZE], code[JH_CODE_SIZE], message[JIT_LINE_SIZE];
 
 	s->call = NULL;
+	jh_error_read(result->body, result->body_len, code, message);
+	/* The broker's own word for an event that it will never take: a 400 of a proxy is none. */
+	bool senseless = result->fault == JIT_FETCH_OK && result->status == 400 && strcmp(code, "request.field") == 0;
 	if (result->fault == JIT_FETCH_OK && result->status == 202) {
 		drop_sent(s, NULL);
 		deliver(s);
 		return;
 	}
 	if (senseless && s->one_by_one) {
-		jh_error_read(result->body, result->body_len, code, message);
 		drop_sent(s, message);
 		deliver(s);
 	} else if (senseless) {
@@ -363,8 +400,11 @@ static json_object *make_batch(struct jh_spool *s)
 
 		next = TAILQ_NEXT(e, link);
 		name_of(e->number, ".event", name);
-		json_object *event = read_event(s, name);
-		if (!event) {
+		json_object *event = NULL;
+		int r = read_event(s, name, &event);
+		if (r < 0 && !is_hopeless(r))
+			break;
+		if (r < 0) {
 			set_aside(s, e->number, "it cannot be read");
 			forget(s, e);
 			continue;

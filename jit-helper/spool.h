@@ -31,8 +31,8 @@ void jh_spool_settle(struct jh_spool *spool);
 void jh_spool_free(struct jh_spool *spool); /* NULL is fine */
 
 /*
- * Keeps an event, on the disk when it returns. `id` is put into it, anew for
- * each; `requester` may only have so many waiting (for an end, `closes`, there
+ * Keeps an event, on the disk when it returns. `id` is put into it where it has
+ * none; `requester` may only have so many waiting (for an end, `closes`, there
  * is always room). 0, or -errno with a sentence in why.
  */
 int jh_spool_add(struct jh_spool *spool, struct json_object *event, const char *requester, bool closes, char *why,

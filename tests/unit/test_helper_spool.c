@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,7 +24,10 @@ static struct jh_spool *spool;
 static char folder[64], key_file[80], spool_dir[80], url[64];
 static int status, calls, told; /* what the broker answers; calls and events that it took */
 static char order[256];		/* the reasons of the events in the order in which they came */
+static char last_id[64];	/* of the event that came last */
+static int repeated;		/* how many came with the id of the one before */
 static const char *poison = ""; /* a reason that the broker does not take */
+static bool proxied;		/* a 400 is somebody's who stands before the broker */
 
 static void append(char *buf, size_t size, const char *text)
 {
@@ -39,7 +43,7 @@ static void on_events(struct evhttp_request *request, void *arg)
 	size_t len = evbuffer_get_length(in);
 	JIT_JSON json_object *body =
 		json_tokener_parse(strndupa((const char *)evbuffer_pullup(in, -1), len)); /* NOLINT */
-	json_object *events, *reason;
+	json_object *events, *reason, *id;
 	int answer = status;
 	char came[256] = "";
 
@@ -52,13 +56,18 @@ static void on_events(struct evhttp_request *request, void *arg)
 		if (strcmp(json_object_get_string(reason), poison) == 0)
 			answer = 400;
 		append(came, sizeof(came), json_object_get_string(reason));
+		assert_true(json_object_object_get_ex(json_object_array_get_idx(events, i), "id", &id));
+		repeated += strcmp(last_id, json_object_get_string(id)) == 0;
+		snprintf(last_id, sizeof(last_id), "%s", json_object_get_string(id));
 	}
+	if (proxied && calls < 2)
+		answer = 400;
 	calls++;
 	if (answer == 202) {
 		told += (int)json_object_array_length(events);
 		snprintf(order + strlen(order), sizeof(order) - strlen(order), "%s", came);
 	}
-	evbuffer_add_printf(out, "{\"message\":\"so be it\"}");
+	evbuffer_add_printf(out, proxied ? "<html/>" : "{\"message\":\"so be it\",\"error\":\"request.field\"}");
 	evhttp_send_reply(request, answer, "", out);
 	evbuffer_free(out);
 }
@@ -106,6 +115,9 @@ static int setup(void **state)
 	calls = told = 0;
 	order[0] = '\0';
 	poison = "";
+	last_id[0] = '\0';
+	repeated = 0;
+	proxied = false;
 	start();
 	return 0;
 }
@@ -240,6 +252,46 @@ static void one_that_no_broker_takes_holds_up_no_other(void **state)
 	assert_int_equal(jh_spool_waiting(spool), 0);
 }
 
+static void what_was_set_aside_stays_whatever_is_set_aside_later(void **state)
+{
+	(void)state;
+	poison = "bad";
+	for (int i = 1; i <= 2; i++) {
+		assert_int_equal(add("op1", "bad", false), 0);
+		run_until(0);
+		assert_int_equal(files(), i);
+		jh_spool_free(spool);
+		start();
+	}
+}
+
+static void only_the_broker_itself_can_say_that_it_will_never_take_one(void **state)
+{
+	(void)state;
+	proxied = true;
+	assert_int_equal(add("op1", "one", false), 0);
+	run_until(0);
+	assert_int_equal(calls, 3);
+	assert_int_equal(told, 1);
+	assert_int_equal(files(), 0);
+}
+
+static void a_moment_without_descriptors_costs_no_event(void **state)
+{
+	struct rlimit limit, none;
+
+	(void)state;
+	assert_int_equal(add("op1", "one", false), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	jh_spool_deliver(spool);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(jh_spool_waiting(spool), 1);
+	run_until(0);
+	assert_int_equal(told, 1);
+}
+
 static void a_folder_that_is_not_ours_keeps_nothing(void **state)
 {
 	(void)state;
@@ -288,6 +340,27 @@ static void what_began_and_was_not_ended_is_ended_at_the_next_start(void **state
 	assert_int_equal(jh_spool_waiting(spool), 1);
 }
 
+static void an_end_is_one_event_wherever_the_helper_is_killed(void **state)
+{
+	JIT_JSON json_object *end = json_object_new_object();
+	char why[512], open[200], kept[200];
+
+	(void)state;
+	json_object_object_add(end, "requester", json_object_new_string("op1"));
+	json_object_object_add(end, "reason", json_object_new_string("end"));
+	assert_int_equal(jh_spool_open(spool, "11111111-2222-4333-8444-555555555555", end, why, sizeof(why)), 0);
+	snprintf(open, sizeof(open), "%s/11111111-2222-4333-8444-555555555555.open", spool_dir);
+	snprintf(kept, sizeof(kept), "%s/kept", spool_dir);
+	assert_int_equal(link(open, kept), 0);
+	jh_spool_end(spool, "11111111-2222-4333-8444-555555555555", "its time is over");
+	assert_int_equal(rename(kept, open), 0); /* killed when the event lay on the disk and this did still */
+	jh_spool_free(spool);
+	start();
+	run_until(0);
+	assert_string_equal(order, "endend");
+	assert_int_equal(repeated, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -295,9 +368,13 @@ int main(void)
 		TEST(what_is_kept_survives_and_is_told_once_in_order),
 		TEST(a_broker_that_fails_hears_it_later),
 		TEST(one_that_no_broker_takes_holds_up_no_other),
+		TEST(what_was_set_aside_stays_whatever_is_set_aside_later),
+		TEST(only_the_broker_itself_can_say_that_it_will_never_take_one),
+		TEST(a_moment_without_descriptors_costs_no_event),
 		TEST(a_folder_that_is_not_ours_keeps_nothing),
 		TEST(the_spool_is_bounded_and_has_room_for_ends),
 		TEST(what_began_and_was_not_ended_is_ended_at_the_next_start),
+		TEST(an_end_is_one_event_wherever_the_helper_is_killed),
 	};
 
 	CRYPTO_secure_malloc_init(1 << 16, 32);
