@@ -147,15 +147,21 @@ static void on_probe_due(evutil_socket_t fd, short what, void *arg)
 	probe_later(arg);
 }
 
+/* The longest that fits: one may go on from another. */
 static struct address *address_of(struct jh_broker *broker, const char *url)
 {
+	struct address *found = NULL;
+	size_t longest = 0;
+
 	for (size_t i = 0; i < count_of(broker); i++) {
 		size_t len = strlen(broker->addresses[i].url);
 
-		if (strncmp(url, broker->addresses[i].url, len) == 0 && url[len] == '/')
-			return &broker->addresses[i];
+		if (len > longest && strncmp(url, broker->addresses[i].url, len) == 0 && url[len] == '/') {
+			found = &broker->addresses[i];
+			longest = len;
+		}
 	}
-	return NULL;
+	return found;
 }
 
 /* Each try of each call comes by here. */

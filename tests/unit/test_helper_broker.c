@@ -50,7 +50,9 @@ static void on_request(struct evhttp_request *request, void *arg)
 	keep(s->last_api_key, sizeof(s->last_api_key), evhttp_find_header(headers, "x-api-key"));
 	snprintf(s->last_body, sizeof(s->last_body), "%.*s", (int)evbuffer_get_length(in),
 		 (const char *)evbuffer_pullup(in, -1));
-	if (s->hang_up) {
+	if (strncmp(evhttp_request_get_uri(request), "/second/", 8) == 0) {
+		evhttp_send_reply(request, 200, "", NULL);
+	} else if (s->hang_up) {
 		evhttp_connection_free(evhttp_request_get_connection(request));
 	} else {
 		evbuffer_add(out, s->body, strlen(s->body));
@@ -206,6 +208,15 @@ static void when_none_answers_all_are_named(void **state)
 	assert_int_equal(ask().status, 200);
 }
 
+static void one_whose_url_goes_on_from_anothers_is_told_from_it(void **state)
+{
+	(void)state;
+	snprintf(urls[1], sizeof(urls[1]), "http://127.0.0.1:%u/second", servers[0].port);
+	servers[0].status = 503;
+	assert_int_equal(ask().status, 200);
+	assert_string_equal(jh_broker_url(broker), urls[1]);
+}
+
 static void one_that_comes_back_is_asked_again(void **state)
 {
 	(void)state;
@@ -232,6 +243,7 @@ int main(void)
 		TEST(the_first_is_asked_while_it_answers),
 		cmocka_unit_test(the_same_call_goes_to_the_next_when_one_fails),
 		TEST(when_none_answers_all_are_named),
+		TEST(one_whose_url_goes_on_from_anothers_is_told_from_it),
 		TEST(one_that_comes_back_is_asked_again),
 	};
 
