@@ -195,10 +195,12 @@ static int make_schema(struct jb_store *store)
 	if (r < 0)
 		return r;
 	int from = get_version(store->db); /* read again: somebody else may have been faster */
-	for (int i = from < 0 ? SCHEMA_VERSION : from; r == 0 && i < SCHEMA_VERSION; i++)
+	if (from < 0 || from > SCHEMA_VERSION)
+		r = -EIO;
+	for (int i = from; r == 0 && i < SCHEMA_VERSION; i++)
 		r = sqlite3_exec(store->db, schema[i], NULL, NULL, NULL) == SQLITE_OK ? 0 : -EIO;
 	snprintf(version, sizeof(version), "PRAGMA user_version=%d", SCHEMA_VERSION);
-	if (r == 0 && (from < 0 || sqlite3_exec(store->db, version, NULL, NULL, NULL) != SQLITE_OK))
+	if (r == 0 && sqlite3_exec(store->db, version, NULL, NULL, NULL) != SQLITE_OK)
 		r = -EIO;
 	return jb_sqlite_end(store, r);
 }
