@@ -53,6 +53,7 @@ void jb_show_request(FILE *out, struct json_object *request)
 	line(out, request, "who", "requester");
 	line(out, request, "login", "loginUser");
 	line(out, request, "host", "host");
+	line(out, request, "filed by", "filedBy");
 	line(out, request, "from", "rhost");
 	line(out, request, "command", "command");
 	line(out, request, "reason", "reason");

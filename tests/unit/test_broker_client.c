@@ -51,6 +51,17 @@ static void no_claim_moves_the_cursor_or_begins_a_line(void **state)
 	assert_string_equal(show(show_revoked, HOSTILE), "it?dies\n");
 }
 
+static void who_filed_for_another_host_is_shown(void **state)
+{
+	(void)state;
+	assert_string_equal(show(jb_show_request, "{\"shortId\":\"A\",\"status\":\"APPROVED\",\"requester\":\"op1\","
+						  "\"host\":\"web-1\",\"filedBy\":\"ctl\"}"),
+			    "A  APPROVED\n"
+			    "  who      op1\n"
+			    "  host     web-1\n"
+			    "  filed by ctl\n");
+}
+
 static void an_approval_that_needs_another_person_says_so(void **state)
 {
 	(void)state;
@@ -89,6 +100,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_claim_moves_the_cursor_or_begins_a_line),
+		cmocka_unit_test(who_filed_for_another_host_is_shown),
 		cmocka_unit_test(an_approval_that_needs_another_person_says_so),
 		cmocka_unit_test(json_is_printed_in_ascii_and_means_the_same),
 		cmocka_unit_test(nothing_waiting_is_said),
