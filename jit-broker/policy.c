@@ -93,7 +93,15 @@ static bool shared_rule(const struct question *q)
 	const struct jb_person *account = jb_conf_person_by_unix(q->conf, q->request->requester);
 	const struct jb_person *behind = jb_conf_person_by_unix(q->conf, q->request->login_user);
 
-	if (!account || !account->shared || (behind && !behind->shared))
+	if (!account || !account->shared)
+		return true;
+	if (q->request->filed_by && strcmp(q->request->filed_by, q->request->host) != 0)
+		return refuse(
+			q->decision, "policy.shared", jb_conf_line(&account->lines, JB_KEY_SHARED),
+			"%s is a shared account, and anybody could use on %s what one person asked for elsewhere; "
+			"ask under your own name, or on that host",
+			q->request->requester, q->request->host);
+	if (behind && !behind->shared)
 		return true;
 	return refuse(q->decision, "policy.shared", jb_conf_line(&account->lines, JB_KEY_SHARED),
 		      "%s is a shared account; log in under your own name first, so that it is known who asks",

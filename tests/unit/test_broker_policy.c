@@ -57,6 +57,8 @@ static void each_rule_stops_what_it_is_for(void **state)
 		 {GOOD, .requester = own("deploy"), .login_user = own("op2")}}, /* no declared person */
 		{"policy.shared", {GOOD, .requester = own("deploy"), .login_user = own("deploy")}},
 		{"", {GOOD, .requester = own("deploy"), .login_user = own("op1")}},
+		/* whoever is deploy on that host would have it */
+		{"policy.shared", {GOOD, .requester = own("deploy"), .login_user = own("op1"), .filed_by = own("ctl")}},
 		{"policy.service", {GOOD, .service = own("login")}},
 		{"policy.service", {GOOD, .services = own("sudo login")}}, /* granted once, no longer in the role */
 		{"", {GOOD, .services = own("sudo su")}},
