@@ -1,17 +1,16 @@
 /* See adopt.h. */
 #include "adopt.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "helper.h"
 #include "log.h"
+#include "names.h"
 #include "place.h"
 #include "request.h"
 
 #define DURATION_S 900 /* it was asked for already */
-#define PASSWD_BUF 16384
 
 bool jh_adopt_wants(const struct jh_answer *a, const char *host)
 {
@@ -24,17 +23,6 @@ bool jh_adopt_wants(const struct jh_answer *a, const char *host)
 	return a->outlives && a->service[0] && a->rhost[0] && a->status != JH_ACTIVE;
 }
 
-static int uid_of(const char *name, uid_t *ret)
-{
-	char buf[PASSWD_BUF];
-	struct passwd entry, *found = NULL;
-
-	if (getpwnam_r(name, &entry, buf, sizeof(buf), &found) != 0 || !found)
-		return -1;
-	*ret = found->pw_uid;
-	return 0;
-}
-
 void jh_adopt(struct jh_helper *helper, struct jh_answer *a)
 {
 	struct jh_question question = {.app = "sshd", .live = true, .duration_s = DURATION_S};
@@ -43,7 +31,7 @@ void jh_adopt(struct jh_helper *helper, struct jh_answer *a)
 		.question = &question, .session = &session, .leader_fd = -1, .login_uid = JH_NO_AUDIT, .resume = true};
 	const bool open = a->filed_by[0];
 
-	if (uid_of(a->requester, &session.uid) < 0) {
+	if (jh_names_uid(a->requester, &session.uid) < 0) {
 		jit_log(LOG_WARNING, "%s: is for %s, whom this host does not know", a->short_id, a->requester);
 		return;
 	}

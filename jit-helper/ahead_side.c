@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <json-c/json.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "clock.h"
 #include "helper.h"
 #include "log.h"
+#include "names.h"
 #include "session_side.h"
 #include "text.h"
 #include "verdict.h"
@@ -21,7 +21,6 @@
 #define FOLLOW_MAX_S   60
 #define DURATION_S     900
 #define DURATION_MAX_S (7 * 86400)
-#define PASSWD_BUF     16384
 #define PATH_SIZE      16384
 
 struct asking {
@@ -260,18 +259,11 @@ static bool get_text(const struct jit_frame *frame, enum jit_tag tag, char *buf,
 	return r == 0 || r == -ENOENT;
 }
 
-/* Who asks is the kernel's uid; the service and the target are still to come. */
+/* The service and the target are still to come. */
 static bool read_question(struct asking *a, const struct jit_frame *frame)
 {
 	struct jh_question *q = &a->question;
 	uint32_t duration_s = DURATION_S;
-	char buf[PASSWD_BUF];
-	struct passwd entry, *found = NULL;
-
-	if (getpwuid_r(a->session.uid, &entry, buf, sizeof(buf), &found) != 0 || !found ||
-	    strlen(found->pw_name) >= sizeof(q->requester))
-		return false;
-	snprintf(q->requester, sizeof(q->requester), "%s", found->pw_name);
 	int r = jit_frame_get_u32(frame, JIT_T_DURATION, &duration_s);
 	if ((r < 0 && r != -ENOENT) || duration_s == 0 || duration_s > DURATION_MAX_S ||
 	    !get_text(frame, JIT_T_ROLE, q->role, sizeof(q->role)) ||
@@ -298,6 +290,10 @@ void jh_asking_request(struct jh_peer *peer, const struct jit_frame *frame, cons
 		return;
 	a->busy = true;
 	hosts = read_hosts(frame, path, sizeof(path));
+	if (jh_names_name(a->session.uid, a->question.requester, sizeof(a->question.requester)) < 0) {
+		refuse(a, JIT_EXIT_UNAVAILABLE, "this host cannot tell your user name now; try again in a moment");
+		return;
+	}
 	if (!read_question(a, frame) || hosts < 0) {
 		refuse(a, JIT_EXIT_INTERNAL,
 		       "jit's request made no sense to jit-helper: install the same version of both");
