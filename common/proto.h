@@ -46,7 +46,7 @@ enum jit_frame_type {
 
 enum jit_tag {
 	JIT_T_SERVICE = 1,    /* text: PAM service */
-	JIT_T_APP = 2,	      /* text: sudo, su, sshd, login, other (polkit too) */
+	JIT_T_APP = 2,	      /* text: sudo, su, sshd, login, polkit, other */
 	JIT_T_REQUESTER = 3,  /* text: user name */
 	JIT_T_UID = 4,	      /* u32: the requester's uid */
 	JIT_T_TARGET = 5,     /* text: user name; absent where not known yet */

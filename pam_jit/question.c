@@ -11,13 +11,11 @@ static void put_text(struct jit_frame *f, enum jit_tag tag, const char *text)
 	jit_frame_put_str(f, (uint8_t)tag, *text ? text : NULL);
 }
 
-/* The protocol's word for it. polkit's helper is to the helper one more program that a person has started. */
+/* The protocol's word for it. */
 static enum pj_app behaves_as(enum pj_app app)
 {
 	/* A daemon of any name that logs people in is none of their login sessions, which its own must not pass for. */
-	if (app == PJ_OTHER && pj_who_is_login(PJ_OTHER))
-		return PJ_LOGIN;
-	return app == PJ_POLKIT ? PJ_OTHER : app;
+	return app == PJ_OTHER && pj_who_is_login(PJ_OTHER) ? PJ_LOGIN : app;
 }
 
 static void put_who(struct jit_frame *f, const struct pj_args *args, const struct pj_who *who)

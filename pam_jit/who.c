@@ -157,6 +157,18 @@ static void find_circumstances(enum pj_app app, struct pj_who *who)
 	who->wants_glass = glass && strcmp(glass, "yes") == 0;
 }
 
+/* "": the application does not say. */
+static const char *find_target(pam_handle_t *pamh, enum pj_phase phase, enum pj_app app)
+{
+	/* In account sudo's PAM_USER is still the invoker. */
+	if (app == PJ_SUDO && phase == PJ_ACCOUNT)
+		return "";
+	/* polkit's is whoever has a password to show, be it the invoker's own: what it lets be done is done as root. */
+	if (app == PJ_POLKIT && phase == PJ_ACCOUNT)
+		return "root";
+	return item(pamh, PAM_USER);
+}
+
 int pj_who_find(pam_handle_t *pamh, enum pj_phase phase, const struct pj_args *args, struct pj_who *ret, char *why,
 		size_t why_size)
 {
@@ -168,12 +180,10 @@ int pj_who_find(pam_handle_t *pamh, enum pj_phase phase, const struct pj_args *a
 	jit_text_clean_str(ret->rhost, sizeof(ret->rhost), item(pamh, PAM_RHOST));
 	if (find_requester(pamh, phase, app, ret, why, why_size) < 0 || find_role(args, ret, why, why_size) < 0)
 		return -EINVAL;
-	/* In account sudo's PAM_USER is still the invoker. */
-	bool knows_target = app != PJ_SUDO || phase == PJ_OPEN;
-	const char *target = knows_target ? item(pamh, PAM_USER) : "";
+	const char *target = find_target(pamh, phase, app);
 	if (copy_name(ret->target, sizeof(ret->target), target, "target user", why, why_size) < 0)
 		return -EINVAL;
-	if (knows_target && !*target) {
+	if (!*target && (app != PJ_SUDO || phase == PJ_OPEN)) {
 		snprintf(why, why_size, "the application does not tell PAM which user is to be become");
 		return -EINVAL;
 	}
@@ -189,7 +199,7 @@ bool pj_who_is_root(enum pj_app app, const struct pj_who *who)
 
 bool pj_who_runs_nothing(enum pj_app app, const struct pj_who *who)
 {
-	/* A command that is run stands there with its absolute path: neither word can be one. */
+	/* A command that is run stands there with a slash in it: neither word can be one. */
 	return app == PJ_SUDO && (strcmp(who->command, "list") == 0 || strcmp(who->command, "validate") == 0);
 }
 

@@ -264,7 +264,7 @@ static void polkit_question(int fd)
 
 	peer_recv(fd, &f, JIT_F_ELEVATE);
 	EXPECT(peer_text_is(&f, JIT_T_SERVICE, "polkit-1"));
-	EXPECT(peer_text_is(&f, JIT_T_APP, "other"));
+	EXPECT(peer_text_is(&f, JIT_T_APP, "polkit"));
 	EXPECT(peer_text_is(&f, JIT_T_REQUESTER, lab.user));
 	EXPECT(peer_text_is(&f, JIT_T_TARGET, "root"));
 	EXPECT(peer_text_is(&f, JIT_T_ROLE, NULL)); /* its environment is not the person's */
@@ -274,20 +274,24 @@ static void polkit_question(int fd)
 	peer_recv(fd, &f, JIT_F_TAKEN);
 }
 
-static void polkits_helper_run_by_the_person_is_judged_as_su(void **state)
+static void polkits_helper_run_by_the_person_asks_for_root_whoever_proves_themselves(void **state)
 {
-	struct host h;
-	struct peer p;
+	const char *const proved_by[] = {"root", lab.user, "daemon"};
 
 	(void)state;
 	set_variables();
-	peer_start(&p, polkit_question, "");
-	host_start(&h, "polkit-1", p.arguments);
-	pam_set_item(h.pamh, PAM_USER, "root");
-	pam_set_item(h.pamh, PAM_RUSER, "root"); /* as polkit-agent-helper-1 has it: the target */
-	assert_int_equal(pam_acct_mgmt(h.pamh, 0), PAM_SUCCESS);
-	host_end(&h);
-	peer_finish(&p);
+	for (size_t i = 0; i < COUNT_OF(proved_by); i++) {
+		struct host h;
+		struct peer p;
+
+		peer_start(&p, polkit_question, "");
+		host_start(&h, "polkit-1", p.arguments);
+		pam_set_item(h.pamh, PAM_USER, proved_by[i]);
+		pam_set_item(h.pamh, PAM_RUSER, proved_by[i]); /* as polkit-agent-helper-1 has it */
+		assert_int_equal(pam_acct_mgmt(h.pamh, 0), PAM_SUCCESS);
+		host_end(&h);
+		peer_finish(&p);
+	}
 }
 
 static void polkits_helper_run_as_root_tells_nobody_and_is_refused_unless_exempt(void **state)
@@ -609,7 +613,7 @@ int main(void)
 		TEST(any_other_program_that_a_person_started_is_judged_by_the_real_uid),
 		TEST(the_environments_role_is_told_in_open_session_too),
 		TEST(no_other_word_than_yes_breaks_glass_and_an_empty_role_is_none),
-		TEST(polkits_helper_run_by_the_person_is_judged_as_su),
+		TEST(polkits_helper_run_by_the_person_asks_for_root_whoever_proves_themselves),
 		TEST(polkits_helper_run_as_root_tells_nobody_and_is_refused_unless_exempt),
 		TEST(a_role_that_is_no_name_is_refused_but_where_the_line_has_its_own),
 		TEST(a_requester_whom_the_kernel_does_not_confirm_is_refused),

@@ -1,5 +1,5 @@
 """polkit-1 × what may come of it: a real pkexec, polkitd and the setuid polkit-agent-helper-1, which runs PAM; the
-person answers in pkttyagent on another terminal. polkit runs auth and account, and opens no session."""
+person answers in pkttyagent on another terminal. polkit runs auth and account; pkexec alone opens a session."""
 
 import os
 import re
@@ -14,6 +14,7 @@ from namespace import die_with_parent
 from terminal import wait_until
 
 POLKITD = "/usr/lib/polkit-1/polkitd"
+HELPER = "/usr/lib/polkit-1/polkit-agent-helper-1"
 NEEDED = ("pkexec", "pkttyagent", "dbus-daemon", POLKITD)
 NOT_AUTHORIZED = 127  # pkexec's exit status
 GO = "/run/lab/go"
@@ -58,14 +59,17 @@ class PolkitCase(DoorCase):
             wait_until(f"{words[0]} serves", lambda: ready in read(log) if ready else
                        os.path.exists("/run/dbus/system_bus_socket"), WAIT)
 
-    def begin(self, runs=1):
-        """The person's terminal: pkexec waits in the background for its agent, which asks there in the foreground; the
-        password is typed."""
-        terminal = self.open_terminal()
+    def make_go(self):
         if os.path.exists(GO):
             os.unlink(GO)
         os.mkfifo(GO)
         os.chmod(GO, 0o666)
+
+    def begin(self, runs=1):
+        """The person's terminal: pkexec waits in the background for its agent, which asks there in the foreground; the
+        password is typed."""
+        terminal = self.open_terminal()
+        self.make_go()
         write(DESK, DESK_SCRIPT)
         agents = self.registered()
         terminal.start(f"sh {DESK} {runs} & pkttyagent --process $!")
@@ -107,6 +111,21 @@ class Polkit(PolkitCase):
         self.type_password(terminal)
         self.finish("approved", terminal, 0, runs=2)
         self.assertEqual(self.lab.filed(), before)
+
+    def test_what_opens_no_session_is_done_as_root_and_starts_the_grants_clock(self):
+        """Actions over D-Bus run polkit's helper and nothing else. Who may authenticate by their own password is here
+        PAM_USER."""
+        terminal = self.open_terminal()
+        self.make_go()
+        terminal.start(f"(echo cookie; read go; echo '{PASSWORD}'; read go) <{GO} | {HELPER} op1")
+        with open(GO, "w", encoding="ascii", buffering=1) as go:
+            terminal.expect("PAM_PROMPT_ECHO_OFF Password: ")
+            go.write("go\n")
+            request = self.wait_shown(terminal)
+            self.assertEqual(self.lab.request(request[0])["target"], "root")
+            self.approve(request)
+            self.lab.wait_for_status(request[0], "ACTIVE")
+        terminal.finish()
 
     def test_denied(self):
         terminal = self.begin()
