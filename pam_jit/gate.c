@@ -138,11 +138,13 @@ static bool is_settled(struct visit *v, int argc, const char **argv, int *ret_co
 	}
 	if (r == 0)
 		r = pj_who_find(v->pamh, v->phase, &v->args, &v->who, why, sizeof(why));
-	if (r < 0) {
-		*ret_code = reject(v, why);
+	if (r == 0 && is_spared(v))
 		return true;
-	}
-	return is_spared(v);
+	if (r == 0)
+		r = pj_who_find_role(&v->args, &v->who, why, sizeof(why));
+	if (r < 0)
+		*ret_code = reject(v, why);
+	return r < 0;
 }
 
 /* Where the socket's folder is not root's, anybody could listen: only root and the helper's user are believed. */

@@ -125,7 +125,7 @@ static void copy_environ(char *buf, size_t size, const char *name)
 }
 
 /* A role that was cut or altered could be another one. */
-static int find_role(const struct pj_args *args, struct pj_who *who, char *why, size_t why_size)
+int pj_who_find_role(const struct pj_args *args, struct pj_who *who, char *why, size_t why_size)
 {
 	const char *role = args->app == PJ_SUDO || args->app == PJ_SU ? find_environ("JIT_ROLE") : NULL;
 
@@ -178,7 +178,7 @@ int pj_who_find(pam_handle_t *pamh, enum pj_phase phase, const struct pj_args *a
 	jit_text_clean_str(ret->service, sizeof(ret->service), item(pamh, PAM_SERVICE));
 	jit_text_clean_str(ret->tty, sizeof(ret->tty), item(pamh, PAM_TTY));
 	jit_text_clean_str(ret->rhost, sizeof(ret->rhost), item(pamh, PAM_RHOST));
-	if (find_requester(pamh, phase, app, ret, why, why_size) < 0 || find_role(args, ret, why, why_size) < 0)
+	if (find_requester(pamh, phase, app, ret, why, why_size) < 0)
 		return -EINVAL;
 	const char *target = find_target(pamh, phase, app);
 	if (copy_name(ret->target, sizeof(ret->target), target, "target user", why, why_size) < 0)

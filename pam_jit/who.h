@@ -23,7 +23,7 @@ struct pj_who {
 	char target[JIT_NAME_SIZE];
 	char tty[JIT_NAME_SIZE];
 	char rhost[JIT_NAME_SIZE];
-	char role[JIT_NAME_SIZE]; /* JIT_ROLE, under sudo and su where the line has no role= */
+	char role[JIT_NAME_SIZE]; /* pj_who_find_role */
 	/* What an approver is told besides; account alone. */
 	char command[JIT_COMMAND_SIZE];
 	char cwd[JIT_COMMAND_SIZE];
@@ -41,6 +41,12 @@ struct pj_who {
  */
 int pj_who_find(pam_handle_t *pamh, enum pj_phase phase, const struct pj_args *args, struct pj_who *ret, char *why,
 		size_t why_size);
+
+/*
+ * JIT_ROLE, under sudo and su where the line has no role=. For who is not spared. 0, or -EINVAL with a sentence in
+ * `why` where it is no name.
+ */
+int pj_who_find_role(const struct pj_args *args, struct pj_who *who, char *why, size_t why_size);
 
 /* True where who logs in is who asks: sshd, login, and any other program that runs with real uid 0. */
 bool pj_who_is_login(enum pj_app app);

@@ -338,6 +338,14 @@ static void a_requester_whom_the_kernel_does_not_confirm_is_refused(void **state
 	}
 }
 
+static void assert_spared(struct host *h, const char *logged)
+{
+	assert_int_equal(pam_acct_mgmt(h->pamh, 0), IGNORED);
+	assert_string_equal(h->shown, "");
+	assert_says(lab.log, logged);
+	assert_int_equal(count_lines(lab.log), 1);
+}
+
 static void a_role_that_is_no_name_is_refused_but_where_the_line_has_its_own(void **state)
 {
 	static const char *const roles[] = {"two words", "a\nb", "a\033[2J", "\xff"};
@@ -360,6 +368,12 @@ static void a_role_that_is_no_name_is_refused_but_where_the_line_has_its_own(voi
 	host_start(&h, "sshd", "socket=/nonexistent/pam.sock");
 	assert_int_equal(pam_acct_mgmt(h.pamh, 0), PAM_AUTHINFO_UNAVAIL);
 	host_end(&h);
+	/* Who is spared asks for no role: a slip in the environment must not shut break-glass out. */
+	char spared[300];
+	snprintf(spared, sizeof(spared), "exempt_user=%s", lab.user);
+	host_start(&h, "sudo", spared);
+	assert_spared(&h, "exempt as user");
+	host_end(&h);
 }
 
 static void a_broken_line_refuses_in_account_and_open_even_where_it_says_observe(void **state)
@@ -379,14 +393,6 @@ static void a_broken_line_refuses_in_account_and_open_even_where_it_says_observe
 }
 
 /* --- not asked about at all --- */
-
-static void assert_spared(struct host *h, const char *logged)
-{
-	assert_int_equal(pam_acct_mgmt(h->pamh, 0), IGNORED);
-	assert_string_equal(h->shown, "");
-	assert_says(lab.log, logged);
-	assert_int_equal(count_lines(lab.log), 1);
-}
 
 static void observed(int fd)
 {
