@@ -59,6 +59,21 @@ static void say(int fd, const char *line, struct jh_told *told)
 		return;
 }
 
+static bool is_theirs(const struct jh_elevation *e, const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && major(st->st_rdev) == PTS_MAJOR &&
+	       (st->st_uid == e->target_uid || st->st_uid == e->session.uid);
+}
+
+/* sshd's own terminal, where it has one, is that of whoever started it. */
+static bool is_own(const struct jh_elevation *e, int tty)
+{
+	char path[32];
+	struct stat st;
+
+	return jh_terminal_path(tty, path, sizeof(path)) && lstat(path, &st) == 0 && is_theirs(e, &st);
+}
+
 /* By its number, and only if it belongs to somebody whose session this is. */
 static void say_by_number(const struct jh_elevation *e, int tty, const char *line, struct jh_told *told)
 {
@@ -68,8 +83,7 @@ static void say_by_number(const struct jh_elevation *e, int tty, const char *lin
 	if (!jh_terminal_path(tty, path, sizeof(path)))
 		return;
 	JIT_CLOSE int fd = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && major(st.st_rdev) == PTS_MAJOR &&
-	    (st.st_uid == e->target_uid || st.st_uid == e->session.uid))
+	if (fd >= 0 && fstat(fd, &st) == 0 && is_theirs(e, &st))
 		say(fd, line, told);
 }
 
@@ -96,7 +110,7 @@ void jh_terminal_say(const struct jh_elevation *e, const char *line, struct jh_t
 
 	if (e->terminal >= 0)
 		say(e->terminal, line, told);
-	else if (e->peer->proc.tty != 0)
+	else if (is_own(e, e->peer->proc.tty))
 		say_by_number(e, e->peer->proc.tty, line, told);
 	else if (e->session.audit != JH_NO_AUDIT)
 		jh_sight_each(e->session.audit, on_sight, &search);

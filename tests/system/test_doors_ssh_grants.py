@@ -108,6 +108,13 @@ class Credentials(SshCase):
         client.expect(sshlab.EOF)
         self.lab.wait_for_status(granted[0]["requestId"], "ENDED", 5)
 
+    def test_the_logins_terminal_is_told_of_its_end(self):
+        client = self.log_in()
+        granted = [request for request in self.lab.ask_broker("/requests")["requests"]
+                   if request["status"] == "ACTIVE" and request["rhost"] == self.source]
+        self.lab.as_approver("appr1", "revoke", granted[0]["shortId"], "--comment", "enough")
+        client.expect(rf"\njit: request {granted[0]['shortId']}, role ssh: revoked by appr1: enough\r")
+
     def test_what_outlives_the_logout_gets_none(self):
         client = self.log_in()
         said = f"/tmp/said-{self.source}"
