@@ -57,6 +57,7 @@ static struct json_object *grant_json(const struct jh_grant *g, int64_t now_ms)
 		add_text(json, "approvedBy", g->approved_by);
 	json_object_object_add(json, "elevations", json_object_new_int64(jh_elevations_of(g)));
 	json_object_object_add(json, "keyring", json_object_new_boolean(!jh_elevations_keyless(g)));
+	add_text(json, "scope", g->of_user ? "user" : "session");
 	add_text(json, "onExpiry", g->ends ? "end" : "warn");
 	json_object_object_add(json, "hasCredentials", json_object_new_boolean(g->has_arn));
 	if (g->collector.trouble[0])
