@@ -23,8 +23,11 @@
 #define GRANTS_MAX	 64 /* of one: each takes a descriptor and locked memory until it ends */
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_CAP_MS	 5000
-#define GLASS_TRIES	 3    /* of a filing that gets no answer, before break-glass is offered */
-#define LAST_WORD_MS	 1500 /* after the broker's own deadline its word is awaited that long */
+#define GLASS_TRIES	 3		  /* of a filing that gets no answer, before break-glass is offered */
+#define LAST_WORD_MS	 1500		  /* after the broker's own deadline its word is awaited that long */
+#define UNHEARD_MAX	 64		  /* refusals that wait for somebody to hear them */
+#define UNHEARD_MS	 (10 * 60 * 1000) /* how long a refusal waits for somebody to hear it */
+#define HEARD_MS	 10000		  /* and then for the others of the same storm of connections */
 
 static void request_free(struct jh_request *r)
 {
@@ -59,11 +62,42 @@ static void detach(struct jh_request *r, struct jh_visit *v)
 		r->first = NULL;
 }
 
+/* A login that was sent away comes back for this answer: filing anew would page people who have said no. */
+static bool is_unheard(const struct jh_request *r)
+{
+	return r->stage == JH_REQUEST_PENDING && r->resume && !r->open && !r->ahead && LIST_EMPTY(&r->visits);
+}
+
+static void keep_for_the_next(struct jh_request *r, const struct jh_verdict *verdict)
+{
+	struct jh_request *other, *oldest = NULL;
+	size_t kept = 0;
+
+	for (other = LIST_FIRST(&r->helper->requests); other; other = LIST_NEXT(other, link)) {
+		if (other->stage != JH_REQUEST_UNHEARD)
+			continue;
+		kept++;
+		if (!oldest || other->over.when_ms < oldest->over.when_ms)
+			oldest = other;
+	}
+	if (kept >= UNHEARD_MAX)
+		request_free(oldest);
+	jit_log(LOG_NOTICE, "%s", verdict->text);
+	r->stage = JH_REQUEST_UNHEARD;
+	r->last = *verdict;
+	jh_alarm_clear(&r->again);
+	jh_alarm_in(&r->over, UNHEARD_MS);
+}
+
 /* The end of a request that gave nothing: all who wait hear the same. */
 static void refuse_all(struct jh_request *r, const struct jh_verdict *verdict)
 {
 	struct jh_visit *v;
 
+	if (is_unheard(r)) {
+		keep_for_the_next(r, verdict);
+		return;
+	}
 	if (r->ahead)
 		jh_ahead_refused(r->ahead, verdict);
 	while ((v = LIST_FIRST(&r->visits))) {
@@ -186,6 +220,10 @@ static void on_over(void *arg)
 	struct jh_answer nothing = {.status = JH_EXPIRED};
 	struct jh_verdict verdict;
 
+	if (r->stage == JH_REQUEST_UNHEARD) {
+		request_free(r);
+		return;
+	}
 	memcpy(nothing.short_id, r->short_id, sizeof(nothing.short_id));
 	jh_judge_decision(&nothing, r->pending_s, &verdict);
 	withdraw(r);
@@ -468,6 +506,8 @@ const char *jh_request_limit(const struct jh_helper *helper, const char *request
 	size_t all = 0, grants = 0, theirs = jh_withdrawals_of(helper, requester);
 
 	for (r = LIST_FIRST(&helper->requests); r; r = LIST_NEXT(r, link)) {
+		if (r->stage == JH_REQUEST_UNHEARD)
+			continue;
 		all++;
 		theirs += strcmp(r->question.requester, requester) == 0;
 	}
@@ -512,6 +552,11 @@ struct jh_request *jh_request_new(struct jh_helper *helper, const struct jh_requ
 void jh_request_join(struct jh_request *r, struct jh_visit *v)
 {
 	v->request = r;
+	if (r->stage == JH_REQUEST_UNHEARD) {
+		jh_visit_refuse(v, &r->last);
+		jh_alarm_in(&r->over, HEARD_MS);
+		return;
+	}
 	if (LIST_EMPTY(&r->visits))
 		r->first = v;
 	LIST_INSERT_HEAD(&r->visits, v, beside);

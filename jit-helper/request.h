@@ -27,6 +27,7 @@ enum jh_request_stage {
 	JH_REQUEST_ASKING,  /* a person types a reason or a ticket */
 	JH_REQUEST_PENDING, /* at the broker */
 	JH_REQUEST_GRANTED, /* its visits were told, none has taken it yet */
+	JH_REQUEST_UNHEARD, /* refused while nobody listened: the next who comes is told why */
 };
 
 struct jh_request {

@@ -25,10 +25,12 @@ class PublicKey(SshCase):
 
     def case_denied(self, row, _):
         request = self.refused(self.fetch(row))
+        before = self.lab.filed()
         self.deny(request)
         second = self.fetch(row)
         self.assert_refused(second)
         self.compare(f"{row}.denied", second)
+        self.assertEqual(self.lab.filed(), before, "nobody is asked again before the answer was heard")
 
     def case_timed_out(self, row, _):
         request = self.refused(self.fetch(row, "sshd-quick"))

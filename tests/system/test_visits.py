@@ -1,6 +1,7 @@
 """Who may wait for one request, take up what another connection has left behind, and pass under what it gave. The
 module is played frame by frame; broker and approver are real."""
 
+import itertools
 import os
 import re
 import select
@@ -13,7 +14,7 @@ from terminal import wait_until
 
 NAMED = r"request (\w{4}-\w{4}), code (\d\d)"
 TAKEN_WITHIN = 5  # seconds: JH_TAKEN_MS
-HERE, THERE = "192.0.2.7", "192.0.2.8"
+_places = itertools.count(1)
 
 
 class VisitCase(LabCase):
@@ -31,14 +32,18 @@ class VisitCase(LabCase):
         super().setUpClass()
         log_in_here("op1")
 
+    def setUp(self):
+        """Places of its own: what was refused in one test waits there for somebody to hear it."""
+        self.here, self.there = f"192.0.2.{next(_places)}", f"192.0.2.{next(_places)}"
+
     def visit(self, app="sudo", **fields):
         module = Module()
         self.addCleanup(module.close)
         module.ask(ELEVATE, app, **fields)
         return module
 
-    def login(self, rhost=HERE, **fields):
-        return self.visit("sshd", **{"TARGET": "op1", "RHOST": rhost, **fields})
+    def login(self, rhost=None, **fields):
+        return self.visit("sshd", **{"TARGET": "op1", "RHOST": rhost or self.here, **fields})
 
     def silent(self, **fields):
         """A login with a public key alone."""
@@ -58,12 +63,12 @@ class VisitCase(LabCase):
         module.take()
         return grant.decode()
 
-    def open_as_sshd(self, grant, rhost=HERE, role="admin"):
+    def open_as_sshd(self, grant, rhost=None, role="admin"):
         """The session of a login that was let in, in a process of its own that stays: its pid."""
         def monitor():
             log_in_here("op1")
             opened = Module()
-            opened.ask(OPEN, "sshd", TARGET="op1", RHOST=rhost, ROLE=role, GRANT=grant)
+            opened.ask(OPEN, "sshd", TARGET="op1", RHOST=rhost or self.here, ROLE=role, GRANT=grant)
             if opened.verdict()[0] != ALLOW:
                 return None
             opened.send(frame(TAKEN))
@@ -206,11 +211,22 @@ class Logins(VisitCase):
         for module in modules:
             self.assertEqual(module.verdict()[0], DENIED)
 
+    def test_a_denial_that_nobody_heard_is_told_to_the_next_login(self):
+        silent = self.silent(REASON="disk full")
+        request = self.named(silent, VERDICT)
+        before = self.lab.filed()
+        self.withdraw(request)
+        for _ in range(2):  # the others of the same storm hear it too
+            outcome, text = self.login(REASON="disk full").verdict()
+            self.assertEqual((outcome, text), (DENIED, f"request {request[0]}: denied by appr1: tidy"))
+        self.assertNotIn("denied", self.login(rhost=self.there, REASON="disk full").expect(WAITING)[TEXT].decode())
+        self.assertEqual(self.lab.filed() - before, 1, "the one from the other place")
+
     def test_nobody_else_takes_it_up(self):
         first = self.login()
         request = self.named(first)
         first.close()
-        others = [self.login(THERE), self.login(ROLE="wide"),
+        others = [self.login(self.there), self.login(ROLE="wide"),
                   self.login(REQUESTER="op2", UID=uid_of("op2"), TARGET="op2")]
         for other in others:
             self.assertNotEqual(self.named(other), request)
@@ -247,7 +263,7 @@ class Logins(VisitCase):
         self.assertEqual(len(grants), 1)
         self.open_as_sshd(grants.pop(), role="wide")
         self.assertEqual(self.login(ROLE="wide").verdict()[0], ALLOW)
-        elsewhere = self.login(THERE, ROLE="wide")
+        elsewhere = self.login(self.there, ROLE="wide")
         self.assertNotEqual(self.named(elsewhere), request)
         self.give_back(request[0])
         self.deny_all(elsewhere)
@@ -257,7 +273,7 @@ class Logins(VisitCase):
         def sudo_there(results):
             log_in_here("op1")
             login = Module()
-            login.ask(OPEN, "sshd", TARGET="op1", RHOST=HERE, ROLE="wide")
+            login.ask(OPEN, "sshd", TARGET="op1", RHOST=self.here, ROLE="wide")
             login.verdict()
             login.send(frame(TAKEN))
             sudo = Module()
