@@ -19,6 +19,7 @@
 #define SEVERAL_CONNECT_MS 2000	 /* where there is another one to go to */
 #define PROBE_MS	   10000 /* how often one that failed is looked for; jitter takes up to a quarter off */
 #define PROBE_LIMIT_MS	   5000
+#define RELAPSES_MAX	   4 /* one that only looks well is looked for every 10, 20, … 320 s */
 
 /* One address of conf->brokers. */
 struct address {
@@ -26,6 +27,9 @@ struct address {
 	const char *url;
 	bool failed;
 	struct jit_fetch_call *probe;
+	bool found_well;   /* by a look, and no call has shown it yet */
+	unsigned relapses; /* how often in a row no call did */
+	unsigned pass;	   /* so many looks pass it over */
 };
 
 struct jh_broker {
@@ -114,6 +118,7 @@ static void on_probed(void *arg, const struct jit_fetch_result *result)
 	a->probe = NULL;
 	if (result->fault == JIT_FETCH_OK && result->status == 200) {
 		a->failed = false;
+		a->found_well = true;
 		jit_log(LOG_NOTICE, "the broker at %s answers again", a->url);
 	}
 	probe_later(a->broker);
@@ -135,8 +140,12 @@ static void probe(struct jh_broker *broker, struct address *a)
 
 void jh_broker_look(struct jh_broker *broker)
 {
-	for (size_t i = 0; i < current(broker); i++)
-		probe(broker, &broker->addresses[i]);
+	for (size_t i = 0; i < current(broker); i++) {
+		if (broker->addresses[i].pass > 0)
+			broker->addresses[i].pass--;
+		else
+			probe(broker, &broker->addresses[i]);
+	}
 }
 
 static void on_probe_due(evutil_socket_t fd, short what, void *arg)
@@ -164,6 +173,18 @@ static struct address *address_of(struct jh_broker *broker, const char *url)
 	return found;
 }
 
+/* A broker that is well when it is looked at and fails every call would cost each of them its time-out. */
+static void judge_look(struct address *a, bool useless)
+{
+	if (!useless) {
+		a->relapses = 0;
+	} else if (a->found_well) {
+		a->pass = (2U << a->relapses) - 1;
+		a->relapses += a->relapses < RELAPSES_MAX;
+	}
+	a->found_well = false;
+}
+
 /* Each try of each call comes by here. */
 static bool on_try(void *arg, const char *url, const struct jit_fetch_result *result)
 {
@@ -172,6 +193,8 @@ static bool on_try(void *arg, const char *url, const struct jit_fetch_result *re
 	bool useless = jh_no_answer(result);
 	char trouble[JIT_LINE_SIZE];
 
+	if (a)
+		judge_look(a, useless);
 	if (!a || a->failed == useless)
 		return useless;
 	a->failed = useless;

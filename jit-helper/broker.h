@@ -5,7 +5,7 @@
  * Of several brokers, which share one store, a call goes to the first that has
  * not failed, and where that fails, as it is, to the others in turn. One that
  * failed is passed over until it answers again: it is looked for every 10 s
- * while a later one serves.
+ * while a later one serves, and less often where it only looked well.
  */
 #ifndef JH_BROKER_H
 #define JH_BROKER_H

@@ -18,6 +18,7 @@ struct server {
 	int status;
 	const char *body;
 	bool hang_up;
+	bool looks_well; /* to a look, whatever it answers otherwise */
 	int asked, looked_at;
 	char last_body[64], last_key[64], last_api_key[64];
 };
@@ -41,7 +42,7 @@ static void on_request(struct evhttp_request *request, void *arg)
 
 	if (strcmp(evhttp_request_get_uri(request), "/healthz") == 0) {
 		s->looked_at++;
-		evhttp_send_reply(request, s->status == 200 ? 200 : 503, "", NULL);
+		evhttp_send_reply(request, s->status == 200 || s->looks_well ? 200 : 503, "", NULL);
 		evbuffer_free(out);
 		return;
 	}
@@ -236,6 +237,43 @@ static void one_that_comes_back_is_asked_again(void **state)
 	assert_int_equal(servers[1].asked, 1);
 }
 
+/* Looks until the first is found well; how many looks it took. */
+static int find_first(void)
+{
+	int looks = 0, looked_at = servers[0].looked_at;
+
+	while (servers[0].looked_at == looked_at) {
+		assert_in_range(++looks, 1, 40);
+		jh_broker_look(broker);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		for (int i = 0; i < 20 && servers[0].looked_at == looked_at; i++) {
+			usleep(1000);
+			event_base_loop(base, EVLOOP_NONBLOCK);
+		}
+	}
+	while (strcmp(jh_broker_url(broker), urls[0]) != 0)
+		event_base_loop(base, EVLOOP_ONCE);
+	return looks;
+}
+
+static void one_that_only_looks_well_is_trusted_less_and_less(void **state)
+{
+	(void)state;
+	servers[0].status = 503;
+	servers[0].looks_well = true;
+	assert_int_equal(ask().status, 200);
+	for (int pause = 1; pause <= 16; pause *= 2) {
+		assert_int_equal(find_first(), pause);
+		assert_int_equal(ask().status, 200); /* it fails again */
+	}
+	find_first();
+	servers[0].status = 200;
+	assert_int_equal(ask().status, 200); /* it serves: what was is forgotten */
+	servers[0].status = 503;
+	assert_int_equal(ask().status, 200);
+	assert_int_equal(find_first(), 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -245,6 +283,7 @@ int main(void)
 		TEST(when_none_answers_all_are_named),
 		TEST(one_whose_url_goes_on_from_anothers_is_told_from_it),
 		TEST(one_that_comes_back_is_asked_again),
+		TEST(one_that_only_looks_well_is_trusted_less_and_less),
 	};
 
 	CRYPTO_secure_malloc_init(1 << 16, 32);
