@@ -12,6 +12,7 @@
 #include "grant.h"
 #include "helper.h"
 #include "log.h"
+#include "peer.h"
 #include "request.h"
 #include "spool.h"
 #include "text.h"
@@ -112,6 +113,7 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 	char trouble[JIT_LINE_SIZE];
 
 	c->call = NULL;
+	jh_listener_release(c->helper->pam); /* it has been heard, or cannot be */
 	if (result->fault == JIT_FETCH_OK && result->status == 200 && take(c, result->body, result->body_len)) {
 		if (c->failures) {
 			jit_log(LOG_NOTICE, "the broker at %s answers", jh_broker_url(c->helper->broker));

@@ -218,20 +218,27 @@ static void on_connection(evutil_socket_t fd, short what, void *arg)
 	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)what;
-	if (conn >= 0) {
+	if (conn >= 0)
 		admit(l, conn);
-	} else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-		/* The connection stays in the queue: without a pause the loop would spin on it. */
-		event_del(l->readable);
-		jh_alarm_in(&l->resume, ACCEPT_PAUSE_MS);
-	}
+	else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+		jh_listener_hold(l, ACCEPT_PAUSE_MS); /* it stays in the queue: the loop would spin on it */
+}
+
+void jh_listener_hold(struct jh_listener *l, int64_t ms)
+{
+	event_del(l->readable);
+	jh_alarm_in(&l->resume, ms);
+}
+
+void jh_listener_release(struct jh_listener *l)
+{
+	jh_alarm_clear(&l->resume);
+	event_add(l->readable, NULL);
 }
 
 static void on_resume(void *arg)
 {
-	struct jh_listener *l = arg;
-
-	event_add(l->readable, NULL);
+	jh_listener_release(arg);
 }
 
 struct jh_listener *jh_listener_new(struct jh_helper *helper, int fd, const struct jh_listener_options *options)

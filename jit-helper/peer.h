@@ -46,6 +46,9 @@ struct jh_listener_options {
 
 /* Listens on `fd`, which it takes over. NULL: out of memory. */
 struct jh_listener *jh_listener_new(struct jh_helper *helper, int fd, const struct jh_listener_options *options);
+/* Takes no connection for that long, or until it is released: who comes meanwhile waits in the socket's queue. */
+void jh_listener_hold(struct jh_listener *listener, int64_t ms);
+void jh_listener_release(struct jh_listener *listener);
 /* Closes its peers without calling back. NULL is fine. */
 void jh_listener_free(struct jh_listener *listener);
 

@@ -16,6 +16,7 @@
 #include "helper.h"
 #include "json.h"
 #include "log.h"
+#include "peer.h"
 #include "safefile.h"
 #include "saved.h"
 #include "withdraw.h"
@@ -24,6 +25,7 @@
 #define TEMPORARY  "helper.json.new"
 #define BOOT_FILE  "/proc/sys/kernel/random/boot_id"
 #define PASSWD_BUF 16384
+#define HEAR_MS	   3000 /* how long the broker has to say what it ended meanwhile; 2 s may go to one that is away */
 
 struct jh_state {
 	struct jh_helper *helper;
@@ -241,4 +243,7 @@ void jh_state_restore(struct jh_helper *helper)
 	}
 	jh_saved_clear(&saved);
 	jh_state_touch(helper);
+	/* Nobody is let in under what may have been revoked meanwhile. After that they go on as in any outage. */
+	if (!LIST_EMPTY(&helper->grants))
+		jh_listener_hold(helper->pam, HEAR_MS);
 }

@@ -5,6 +5,8 @@ import json
 import os
 import pwd
 import re
+import select
+import signal
 import ssl
 import threading
 import time
@@ -39,6 +41,16 @@ class RestartCase(LabCase):
         terminal.child.expect_exact("\r\n")
         terminal.child.expect(terminal.prompt)
         return request
+
+    def hush_broker(self, away):
+        """It takes connections and says nothing, or is not there at all."""
+        if away:
+            self.lab.broker.stop()
+            self.addCleanup(self.lab.broker.start)
+        else:
+            broker = self.lab.broker.process.pid
+            os.kill(broker, signal.SIGSTOP)
+            self.addCleanup(os.kill, broker, signal.SIGCONT)
 
     def status(self, terminal):
         return json.loads(terminal.run("jit status --json")[1])
@@ -115,6 +127,18 @@ class Sessions(RestartCase):
         terminal.interrupt()
         terminal.finish()
 
+    def test_an_outage_of_the_broker_takes_no_grant_away(self):
+        for away, limit in ((True, 2.0), (False, 5.0)):
+            with self.subTest(away=away):
+                terminal = self.open_terminal()
+                self.run_approved(terminal)
+                self.lab.stop_helper(kill=True)
+                self.hush_broker(away)
+                self.lab.start_helper()
+                status, text = terminal.run("sudo id", timeout=limit)
+                self.assertEqual(status, 0, text)
+                self.doCleanups()
+
     def test_a_login_session_that_ended_meanwhile_ends_its_grant(self):
         terminal = self.open_terminal()
         short, _ = self.run_approved(terminal)
@@ -147,20 +171,38 @@ class Unused(RestartCase):
         frames.log_in_here("op1")
 
     def test_an_approval_that_nobody_has_used_yet_is_kept(self):
-        with frames.Module() as module:
-            module.ask(frames.ELEVATE)
-            words = module.expect(frames.WAITING)[frames.TEXT].decode().replace(",", "").split()
-            self.approve((words[1], words[3].rstrip(":")))
-            self.assertEqual(module.expect(frames.VERDICT)[frames.OUTCOME], bytes(4))
-            module.send(frames.frame(frames.TAKEN))
-            module.recv(1)
-        wait_until("the grant is kept", lambda: os.path.exists(FILE) and words[1] in read(FILE), GENEROUS)
+        short = self.approved()
         self.restart_helper(kill=True)
         with frames.Module() as module:
             module.ask(frames.ELEVATE)
             self.assertEqual(module.expect(frames.VERDICT)[frames.OUTCOME], bytes(4))
             module.send(frames.frame(frames.TAKEN))
-        self.assertEqual(self.lab.request(words[1])["status"], "APPROVED")
+        self.assertEqual(self.lab.request(short)["status"], "APPROVED")
+        self.lab.as_approver("appr1", "revoke", short)
+        wait_until("it is over here", lambda: short not in read(FILE), GENEROUS)
+
+    def test_what_was_revoked_meanwhile_lets_nobody_in_before_the_broker_was_heard(self):
+        short = self.approved()
+        self.lab.stop_helper(kill=True)
+        self.lab.as_approver("appr1", "revoke", short)
+        self.hush_broker(away=False)
+        self.lab.start_helper()
+        with frames.Module() as module:
+            module.ask(frames.ELEVATE)
+            self.assertEqual(select.select([module], [], [], 0.5)[0], [], "answered, and nobody was asked")
+            os.kill(self.lab.broker.process.pid, signal.SIGCONT)
+            module.expect(frames.WAITING)
+
+    def approved(self):
+        """An approval that was let in under, and is not used yet: its short id."""
+        with frames.Module() as module:
+            module.ask(frames.ELEVATE)
+            words = module.expect(frames.WAITING)[frames.TEXT].decode().replace(",", "").split()
+            self.approve((words[1], words[3].rstrip(":")))
+            self.assertEqual(module.expect(frames.VERDICT)[frames.OUTCOME], bytes(4))
+            module.take()
+        wait_until("the grant is kept", lambda: os.path.exists(FILE) and words[1] in read(FILE), GENEROUS)
+        return words[1]
 
 
 class State(RestartCase):
