@@ -22,7 +22,6 @@ int jit_put_token(struct jit_frame *frame)
 static enum jit_exit no_token(int error)
 {
 	switch (-error) {
-	case ENOKEY:
 	case EACCES:
 	case EKEYREVOKED:
 		fputs("jit: this process is not in an elevated session; run it under sudo, su or ssh with an "
@@ -41,10 +40,13 @@ static enum jit_exit no_token(int error)
 	}
 }
 
-/* Where keyrings are not to be had at all (containers) the helper tells the session by other means, or refuses. */
-static bool no_keyrings(int error)
+/*
+ * The helper tells the session by other means, or refuses: where keyrings are not to be had at all (containers), and
+ * where there is no token, which may be because none could be kept when the session began.
+ */
+static bool helper_judges(int error)
 {
-	return error == -EPERM || error == -ENOSYS || error == -EDQUOT;
+	return error == -ENOKEY || error == -EPERM || error == -ENOSYS || error == -EDQUOT;
 }
 
 enum jit_exit jit_call_credentials(const char *socket_path, struct jit_frame *frame)
@@ -57,7 +59,7 @@ enum jit_exit jit_call_credentials(const char *socket_path, struct jit_frame *fr
 	jit_frame_start(frame, JIT_F_CREDENTIALS);
 	int r = jit_put_token(frame);
 
-	return r == 0 || no_keyrings(r) ? jit_call(socket_path, frame) : no_token(r);
+	return r == 0 || helper_judges(r) ? jit_call(socket_path, frame) : no_token(r);
 }
 
 /* All of it, or -1. */

@@ -230,7 +230,9 @@ static void on_credentials(struct jh_peer *peer, const struct jit_frame *frame)
 		if (refusal)
 			log_refusal(peer, refusal);
 		jh_fault_and_close(peer, JIT_EXIT_REFUSED,
-				   refusal ? refusal : "this process is not in an elevated session");
+				   refusal ? refusal
+					   : "this process is not in an elevated session; run it under sudo, su or ssh "
+					     "with an approval");
 		return;
 	}
 	if (!e->grant->has_arn) {

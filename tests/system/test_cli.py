@@ -147,16 +147,17 @@ class Credentials(CliCase):
         out, err = child.communicate(timeout=20)
         self.assertEqual((json.loads(out), err, seen), (KEYS, "", [0]))
 
-    def test_without_a_token_the_helper_is_not_asked(self):
+    def test_without_a_token_that_could_be_one_the_helper_is_not_asked(self):
         helper = self.helper(document("{}"))
         for command in (["credentials"], ["env"], ["exec", "--", "echo", "ran"]):
-            status, out, err = self.jit(helper, command[0], *command[1:], token=None)
+            status, out, err = self.jit(helper, command[0], *command[1:], keyctl_error=errno.EKEYREVOKED)
             self.assertEqual((status, out), (3, ""))
             self.assertRegex(err, r"\Ajit: this process is not in an elevated session; [^\n]+\n\Z")
         self.assertEqual(helper.asked, [])
 
-    def test_where_keyrings_are_not_to_be_had_the_helper_judges(self):
-        for error in (errno.EPERM, errno.ENOSYS, errno.EDQUOT):
+    def test_where_there_is_no_token_the_helper_judges(self):
+        """No keyrings, or none when the session began."""
+        for error in (errno.ENOKEY, errno.EPERM, errno.ENOSYS, errno.EDQUOT):
             helper = self.helper(document(compact(KEYS)))
             status, out, err = self.jit(helper, "credentials", keyctl_error=error)
             self.assertEqual((status, json.loads(out), err), (0, KEYS, ""))
