@@ -64,6 +64,17 @@ static void end_leftover(struct jh_changes *c, const struct jh_answer *a)
 	jh_withdraw(c->helper, a->requester, a->id, a->short_id, a->status == JH_ACTIVE ? JH_END : JH_CANCEL);
 }
 
+/* It may be one whose filing is on its way: the answer will tell. */
+static bool is_being_filed(const struct jh_helper *helper, const struct jh_answer *a)
+{
+	const struct jh_request *r;
+
+	for (r = LIST_FIRST(&helper->requests); r; r = LIST_NEXT(r, link))
+		if (!r->id[0] && strcmp(r->question.requester, a->requester) == 0)
+			return true;
+	return false;
+}
+
 static void hand_out(struct jh_changes *c, struct json_object *item, bool leftovers)
 {
 	struct jh_answer answer;
@@ -76,6 +87,7 @@ static void hand_out(struct jh_changes *c, struct json_object *item, bool leftov
 	bool asked = jh_ahead_changed(c->helper, &answer);
 	if (!jh_request_changed(c->helper, &answer) && !jh_grant_changed(c->helper, &answer)) {
 		c->strangers++;
+		leftovers &= !is_being_filed(c->helper, &answer);
 		if (!asked && (leftovers || answer.filed_by[0]) && jh_adopt_wants(&answer, c->host))
 			jh_adopt(c->helper, &answer);
 		else if (leftovers)
@@ -92,14 +104,14 @@ static bool take(struct jh_changes *c, const char *body, size_t len)
 		    json_object_is_type(next, json_type_int) && json_object_get_int64(next) >= 0;
 
 	if (good) {
-		/* The first list holds all that is open. With nobody asking yet, what is not a grant that was kept over
-		 * the restart is nobody's; and such a grant that is not in it has ended. */
-		bool first = c->cursor < 0, leftovers = first && LIST_EMPTY(&c->helper->requests);
+		/* The first list holds all that is open: what is not a grant that was kept over the restart, and is not
+		 * being filed just now, is nobody's; and such a grant that is not in it has ended. */
+		bool first = c->cursor < 0;
 		c->cursor = json_object_get_int64(next);
 		if (json_object_object_get_ex(json, "host", &host) && json_object_is_type(host, json_type_string))
 			jit_text_clean_str(c->host, sizeof(c->host), json_object_get_string(host));
 		for (size_t i = 0; i < json_object_array_length(list); i++)
-			hand_out(c, json_object_array_get_idx(list, i), leftovers);
+			hand_out(c, json_object_array_get_idx(list, i), first);
 		if (first)
 			jh_grants_end_unconfirmed(c->helper);
 	}
