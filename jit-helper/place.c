@@ -9,11 +9,18 @@
 #include "cleanup.h"
 #include "elevation.h"
 #include "helper.h"
-#include "text.h"
+
+/* Of what came from the network only what can be a host's name or address names a place: never the console. */
+static bool names_a_host(const char *name)
+{
+	return name[0] &&
+	       name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:%")] == '\0' &&
+	       strcmp(name, "UNKNOWN") != 0; /* so sshd calls what it cannot name */
+}
 
 void jh_place_of_login(const struct jh_question *q, char place[static JIT_NAME_SIZE])
 {
-	if (q->rhost[0] && strcmp(q->rhost, "UNKNOWN") != 0) /* so sshd calls what it cannot name */
+	if (names_a_host(q->rhost))
 		memcpy(place, q->rhost, JIT_NAME_SIZE);
 	else
 		snprintf(place, JIT_NAME_SIZE, "%s", strcmp(q->app, "sshd") == 0 || q->rhost[0] ? "" : JH_PLACE_LOCAL);
@@ -32,8 +39,9 @@ static void ask_logind(const struct jh_proc *proc, char place[static JIT_NAME_SI
 	int remote = sd_session_is_remote(name);
 	if (remote == 0)
 		snprintf(place, JIT_NAME_SIZE, "%s", JH_PLACE_LOCAL);
-	else if (remote > 0 && sd_session_get_remote_host(name, &host) >= 0 && host && strlen(host) < JIT_NAME_SIZE)
-		jit_text_clean_str(place, JIT_NAME_SIZE, host);
+	else if (remote > 0 && sd_session_get_remote_host(name, &host) >= 0 && host && strlen(host) < JIT_NAME_SIZE &&
+		 names_a_host(host))
+		snprintf(place, JIT_NAME_SIZE, "%s", host);
 }
 
 void jh_place_find(const struct jh_helper *helper, const struct jh_question *q, const struct jh_proc *proc,
@@ -47,8 +55,8 @@ void jh_place_find(const struct jh_helper *helper, const struct jh_question *q, 
 		return;
 	}
 	for (e = LIST_FIRST(&helper->elevations); e; e = LIST_NEXT(e, link)) {
-		if (jh_session_same(&e->session, session) && e->grant->session.place[0]) {
-			memcpy(session->place, e->grant->session.place, sizeof(session->place));
+		if (jh_session_same(&e->session, session) && e->session.place[0]) {
+			memcpy(session->place, e->session.place, sizeof(session->place));
 			return;
 		}
 	}

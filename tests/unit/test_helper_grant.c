@@ -226,7 +226,8 @@ static void a_place_is_what_the_login_service_knows(void **state)
 		const char *app, *rhost, *place;
 	} cases[] = {
 		{"sshd", PLACE, PLACE},	       {"sshd", "UNKNOWN", ""},	      {"sshd", "", ""},
-		{"login", "", JH_PLACE_LOCAL}, {"login", "term-7", "term-7"},
+		{"login", "", JH_PLACE_LOCAL}, {"login", "term-7", "term-7"}, {"sshd", JH_PLACE_LOCAL, ""},
+		{"login", JH_PLACE_LOCAL, ""}, {"sshd", "a?b", ""},	      {"sshd", "fe80::1%eth0", "fe80::1%eth0"},
 	};
 
 	(void)state;
