@@ -247,46 +247,43 @@ static void on_credentials(struct jh_peer *peer, const struct jit_frame *frame)
 		wait_for_credentials(peer, e);
 }
 
-/* The login session that the peer may speak for: of its elevation, or its own. */
-static bool speaks_for(struct jh_peer *peer, const struct jit_frame *frame, struct jh_session *ret, bool *ret_elevated)
+static bool find_speaker(struct jh_peer *peer, const struct jit_frame *frame, struct jh_speaker *ret)
 {
 	const char *refusal;
 	const struct jh_elevation *e = proved(peer, frame, &refusal);
 
-	*ret_elevated = e != NULL;
 	if (e) {
-		*ret = e->grant->session;
+		*ret = (struct jh_speaker){.session = e->session, .under = e->grant};
 		return true;
 	}
-	if (jh_session_of(&peer->proc, peer->uid, ret, NULL) < 0 || !jh_pidfd_alive(peer->pidfd))
+	ret->under = NULL;
+	if (jh_session_of(&peer->proc, peer->uid, &ret->session, NULL) < 0 || !jh_pidfd_alive(peer->pidfd))
 		return false;
-	jh_place_find(peer->helper, NULL, &peer->proc, ret);
+	jh_place_find(peer->helper, NULL, &peer->proc, &ret->session);
 	return true;
 }
 
 static void on_status(struct jh_peer *peer, const struct jit_frame *frame)
 {
-	struct jh_session session;
-	bool elevated;
+	struct jh_speaker speaker;
 
-	if (!speaks_for(peer, frame, &session, &elevated)) {
+	if (!find_speaker(peer, frame, &speaker)) {
 		jh_fault_and_close(peer, JIT_EXIT_REFUSED,
 				   "the login session of this process cannot be told; log in again");
 		return;
 	}
-	jh_send_json(peer, jh_status_json(peer->helper, &session, elevated));
+	jh_send_json(peer, jh_status_json(peer->helper, &speaker));
 }
 
 static void on_end(struct jh_peer *peer, const struct jit_frame *frame)
 {
 	struct jh_helper *helper = peer->helper;
 	struct json_object *json, *ended;
-	struct jh_session session;
+	struct jh_speaker speaker;
 	char id[JIT_ID_SIZE];
-	bool elevated;
 	int r = jit_frame_get_str(frame, JIT_T_GRANT, id, sizeof(id));
 
-	if ((r < 0 && r != -ENOENT) || !speaks_for(peer, frame, &session, &elevated)) {
+	if ((r < 0 && r != -ENOENT) || !find_speaker(peer, frame, &speaker)) {
 		jh_fault_and_close(peer, JIT_EXIT_REFUSED,
 				   "the login session of this process cannot be told; log in again");
 		return;
@@ -296,7 +293,7 @@ static void on_end(struct jh_peer *peer, const struct jit_frame *frame)
 	struct jh_grant *g = LIST_FIRST(&helper->grants), *next;
 	for (; g; g = next) {
 		next = LIST_NEXT(g, link);
-		if (!jh_grant_is_of(g, &session) || (r == 0 && !jh_id_matches(id, g->id, g->short_id)))
+		if (!jh_speaker_holds(&speaker, g) || (r == 0 && !jh_id_matches(id, g->id, g->short_id)))
 			continue;
 		json_object_array_add(ended, json_object_new_string(g->short_id));
 		jh_grant_end(g, "given back by its requester", true);
@@ -304,8 +301,8 @@ static void on_end(struct jh_peer *peer, const struct jit_frame *frame)
 	struct jh_ahead *a = LIST_FIRST(&helper->ahead), *after;
 	for (; a; a = after) {
 		after = LIST_NEXT(a, link);
-		if (jh_session_same(&a->session, &session) && (r < 0 || jh_id_matches(id, a->id, a->short_id)) &&
-		    jh_ahead_end(a))
+		if (jh_session_same(&a->session, &speaker.session) &&
+		    (r < 0 || jh_id_matches(id, a->id, a->short_id)) && jh_ahead_end(a))
 			json_object_array_add(ended, json_object_new_string(a->short_id));
 	}
 	if (json_object_array_length(ended) == 0) {

@@ -66,7 +66,12 @@ static struct json_object *grant_json(const struct jh_grant *g, int64_t now_ms)
 	return json;
 }
 
-struct json_object *jh_status_json(const struct jh_helper *helper, const struct jh_session *session, bool elevated)
+bool jh_speaker_holds(const struct jh_speaker *speaker, const struct jh_grant *grant)
+{
+	return grant == speaker->under || jh_grant_is_of(grant, &speaker->session);
+}
+
+struct json_object *jh_status_json(const struct jh_helper *helper, const struct jh_speaker *speaker)
 {
 	struct json_object *json = json_object_new_object(), *list = json_object_new_array();
 	int64_t now_ms = jit_boottime_ms();
@@ -78,10 +83,10 @@ struct json_object *jh_status_json(const struct jh_helper *helper, const struct 
 		return NULL;
 	}
 	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link))
-		if (jh_grant_is_of(g, session))
+		if (jh_speaker_holds(speaker, g))
 			json_object_array_add(list, grant_json(g, now_ms));
 	json_object_object_add(json, "grants", list);
-	json_object_object_add(json, "requests", jh_ahead_list_json(helper, session));
-	json_object_object_add(json, "elevated", json_object_new_boolean(elevated));
+	json_object_object_add(json, "requests", jh_ahead_list_json(helper, &speaker->session));
+	json_object_object_add(json, "elevated", json_object_new_boolean(speaker->under != NULL));
 	return json;
 }
