@@ -30,6 +30,9 @@ bool jh_request_admits(const struct jh_request *r, const struct jh_question *q, 
 {
 	if (r->for_host[0] || q->unattended != JH_UNATTENDED_NO || !same_matter(r, q))
 		return false;
+	const bool filed = r->stage != JH_REQUEST_FILING && r->stage != JH_REQUEST_ASKING;
+	if (!r->question.service[0] && !filed) /* with who leaves it then, it would be gone for who asked ahead */
+		return false;
 	if (r->open)
 		return true;
 	if (r->session.uid != session->uid && r->session.uid != JH_ANY_UID)
@@ -40,8 +43,8 @@ bool jh_request_admits(const struct jh_request *r, const struct jh_question *q, 
 		return false;
 	if (r->of_user)
 		return true;
-	if (r->stage == JH_REQUEST_FILING || r->stage == JH_REQUEST_ASKING)
-		return !alone && r->question.service[0];
+	if (!filed)
+		return !alone;
 	/* What a login has left behind, the next one takes up. */
 	return r->resume && jh_question_is_login(q) && jh_question_is_login(&r->question) && LIST_EMPTY(&r->visits);
 }

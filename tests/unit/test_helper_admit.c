@@ -134,6 +134,23 @@ static void what_another_host_filed_is_for_whoever_comes(void **state)
 	assert_false(jh_request_admits(&r, &q, &there, false));
 }
 
+static void what_is_asked_ahead_is_waited_for_once_it_is_filed(void **state)
+{
+	struct jh_question ahead = asked;
+	struct jh_request r;
+
+	(void)state;
+	ahead.service[0] = ahead.app[0] = '\0';
+	r = a_request(&ahead, &here, JH_REQUEST_PENDING);
+	assert_true(jh_request_admits(&r, &asked, &here, false));
+	assert_false(jh_request_admits(&r, &asked, &there, false));
+	/* Who leaves a filing takes it along: not one that somebody else relies on. */
+	r.stage = JH_REQUEST_FILING;
+	assert_false(jh_request_admits(&r, &asked, &here, false));
+	r.stage = JH_REQUEST_ASKING;
+	assert_false(jh_request_admits(&r, &asked, &here, false));
+}
+
 static void only_what_is_for_this_host_and_free_is_taken_up(void **state)
 {
 	static const struct {
@@ -195,6 +212,7 @@ int main(void)
 		cmocka_unit_test(the_scope_decides_who_stays),
 		cmocka_unit_test(what_a_login_left_is_taken_up_by_one_at_a_time),
 		cmocka_unit_test(what_another_host_filed_is_for_whoever_comes),
+		cmocka_unit_test(what_is_asked_ahead_is_waited_for_once_it_is_filed),
 		cmocka_unit_test(only_what_is_for_this_host_and_free_is_taken_up),
 		cmocka_unit_test(an_id_is_known_as_people_write_it),
 	};
