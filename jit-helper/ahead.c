@@ -11,9 +11,10 @@
 #include "clock.h"
 #include "withdraw.h"
 
-#define KEEP_MS (60 * 60 * 1000) /* how long it is told what became of one */
-#define ALL_MAX 256
-#define PENDING "PENDING"
+#define KEEP_MS	 (60 * 60 * 1000) /* how long it is told what became of one */
+#define ALL_MAX	 256		  /* under way, of all persons */
+#define TOLD_MAX JH_AHEAD_HOSTS	  /* of one person, that are over: the latest */
+#define PENDING	 "PENDING"
 
 static const char *status_name(enum jh_status status)
 {
@@ -36,24 +37,36 @@ static void ahead_free(struct jh_ahead *a)
 	free(a);
 }
 
-/* Forgets what nobody will ask for any more; how many are left, and of them how many of that person's wait. */
-static size_t sweep(struct jh_helper *helper, const char *requester, size_t *ret_pending)
+static bool is_over(const struct jh_ahead *a)
+{
+	return !a->request && !jh_ahead_pending(a);
+}
+
+/*
+ * Forgets what nobody will ask for any more: what was never filed, what is over for long, and of that person's what is
+ * more than is kept. How many are under way, and how many of them are that person's.
+ */
+static size_t sweep(struct jh_helper *helper, const char *requester, size_t *ret_theirs)
 {
 	int64_t now = jit_boottime_ms();
 	struct jh_ahead *a = LIST_FIRST(&helper->ahead), *next;
-	size_t left = 0;
+	size_t all = 0, theirs = 0, told = 0;
 
-	*ret_pending = 0;
-	for (; a; a = next) {
+	for (; a; a = next) { /* the latest come first */
+		bool their = strcmp(a->requester, requester) == 0;
+
 		next = LIST_NEXT(a, link);
-		if (!a->watched && !a->request && now > a->since_ms + KEEP_MS && !jh_ahead_pending(a)) {
-			ahead_free(a);
+		if (!is_over(a)) {
+			all++;
+			theirs += their;
 			continue;
 		}
-		left++;
-		*ret_pending += strcmp(a->requester, requester) == 0 && (!a->status || jh_ahead_pending(a));
+		told += their && a->id[0];
+		if (!a->watched && (!a->id[0] || now > a->since_ms + KEEP_MS || (their && told > TOLD_MAX)))
+			ahead_free(a);
 	}
-	return left;
+	*ret_theirs = theirs + jh_withdrawals_of(helper, requester);
+	return all;
 }
 
 static const char *limit_of(struct jh_helper *helper, const struct jh_request_plan *plan)
@@ -125,6 +138,8 @@ void jh_ahead_filed(struct jh_ahead *a, const struct jh_answer *answer)
 	memcpy(a->short_id, answer->short_id, sizeof(a->short_id));
 	memcpy(a->code, answer->code, sizeof(a->code));
 	memcpy(a->role, answer->role, sizeof(a->role));
+	if (!answer->filed_by[0]) /* that host is this one */
+		a->for_host[0] = '\0';
 	if (answer->host[0])
 		memcpy(a->host, answer->host, sizeof(a->host));
 	learn(a, answer);

@@ -146,7 +146,7 @@ static void file_one(struct asking *a, const char *host)
 				       .for_host = host,
 				       .resume = true};
 
-	if (!host && jh_session_of(&a->peer->proc, a->session.uid, &session, &plan.leader_fd) < 0)
+	if (jh_session_of(&a->peer->proc, a->session.uid, &session, &plan.leader_fd) < 0)
 		return;
 	memcpy(session.place, a->session.place, sizeof(session.place));
 	struct jh_ahead *ahead = jh_ahead_file(a->helper, &plan);

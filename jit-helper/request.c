@@ -45,6 +45,12 @@ static void request_free(struct jh_request *r)
 	free(r);
 }
 
+/* For the log. */
+static const char *asked_by(const struct jh_request *r)
+{
+	return r->question.service[0] ? r->question.service : r->open ? "another host" : "jit request";
+}
+
 /* The broker must not go on with it. */
 static void withdraw(struct jh_request *r)
 {
@@ -182,7 +188,7 @@ static void approve(struct jh_request *r, const struct jh_answer *answer, const 
 		return;
 	}
 	r->stage = JH_REQUEST_GRANTED;
-	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: %s", r->short_id, r->question.requester, r->question.service,
+	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: %s", r->short_id, r->question.requester, asked_by(r),
 		r->grant->role, verdict->text);
 	for (v = LIST_FIRST(&r->visits); v; v = LIST_NEXT(v, beside))
 		jh_visit_say(v, verdict->text);
@@ -266,7 +272,7 @@ static void wait_for_decision(struct jh_request *r, const struct jh_answer *answ
 		jh_alarm_at(&r->over, r->until_ms + LAST_WORD_MS);
 	}
 	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: waiting for approval", r->short_id, r->question.requester,
-		r->question.service, r->role);
+		asked_by(r), r->role);
 	jh_changes_hurry(r->helper->changes);
 	if (jh_changes_strangers(r->helper->changes) != r->strangers)
 		look(r);
@@ -313,6 +319,10 @@ static void filed(struct jh_request *r, struct jh_answer *answer)
 	memcpy(r->code, answer->code, sizeof(r->code));
 	memcpy(r->role, answer->role, sizeof(r->role));
 	r->of_user = strcmp(answer->scope, "user") == 0 && r->session.place[0];
+	if (r->for_host[0] && !answer->filed_by[0]) /* that host is this one */
+		r->for_host[0] = '\0';
+	if (r->for_host[0] && r->leader_fd >= 0)
+		close(jit_take_fd(&r->leader_fd));
 	r->tries = 0;
 	r->stage = JH_REQUEST_PENDING;
 	if (r->ahead)
@@ -506,7 +516,8 @@ const char *jh_request_limit(const struct jh_helper *helper, const char *request
 	size_t all = 0, grants = 0, theirs = jh_withdrawals_of(helper, requester);
 
 	for (r = LIST_FIRST(&helper->requests); r; r = LIST_NEXT(r, link)) {
-		if (r->stage == JH_REQUEST_UNHEARD)
+		/* Those for or from other hosts have limits of their own there. */
+		if (r->stage == JH_REQUEST_UNHEARD || r->for_host[0] || r->open)
 			continue;
 		all++;
 		theirs += strcmp(r->question.requester, requester) == 0;
