@@ -17,7 +17,7 @@ STATUS, END, REQUEST, FOLLOW, DOCUMENT, FAULT = 33, 34, 35, 36, 48, 49
 # Tags
 SERVICE, APP, REQUESTER, UID, TARGET, TTY, RHOST, COMMAND, CWD, ROLE = range(1, 11)
 REASON, TICKET, CAN_ASK, WAIT, GRANT, TEXT, ECHO, REMAINING, OUTCOME = range(11, 20)
-JSON, EXIT, LIVE, OBSERVE, DURATION, HOST = 22, 23, 25, 27, 29, 30
+TOKEN, JSON, EXIT, LIVE, OBSERVE, DURATION, HOST = 20, 22, 23, 25, 27, 29, 30
 # Outcomes
 ALLOW, IGNORE, DENIED, TIMED_OUT, CANCELLED, UNAVAILABLE, INVALID, LATER = range(8)
 GENEROUS = 10  # seconds that something which must come may take
@@ -27,7 +27,8 @@ def frame(kind, **fields):
     body = b"PJ\x01" + bytes([kind])
     for name, values in fields.items():
         for value in values if isinstance(values, list) else [values]:
-            value = struct.pack(">I", value) if isinstance(value, int) else value.encode()
+            value = struct.pack(">I", value) if isinstance(value, int) else value
+            value = value.encode() if isinstance(value, str) else value
             body += bytes([globals()[name]]) + struct.pack(">H", len(value)) + value
     return body
 
@@ -62,6 +63,13 @@ class Module(socket.socket):
                 if came != kind:
                     raise AssertionError(f"expected a frame {kind}; {came} came: {fields}")
                 return fields
+
+    def next_of(self, *kinds):
+        """The type of the next frame of one of these."""
+        while True:
+            came, _ = parse(self.recv(16384))
+            if came in kinds or came is None:
+                return came
 
     def verdict(self):
         """(outcome, text) of the verdict; whatever comes before it is passed over."""

@@ -3,12 +3,13 @@
 import json
 import os
 import re
+import signal
 import urllib.request
 
 import brokerlib
-from frames import (ALLOW, DOCUMENT, ELEVATE, END, EXIT, FAULT, FOLLOW, GENEROUS, GRANT, JSON, OPEN, REQUEST,
-                    SESSION_SOCKET, STATUS, TAKEN, TEXT, VERDICT, WAITING, Module, end, frame, in_a_process, log_in_here,
-                    parse, uid_of)
+from frames import (DOCUMENT, ELEVATE, END, EXIT, FAULT, FOLLOW, GENEROUS, GRANT, JSON, OPEN, REQUEST, SESSION_SOCKET,
+                    STATUS, TAKEN, TEXT, TOKEN, VERDICT, WAITING, Module, end, frame, in_a_process, log_in_here, parse,
+                    uid_of)
 from lab import LabCase, read
 from namespace import HOSTNAME
 from terminal import wait_until
@@ -24,6 +25,9 @@ class Ahead(LabCase):
                    ("role wide", "requesters"): "@operators", ("role wide", "hosts"): "*",
                    ("role wide", "approvers"): "@oncall", ("role wide", "scope"): "user",
                    ("role wide", "reason"): "optional",
+                   **{("role later", key): value for key, value in (
+                       ("services", "cron"), ("targets", "self"), ("requesters", "@operators"), ("hosts", "*"),
+                       ("approvers", "@oncall"), ("scope", "user"), ("reason", "optional"))},
                    (f"host {HOSTNAME}", "may_request_for"): "db-*", ("host control", "may_request_for"): HOSTNAME}
     helper_conf = {("service sshd", "role"): "admin", ("service cron", "non_interactive"): "existing",
                    ("service cron", "role"): "wide"}
@@ -35,16 +39,19 @@ class Ahead(LabCase):
                     for name in ("db-1", "db-2", "control")}
         log_in_here("op1")
 
-    def jit(self, kind, **fields):
-        """What jit-helper answers to op1 in this login session: (document, None) or (None, (exit status, sentence))."""
+    def jit(self, kind, user="op1", times=1, **fields):
+        """What jit-helper answers to that user in this login session, the last time: (document, None) or (None, (exit
+        status, sentence))."""
         read_end, write_end = os.pipe()
 
         def ask():
-            os.setresuid(*[uid_of("op1")] * 3)
-            with Module(SESSION_SOCKET) as peer:
-                peer.settimeout(30)
-                peer.send(frame(kind, **fields))
-                os.write(write_end, peer.recv(16384))
+            os.setresuid(*[uid_of(user)] * 3)
+            for _ in range(times):
+                with Module(SESSION_SOCKET) as peer:
+                    peer.settimeout(30)
+                    peer.send(frame(kind, **fields))
+                    answer = peer.recv(16384)
+            os.write(write_end, answer)
 
         end(in_a_process(lambda: [ask()]))
         with os.fdopen(read_end, "rb") as answer:
@@ -141,6 +148,96 @@ class Ahead(LabCase):
         status, text = self.jit(REQUEST, ROLE="wide", HOST=["mail-*"])[1]
         self.assertEqual((status, "may_request_for" in text), (13, True), text)
 
+    def test_this_host_may_be_one_of_the_hosts(self):
+        requests = {r["host"]: r for r in self.request(HOST=["db-1", HOSTNAME])}
+        self.assertEqual(sorted(requests), sorted(["db-1", HOSTNAME]))
+        own = requests[HOSTNAME]
+        self.approve_one(own)
+        self.assertEqual(self.pass_through(self.visit(ROLE="wide")), own["requestId"])
+        self.assertEqual(sorted(self.jit(END)[0]["ended"]), sorted(r["shortId"] for r in requests.values()))
+        self.lab.wait_for_status(own["requestId"], "CANCELLED")
+
+    def test_what_is_asked_for_other_hosts_takes_no_place_from_who_asks_here(self):
+        """Eight of one person may be under way on this host; these are more."""
+        shorts = [r["shortId"] for _ in range(5) for r in self.request(HOST=["db-*"])]
+        self.visit(ROLE="admin", REASON="disk full").expect(WAITING)
+        self.assertEqual(sorted(self.jit(END)[0]["ended"]), sorted(shorts))
+        for short in shorts:
+            self.lab.wait_for_status(short, "CANCELLED")
+
+    def test_one_person_who_keeps_asking_keeps_nobody_from_asking(self):
+        [refused] = self.jit(REQUEST, times=300, ROLE="admin")[0]["requests"]
+        self.assertEqual(refused["error"], "policy.reason")
+        [request] = self.jit(REQUEST, "op2", ROLE="wide")[0]["requests"]
+        self.assertEqual(request["status"], "PENDING", request)
+        self.assertEqual(self.jit(END, "op2")[0]["ended"], [request["shortId"]])
+
+    def in_a_session_from_here(self, work):
+        """Runs work(token) in a login session that op1 has opened from HERE with a grant of scope user, and leaves that
+        open: what it returns, as JSON would."""
+        module = self.visit("sshd", TARGET="op1", RHOST=HERE, ROLE="wide")
+        named = re.search(r"request (\S+), code (\d\d)", module.expect(WAITING)[TEXT].decode())
+        self.approve((named[1], named[2]))
+        self.pass_through(module)
+        self.addCleanup(self.lab.as_approver, "appr1", "revoke", named[1], "--comment", "tidy", check=False)
+        return self.elsewhere(lambda: work(self.open_session("sshd", RHOST=HERE, ROLE="wide")))
+
+    def elsewhere(self, work):
+        """What work() returns in a process and a login session of its own, which stay until the test is over."""
+        read_end, write_end = os.pipe()
+
+        def in_there():
+            log_in_here("op1")
+            os.write(write_end, json.dumps(work()).encode())
+            os.close(write_end)
+            return self.kept
+
+        self.kept = [True]
+        self.addCleanup(end, in_a_process(in_there))
+        os.close(write_end)
+        with os.fdopen(read_end, "rb") as result:
+            return json.loads(result.read(65536))
+
+    def open_session(self, app, **fields):
+        """Opens it under whatever covers it: the token."""
+        opened = Module()
+        opened.ask(OPEN, app, **{"TARGET": "op1", **fields})
+        token = opened.expect(VERDICT).get(TOKEN)
+        opened.send(frame(TAKEN))
+        self.kept.append(opened)
+        return token
+
+    def test_an_elevated_session_knows_what_was_asked_for_in_it(self):
+        def work(token):
+            [request] = self.request(ROLE="later")
+            status = self.jit(STATUS, TOKEN=token)[0]
+            return request["shortId"], status, self.jit(END, TOKEN=token)[0]["ended"]
+
+        short, status, ended = self.in_a_session_from_here(work)
+        self.assertTrue(status["elevated"])
+        self.assertEqual([grant["role"] for grant in status["grants"]], ["wide"])
+        self.assertEqual([request["shortId"] for request in status["requests"]], [short])
+        self.assertEqual(len(ended), 2)
+        self.assertIn(short, ended)
+
+    def test_a_job_without_a_person_has_not_the_place_of_who_asked_ahead(self):
+        """cron under a grant that was asked for from HERE is not a session from HERE."""
+        request = self.in_a_session_from_here(lambda token: self.request(ROLE="later")[0])
+        self.approve_one(request)
+        self.wait_for_log(f"{request['shortId']}: op1 by jit request, .* approved by")
+
+        def job():
+            token = self.open_session("login", SERVICE="cron", ROLE="later")
+            status = self.jit(STATUS, TOKEN=token)[0]
+            module = Module()
+            module.ask(ELEVATE, ROLE="wide", REASON="")
+            return [g["shortId"] for g in status["grants"]], module.next_of(WAITING, VERDICT)
+
+        held, came = self.elsewhere(job)
+        self.assertEqual(held, [request["shortId"]])
+        self.assertEqual(came, WAITING, "the grant from there does not cover it")
+        self.lab.as_approver("appr1", "revoke", request["shortId"], "--comment", "tidy")
+
     def file_as_control(self, role, reason="patch day"):
         body = {"requester": "op1", "role": role, "duration": 900, "reason": reason, "forHost": HOSTNAME, "resume": True,
                 "publicKey": KEY}
@@ -195,4 +292,18 @@ class Ahead(LabCase):
         self.lab.start_helper()
         self.wait_for_log(f"{short}: .* taken up")
         self.assertIn(short, self.visit("sshd", TARGET="op1", RHOST=HERE).expect(WAITING)[TEXT].decode())
+        self.lab.as_approver("appr1", "deny", short, "--comment", "tidy")
+
+    def test_a_restart_takes_it_up_whoever_asks_meanwhile(self):
+        first = self.visit("sshd", TARGET="op1", RHOST=HERE, REASON="disk full")
+        short = first.expect(WAITING)[TEXT].decode().split()[1].rstrip(",")
+        first.close()
+        self.lab.stop_helper(kill=True)
+        os.kill(self.lab.broker.process.pid, signal.SIGSTOP)
+        self.addCleanup(os.kill, self.lab.broker.process.pid, signal.SIGCONT)
+        self.lab.start_helper()
+        other = self.visit(REQUESTER="op2", UID=uid_of("op2"), REASON="disk full")
+        os.kill(self.lab.broker.process.pid, signal.SIGCONT)
+        other.expect(WAITING)
+        self.wait_for_log(f"{short}: .* taken up")
         self.lab.as_approver("appr1", "deny", short, "--comment", "tidy")
