@@ -39,6 +39,8 @@ void jh_adopt(struct jh_helper *helper, struct jh_answer *a)
 	memcpy(question.requester, a->requester, sizeof(question.requester));
 	memcpy(question.role, a->role, sizeof(question.role));
 	if (!open) {
+		/* Whether the service names it or the policy chose it: who comes again asks as the first did. */
+		snprintf(question.role, sizeof(question.role), "%s", JH_ROLE_ANY);
 		memcpy(question.service, a->service, sizeof(question.service));
 		memcpy(question.target, a->target, sizeof(question.target));
 		memcpy(question.rhost, a->rhost, sizeof(question.rhost));
