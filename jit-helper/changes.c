@@ -53,11 +53,11 @@ static void back_off(struct jh_changes *c)
 
 /*
  * What a helper before this one left open: nobody waits for it, and its key and tokens died with that process. Ended,
- * so that no approver is asked for it and the record says what is true.
+ * so that no approver is asked for it and the record says what is true. What another host may use goes on.
  */
 static void end_leftover(struct jh_changes *c, const struct jh_answer *a)
 {
-	if (a->outlives || a->status > JH_ACTIVE)
+	if (a->status > JH_ACTIVE || (a->outlives && strcmp(a->host, c->host) != 0))
 		return;
 	jit_log(LOG_NOTICE, "%s: left open by a jit-helper that has ended; telling the broker that it is over",
 		a->short_id);
@@ -90,7 +90,7 @@ static void hand_out(struct jh_changes *c, struct json_object *item, bool leftov
 		leftovers &= !is_being_filed(c->helper, &answer);
 		if (!asked && (leftovers || answer.filed_by[0]) && jh_adopt_wants(&answer, c->host))
 			jh_adopt(c->helper, &answer);
-		else if (leftovers)
+		else if (!asked && leftovers)
 			end_leftover(c, &answer);
 	}
 	jh_answer_clear(&answer);
