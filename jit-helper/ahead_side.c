@@ -63,14 +63,30 @@ static void on_frame(struct jh_peer *peer, const struct jit_frame *frame)
 
 static const struct jh_peer_owner owner = {.frame = on_frame, .gone = on_gone};
 
-static void answer(struct asking *a)
+/* `brief`: without what people said. */
+static struct json_object *answer_json(const struct asking *a, bool brief)
 {
 	struct json_object *json = json_object_new_object(), *list = json_object_new_array();
+
+	for (size_t i = 0; i < a->count; i++) {
+		struct json_object *one = jh_ahead_json(a->of[i]);
+		if (brief)
+			json_object_object_del(one, "comment");
+		json_object_array_add(list, one);
+	}
+	json_object_object_add(json, "requests", list);
+	return json;
+}
+
+static void answer(struct asking *a)
+{
+	struct json_object *json = answer_json(a, false);
 	struct jh_peer *peer = a->peer;
 
-	for (size_t i = 0; i < a->count; i++)
-		json_object_array_add(list, jh_ahead_json(a->of[i]));
-	json_object_object_add(json, "requests", list);
+	if (!jh_json_fits(json)) {
+		json_object_put(json);
+		json = answer_json(a, true);
+	}
 	asking_free(a);
 	jh_send_json(peer, json);
 }

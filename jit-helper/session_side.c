@@ -36,12 +36,22 @@ void jh_fault_and_close(struct jh_peer *peer, enum jit_exit status, const char *
 	jh_peer_close(peer);
 }
 
+static const char *plain(struct json_object *json)
+{
+	return json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
+bool jh_json_fits(struct json_object *json)
+{
+	const char *text = plain(json);
+
+	return text && strlen(text) < JIT_FRAME_MAX - 64;
+}
+
 void jh_send_json(struct jh_peer *peer, struct json_object *json)
 {
 	struct jit_frame *out = peer->helper->out;
-	const char *text =
-		json ? json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-		     : NULL;
+	const char *text = json ? plain(json) : NULL;
 
 	jit_frame_start(out, JIT_F_DOCUMENT);
 	jit_frame_put_str(out, JIT_T_JSON, text);

@@ -10,6 +10,8 @@
 
 struct json_object;
 
+/* Into one frame? */
+bool jh_json_fits(struct json_object *json);
 /* Answers, and closes. The document is put. */
 void jh_send_json(struct jh_peer *peer, struct json_object *json);
 void jh_fault_and_close(struct jh_peer *peer, enum jit_exit status, const char *sentence);

@@ -20,7 +20,7 @@ HERE, THERE = "192.0.2.7", "192.0.2.8"
 
 
 class Ahead(LabCase):
-    broker_conf = {("role admin", "services"): "sudo sshd", ("role admin", "targets"): "root self",
+    broker_conf = {("role admin", "services"): "sudo sshd chosen", ("role admin", "targets"): "root self",
                    ("role wide", "services"): "sudo sshd cron", ("role wide", "targets"): "root self",
                    ("role wide", "requesters"): "@operators", ("role wide", "hosts"): "*",
                    ("role wide", "approvers"): "@oncall", ("role wide", "scope"): "user",
@@ -30,7 +30,8 @@ class Ahead(LabCase):
                        ("approvers", "@oncall"), ("scope", "user"), ("reason", "optional"))},
                    (f"host {HOSTNAME}", "may_request_for"): "db-*", ("host control", "may_request_for"): HOSTNAME}
     helper_conf = {("service sshd", "role"): "admin", ("service cron", "non_interactive"): "existing",
-                   ("service cron", "role"): "wide"}
+                   ("service cron", "role"): "wide",
+                   ("service chosen", "duration"): "10m"}
 
     @classmethod
     def setUpClass(cls):
@@ -122,6 +123,14 @@ class Ahead(LabCase):
         [over] = self.jit(FOLLOW, GRANT=[request["requestId"]], WAIT=20)[0]["requests"]
         self.assertEqual((over["status"], over["decidedBy"], over["comment"]), ("DENIED", "appr1", "not today"))
         self.assertEqual(self.jit(FOLLOW, GRANT=["0b6c1111-2222-4333-8444-555566667777"], WAIT=1)[1][0], 1)
+
+    def test_what_was_said_to_many_is_left_out_before_the_answer_is(self):
+        [request] = self.request()
+        self.lab.as_approver("appr1", "deny", request["shortId"], "--comment", "not today " * 45)
+        [one] = self.jit(FOLLOW, GRANT=[request["requestId"]], WAIT=20)[0]["requests"]
+        self.assertIn("not today", one["comment"])
+        many = self.jit(FOLLOW, GRANT=[request["requestId"]] * 32, WAIT=20)[0]["requests"]
+        self.assertEqual([r["status"] for r in many], ["DENIED"] * 32)
 
     def test_a_refusal_of_the_policy_is_an_entry(self):
         [request] = self.request(ROLE="admin")
@@ -293,6 +302,29 @@ class Ahead(LabCase):
         self.wait_for_log(f"{short}: .* taken up")
         self.assertIn(short, self.visit("sshd", TARGET="op1", RHOST=HERE).expect(WAITING)[TEXT].decode())
         self.lab.as_approver("appr1", "deny", short, "--comment", "tidy")
+
+    def test_a_restart_takes_it_up_where_the_policy_chose_the_role(self):
+        first = self.visit("sshd", SERVICE="chosen", TARGET="op1", RHOST=HERE, REASON="disk full")
+        short = first.expect(WAITING)[TEXT].decode().split()[1].rstrip(",")
+        first.close()
+        self.lab.stop_helper(kill=True)
+        self.lab.start_helper()
+        self.wait_for_log(f"{short}: role admin .* taken up")
+        again = self.visit("sshd", SERVICE="chosen", TARGET="op1", RHOST=HERE)
+        self.assertIn(short, again.expect(WAITING)[TEXT].decode())
+        again.close()
+        named = self.visit("sshd", SERVICE="chosen", TARGET="op1", RHOST=HERE, ROLE="admin")
+        self.assertIn(short, named.expect(WAITING)[TEXT].decode())
+        self.lab.as_approver("appr1", "deny", short, "--comment", "tidy")
+
+    def test_a_restart_withdraws_what_nobody_here_follows_any_more(self):
+        [own] = self.request()
+        [other] = self.request(HOST=["db-1"])
+        self.lab.stop_helper(kill=True)
+        self.lab.start_helper()
+        self.lab.wait_for_status(own["requestId"], "CANCELLED")
+        self.assertEqual(self.lab.request(other["requestId"])["status"], "PENDING", "that host uses it")
+        self.lab.as_approver("appr1", "deny", other["shortId"], "--comment", "tidy")
 
     def test_a_restart_takes_it_up_whoever_asks_meanwhile(self):
         first = self.visit("sshd", TARGET="op1", RHOST=HERE, REASON="disk full")
