@@ -2,7 +2,6 @@
 #include "spool.h"
 
 #include <errno.h>
-#include <openssl/rand.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,16 +92,6 @@ static void forget(struct jh_spool *s, struct entry *e)
 	free(e);
 }
 
-static json_object *parse(const char *text, size_t len)
-{
-	json_object *json = jh_json_read(text, len);
-
-	if (json_object_is_type(json, json_type_object))
-		return json;
-	json_object_put(json);
-	return NULL;
-}
-
 static const char *text_of(json_object *json, const char *name)
 {
 	json_object *value;
@@ -121,8 +110,13 @@ static int read_event(struct jh_spool *s, const char *name, json_object **ret)
 
 	if (r < 0)
 		return r;
-	*ret = parse(text, len);
-	return *ret ? 0 : -EBADMSG;
+	json_object *json = jh_json_read(text, len);
+	if (json_object_is_type(json, json_type_object)) {
+		*ret = json;
+		return 0;
+	}
+	json_object_put(json);
+	return -EBADMSG;
 }
 
 /* Is it the file that is at fault, and not this moment? */
@@ -183,7 +177,10 @@ static void tell_end(struct jh_spool *s, const char *name, const char *because)
 	JIT_JSON json_object *event = NULL;
 	char why[JIT_LINE_SIZE], at[JIT_ISO_SIZE];
 
-	if (read_event(s, name, &event) < 0) {
+	int r = read_event(s, name, &event);
+	if (r == -ENOENT) /* told before the restart */
+		return;
+	if (r < 0) {
 		jit_log(LOG_ERR, "%s/%s cannot be read: that end is not reported", s->helper->conf->spool_dir, name);
 		return;
 	}
@@ -304,6 +301,14 @@ int jh_spool_open(struct jh_spool *s, const char *key, json_object *end, char *w
 
 	open_name(key, name);
 	return r < 0 ? r : keep(s, name, end, why, why_size);
+}
+
+bool jh_spool_is_open(struct jh_spool *s, const char *key)
+{
+	char name[JH_SPOOL_NAME_MAX];
+
+	open_name(key, name);
+	return use_dir(s, (char[JIT_LINE_SIZE]){0}, JIT_LINE_SIZE) == 0 && faccessat(s->dir, name, F_OK, 0) == 0;
 }
 
 void jh_spool_end(struct jh_spool *s, const char *key, const char *why)

@@ -19,6 +19,7 @@
 #include "peer.h"
 #include "safefile.h"
 #include "saved.h"
+#include "spool.h"
 #include "withdraw.h"
 
 #define FILE_NAME  "helper.json"
@@ -209,6 +210,8 @@ static void restore_grant(struct jh_helper *helper, struct jh_grant *g, const st
 		jh_grant_end(g, "its login session has ended", true);
 	else if (r < 0)
 		jh_grant_end(g, "jit-helper could not go on with it", true);
+	else if (g->local && !jh_spool_is_open(helper->spool, g->id)) /* no broker could tell that the state is older */
+		jh_grant_end(g, "its end is recorded", false);
 	else if (g->active)
 		jh_grant_resume(g);
 }

@@ -8,7 +8,7 @@ import time
 
 from badserver import BadServer, hang, http, send, send_and_hang
 from brokerlib import make_tls
-from lab import NOPASSWD, LabCase, read
+from lab import HELPER_STATE, NOPASSWD, LabCase, read
 from terminal import wait_until
 
 GROUP = "oncall-glass"
@@ -125,6 +125,20 @@ class Glass(LabCase):
         events = self.wait_for_events(2)
         self.assertEqual(events[1]["action"], "host.break_glass.end")
         self.assertEqual(events[0]["detail"]["grant"], events[1]["detail"]["grant"])
+
+    def test_an_end_that_was_recorded_is_not_undone_by_an_older_state(self):
+        terminal = self.open_terminal(reason=WHY)
+        self.stop_broker()
+        self.assert_open(terminal.run("JIT_BREAK_GLASS=yes sudo -n id"))
+        shutil.copy2(HELPER_STATE, "/run/lab/older-state")  # killed before what follows was written there
+        self.assertEqual(terminal.run("jit end")[0], 0)
+        self.lab.stop_helper(kill=True)
+        shutil.copy("/run/lab/older-state", HELPER_STATE)  # into the file, which stays the helper's
+        self.lab.start_helper()
+        self.assert_shut(terminal.run("sudo -n id"), "connection refused")
+        self.broker_returns()
+        self.assertEqual([event["action"] for event in self.wait_for_events(2)],
+                         ["host.break_glass.begin", "host.break_glass.end"])
 
     def test_whoever_is_no_member_is_refused_in_under_a_second(self):
         for brokers in (None, f"{NOBODY}\nbroker = https://broker.example:2"):
