@@ -7,6 +7,7 @@ import re
 import sshlab
 from doors import DoorCase, role, service
 from lab import PASSWORD
+from terminal import wait_until
 
 REFUSED = 255  # exit status of a client whose connection was refused
 RSYNC_REFUSED = (12, 255)  # rsync's: it depends on whether its ssh has ended when it looks
@@ -24,7 +25,10 @@ SERVERS = {
     "sshd-kbd": ("keyboard-interactive", {"role": "ssh"}),
     "sshd-kbd-quick": ("keyboard-interactive", {"role": "ssh-quick"}),
     "sshd-kbd-reason": ("keyboard-interactive", {"role": "admin"}),
+    "sshd-kbd-crowd": ("keyboard-interactive", {"role": "crowd"}),
     "sshd-both": ("publickey,keyboard-interactive", {"role": "ssh"}),
+    "sshd-both-quick": ("publickey,keyboard-interactive", {"role": "ssh-quick"}),
+    "sshd-both-crowd": ("publickey,keyboard-interactive", {"role": "crowd"}),
 }
 SERVICES = " ".join(SERVERS)
 PROGRAMS = {
@@ -77,24 +81,51 @@ class SshCase(DoorCase):
     def options(self, *more):
         return ("BatchMode=yes", f"BindAddress={self.source}", *more)
 
-    def fetch(self, row, server="sshd"):
-        """The row's client fetches the payload: (exit status, the bytes that came, errors)."""
+    def words(self, row):
+        """The program that fetches the payload, its arguments, and where it leaves what came."""
         program, words = PROGRAMS[row]
         out = f"/tmp/out-{self.source}"
-        words = [word.format(out=out) for word in words]
-        status, said, errors = self.server(server).run(*words, program=program, options=self.options())
+        return program, [word.format(out=out) for word in words], out
+
+    def fetch(self, row, server="sshd"):
+        """The row's client fetches the payload: (exit status, the bytes that came, errors)."""
+        program, words, _ = self.words(row)
+        return self.fetched(row, *self.server(server).run(*words, program=program, options=self.options()))
+
+    def begin_to_fetch(self, row, server):
+        """The same with a server that waits: (the client, the request that it waits for)."""
+        program, words, _ = self.words(row)
+        before = {request["shortId"] for request in self.lab.pending()}
+        client = self.server(server).begin(*words, program=program, options=self.options())
+        self.addCleanup(client.communicate)
+        self.addCleanup(client.kill)
+
+        def filed():
+            return [request for request in self.lab.pending() if request["shortId"] not in before]
+
+        request = wait_until("a request is filed", filed, 10)[0]
+        return client, (request["shortId"], self.lab.request(request["requestId"])["code"])
+
+    def fetched(self, row, status, said, errors):
+        """What a client that has ended has fetched: (exit status, the bytes that came, errors)."""
+        program, _, out = self.words(row)
         if program == "ssh":
             return status, said, errors
         if program == "sftp" and status == 0:  # -q would keep the banner back too
             self.assertEqual(said, f"Fetching {PAYLOAD} to {out}\n".encode())
             said, errors = b"", errors.removeprefix(b"Connected to web-1.\n")
         self.assertEqual(said, b"")
-        got = b""
-        if os.path.exists(out):
-            with open(out, "rb") as file:
-                got = file.read()
-            os.unlink(out)
-        return status, got, errors
+        return status, self.take(out), errors
+
+    @staticmethod
+    def take(out):
+        """The bytes of a file that a client has left, if any; it is there no more."""
+        if not os.path.exists(out):
+            return b""
+        with open(out, "rb") as file:
+            got = file.read()
+        os.unlink(out)
+        return got
 
     def assert_fetched(self, fetched):
         """All of it, nothing else, and not a byte beside it."""
@@ -126,14 +157,15 @@ class SshCase(DoorCase):
 
 
 class Conversation:
-    """One ssh with keyboard-interactive on a terminal, and all that it shows."""
+    """One client with keyboard-interactive on a terminal, and all that it shows."""
 
-    def __init__(self, case, server, *words):
+    def __init__(self, case, server, *words, program="ssh"):
         options = (f"BindAddress={case.source}",)
+        words = ("web-1", *words) if program == "ssh" else words
         self.case = case
         self.log = os.path.join(case.lab.logs, f"ssh-{case.source}-{server}.log")
         self.file = open(self.log, "w", encoding="utf-8", newline="")
-        self.client = case.server(server).shell("web-1", *words, options=options)
+        self.client = case.server(server).shell(*words, program=program, options=options)
         self.client.logfile_read = self.file
         self.client.delaybeforesend = None
         case.addCleanup(self.close)

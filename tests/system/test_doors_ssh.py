@@ -99,43 +99,36 @@ class PublicKey(SshCase):
         self.assertEqual(self.lab.filed(), before)
 
 
+@table({name: {} for name in PROGRAMS}, ("approved", "interrupted"))
 class SilentWait(SshCase):
     """`silent_wait`: the connection waits a while, with nothing to show, before it is refused."""
 
-    def begin(self, server):
-        before = {request["shortId"] for request in self.lab.pending()}
-        client = self.server(server).begin("web-1", "id -un", options=self.options())
-        self.addCleanup(client.communicate)
-        self.addCleanup(client.kill)
+    def kill(self, client):
+        """With all that it has started."""
+        os.killpg(client.pid, signal.SIGKILL)
+        client.communicate()
 
-        def filed():
-            return [request for request in self.lab.pending() if request["shortId"] not in before]
-
-        request = wait_until("a request is filed", filed, 10)[0]
-        return client, request
-
-    def code_of(self, request):
-        return self.lab.request(request["requestId"])["code"]
-
-    def test_an_approval_in_time_lets_the_connection_go_on(self):
-        client, request = self.begin("sshd-wait")
-        self.approve((request["shortId"], self.code_of(request)))
+    def case_approved(self, row, _):
+        client, request = self.begin_to_fetch(row, "sshd-wait")
+        self.approve(request)
         out, errors = client.communicate(timeout=10)
-        self.assertEqual((client.returncode, out, errors), (0, b"op1\n", b""))
+        self.assert_fetched(self.fetched(row, client.returncode, out, errors))
 
-    def test_a_killed_client_leaves_the_request_for_the_next_connection(self):
-        client, request = self.begin("sshd-wait")
-        client.send_signal(signal.SIGKILL)
-        client.wait()
-        self.approve((request["shortId"], self.code_of(request)))
-        self.assertEqual(self.server("sshd-wait").run("web-1", "id -un", options=self.options()),
-                         (0, b"op1\n", b""))
+    def case_interrupted(self, row, _):
+        """The request goes on without its client, and the next connection takes it up."""
+        client, request = self.begin_to_fetch(row, "sshd-wait")
+        before = self.lab.filed()
+        self.kill(client)
+        self.assertEqual(self.take(self.words(row)[2]), b"")
+        self.assertEqual(self.lab.request(request[0])["status"], "PENDING")
+        self.approve(request)
+        self.assert_fetched(self.fetch(row, "sshd-wait"))
+        self.assertEqual(self.lab.filed(), before)
 
     def test_without_resume_a_killed_client_withdraws_it(self):
-        client, request = self.begin("sshd-once")
-        client.send_signal(signal.SIGKILL)
-        client.wait()
-        self.lab.wait_for_status(request["requestId"], "CANCELLED", 5)
+        client, request = self.begin_to_fetch("ssh-command", "sshd-once")
+        self.kill(client)
+        self.lab.wait_for_status(request[0], "CANCELLED", 5)
 
 
 @table({name: {} for name in PROGRAMS}, ("broker_down",))
@@ -151,14 +144,16 @@ class BrokerDown(SshCase):
         self.compare(f"{row}.broker_down", fetched)
 
     def test_with_keyboard_interactive_too(self):
-        seen = Conversation(self, "sshd-kbd", "id -un")
-        seen.type_password()
-        self.assertEqual(seen.finish(), REFUSED)
-        self.check_golden("ssh-kbd.broker_down", seen.transcript())
+        for row, server in (("ssh-kbd", "sshd-kbd"), ("ssh-both", "sshd-both")):
+            with self.subTest(row):
+                seen = Conversation(self, server, "id -un")
+                seen.type_password()
+                self.assertEqual(seen.finish(), REFUSED)
+                self.check_golden(f"{row}.broker_down", seen.transcript())
 
 
 @table({"ssh-kbd": {"server": "sshd-kbd"}, "ssh-both": {"server": "sshd-both"}},
-       ("approved", "denied", "interrupted"))
+       ("approved", "denied", "timed_out", "interrupted", "live_grant"))
 class KeyboardInteractive(SshCase):
     """Before OpenSSH 10.3 text is shown with the next prompt only: so it stands in a prompt, and Enter begins the
     wait."""
@@ -199,10 +194,35 @@ class KeyboardInteractive(SshCase):
         self.assertEqual(again.finish(), 0)
         self.compare_seen(f"{row}.taken_up", again)
 
-    def test_nobody_decides(self):
-        seen, _ = self.ask("sshd-kbd-quick", "id -un")
+    def case_timed_out(self, row, spec):
+        seen, request = self.ask(f"{spec['server']}-quick", "id -un")
         self.assertEqual(seen.finish(), REFUSED)
-        self.compare_seen("ssh-kbd.timed_out", seen)
+        self.compare_seen(f"{row}.timed_out", seen)
+        self.lab.wait_for_status(request[0], "EXPIRED")
+
+    def case_live_grant(self, row, spec):
+        """Of scope user: the password is asked for and nothing else, whatever comes in by it."""
+        server = f"{spec['server']}-crowd"
+        seen, request = self.ask(server, "id -un")
+        self.approve(request)
+        self.assertEqual(seen.finish(), 0)
+        before = self.lab.filed()
+        again = Conversation(self, server, "id -un")
+        again.type_password()
+        self.assertEqual(again.finish(), 0)
+        self.compare_seen(f"{row}.live_grant", again)
+        for program in ("scp", "sftp", "rsync"):
+            self.assert_comes_whole(server, program)
+        self.assertEqual(self.lab.filed(), before)
+
+    def assert_comes_whole(self, server, program):
+        program, words, out = self.words(program)
+        quiet = () if program == "rsync" else ("-q",)  # no meter of their progress
+        seen = Conversation(self, server, *quiet, *words, program=program)
+        seen.type_password()
+        self.assertEqual(seen.finish(), 0, seen.transcript())
+        self.assertTrue(self.take(out) == self.payload, f"{program}: other bytes than were sent")
+        self.assertNotIn("request", seen.transcript())
 
     def test_a_shell_is_reached(self):
         seen, request = self.ask("sshd-kbd")

@@ -44,24 +44,39 @@ class GraceTime(SshCase):
     """The wait ends before sshd's LoginGraceTime does, and the request goes on. With keyboard-interactive PAM runs in a
     child without sshd's alarm: there the module reads /etc/ssh/sshd_config."""
 
-    def test_it_is_refused_with_the_id_before_sshd_ends_it_and_the_next_connection_passes(self):
-        self.lab.set_pam(service="sshd")
-        self.servers["sshd"] = server = sshlab.Sshd(self.lab, AuthenticationMethods="keyboard-interactive",
-                                                    KbdInteractiveAuthentication="yes", LoginGraceTime=GRACE)
+    def start(self, name, account=""):
+        self.lab.set_pam(account, service=name, example="sshd")
+        self.servers[name] = server = sshlab.Sshd(self.lab, name, AuthenticationMethods="keyboard-interactive",
+                                                  KbdInteractiveAuthentication="yes", LoginGraceTime=GRACE)
         self.addClassCleanup(server.start().stop)
+
+    def refused_in_time(self, name):
+        """Nobody decides before sshd would end the connection: (what was seen, the request)."""
         began = time.monotonic()
-        seen = Conversation(self, "sshd", "id -un")
+        seen = Conversation(self, name, "id -un")
         seen.type_password()
         request = seen.wait_for_prompt()
         seen.client.sendline("")
         self.assertEqual(seen.finish(GRACE + 5), REFUSED)
         self.assertLess(time.monotonic() - began, GRACE)
-        self.check_golden("ssh-kbd.grace_time", seen.transcript(), seen.log)
         self.assertEqual(self.lab.request(request[0])["status"], "PENDING")
+        return seen, request
+
+    def test_it_is_refused_with_the_id_before_sshd_ends_it_and_the_next_connection_passes(self):
+        self.start("sshd")
+        seen, request = self.refused_in_time("sshd")
+        self.check_golden("ssh-kbd.grace_time", seen.transcript(), seen.log)
         self.approve(request)
         again = Conversation(self, "sshd", "id -un")
         again.type_password()
         self.assertEqual(again.finish(), 0)
+
+    def test_an_sshd_with_a_file_of_its_own_has_its_time_told_on_the_line(self):
+        """Started with -f another file, which the module does not know of."""
+        self.start("sshd-kbd", f"login_grace={GRACE}")
+        self.addCleanup(self.lab.set_pam, service="sshd-kbd", example="sshd")
+        seen, _ = self.refused_in_time("sshd-kbd")
+        self.check_golden("ssh-kbd.grace_time", seen.transcript(), seen.log)
 
     def test_a_silent_wait_ends_before_it_too(self):
         self.server("sshd-wait", LoginGraceTime=GRACE)
