@@ -1,6 +1,9 @@
 /* open_session and close_session: the elevation, its key in a ring of the session's own, and what is left of both. */
 #include "peer.h"
 
+#include <dlfcn.h>
+#include <inttypes.h>
+
 static const uint8_t token[JIT_TOKEN_LEN] = "0123456789abcdef0123456789ABCDEF";
 
 /* sudo joins a ring, which takes root; a plain user's test goes the way of login, whose ring is there already. */
@@ -108,6 +111,82 @@ static void an_allowed_open_leaves_the_token_for_the_session_alone(void **state)
 
 	assert_int_equal(pam_close_session(h.pamh, 0), PAM_SUCCESS);
 	assert_no_key();
+	host_end(&h);
+	peer_finish(&p);
+}
+
+/* Another token than the others': no byte string of this program is like it. */
+static uint8_t secret_byte(size_t i)
+{
+	return (uint8_t)(i * 37 + 11);
+}
+
+static void open_with_a_secret(int fd)
+{
+	uint8_t secret[JIT_TOKEN_LEN];
+	struct jit_frame f;
+
+	for (size_t i = 0; i < sizeof(secret); i++)
+		secret[i] = secret_byte(i);
+	peer_recv(fd, &f, JIT_F_OPEN);
+	jit_frame_start(&f, JIT_F_VERDICT);
+	jit_frame_put_u32(&f, JIT_T_OUTCOME, JIT_ALLOW);
+	jit_frame_put(&f, JIT_T_TOKEN, secret, sizeof(secret));
+	jit_frame_put_u32(&f, JIT_T_REMAINING, 55);
+	EXPECT(jit_frame_send(fd, &f) == 0);
+	peer_recv(fd, &f, JIT_F_TAKEN);
+	peer_recv(fd, &f, JIT_F_CLOSE);
+}
+
+static bool holds_secret(const uint8_t *start, const uint8_t *end)
+{
+	for (const uint8_t *at = start; at + JIT_TOKEN_LEN <= end; at++) {
+		size_t n = 0;
+
+		while (n < JIT_TOKEN_LEN && at[n] == secret_byte(n))
+			n++;
+		if (n == JIT_TOKEN_LEN)
+			return true;
+	}
+	return false;
+}
+
+/* In the stack, what has returned included, or in the heap; SIZE_MAX: neither can be told. */
+static size_t count_places_of_secret(void)
+{
+	char line[512];
+	size_t found = 0, looked = 0;
+	FILE *f = fopen("/proc/self/maps", "r");
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		uintptr_t start, end;
+
+		if (!strstr(line, "[stack]") && !strstr(line, "[heap]"))
+			continue;
+		/* NOLINTNEXTLINE(cert-err34-c,performance-no-int-to-ptr): the kernel's own table */
+		assert_int_equal(sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &start, &end), 2);
+		/* NOLINTNEXTLINE(performance-no-int-to-ptr) */
+		found += holds_secret((const uint8_t *)start, (const uint8_t *)end);
+		looked++;
+	}
+	fclose(f);
+	return looked == 2 ? found : SIZE_MAX;
+}
+
+static void no_copy_of_the_token_is_left_in_the_hosts_memory(void **state)
+{
+	struct host h;
+	struct peer p;
+
+	(void)state;
+#ifdef __SANITIZE_ADDRESS__
+	skip(); /* what has returned is not to be looked at in this build */
+#endif
+	start(&h, &p, open_with_a_secret);
+	assert_int_equal(pam_open_session(h.pamh, 0), PAM_SUCCESS);
+	assert_int_equal(count_places_of_secret(), 0);
+	assert_int_equal(pam_close_session(h.pamh, 0), PAM_SUCCESS);
 	host_end(&h);
 	peer_finish(&p);
 }
@@ -394,6 +473,36 @@ static void an_open_whose_taken_cannot_be_sent_is_undone(void **state)
 	peer_finish(&p);
 }
 
+/* Stands in for libpam's, so that it can have no room. */
+static bool env_is_full;
+__attribute__((visibility("default"))) int pam_putenv(pam_handle_t *pamh, const char *name_value);
+
+int pam_putenv(pam_handle_t *pamh, const char *name_value)
+{
+	int (*put)(pam_handle_t *, const char *);
+
+	if (env_is_full)
+		return PAM_BUF_ERR;
+	*(void **)&put = dlsym(RTLD_NEXT, "pam_putenv");
+	return put(pamh, name_value);
+}
+
+static void an_elevation_whose_environment_cannot_be_set_is_ended_at_once(void **state)
+{
+	struct host h;
+	struct peer p;
+
+	(void)state;
+	start(&h, &p, open_and_close);
+	env_is_full = true;
+	assert_int_equal(pam_open_session(h.pamh, 0), lab.is_root ? PAM_SERVICE_ERR : PAM_SYSTEM_ERR);
+	env_is_full = false;
+	assert_refused(&h, "environment cannot be set");
+	assert_no_key();
+	peer_finish(&p); /* which has seen CLOSE, and no later than this */
+	host_end(&h);
+}
+
 static void deny(int fd)
 {
 	struct jit_frame f;
@@ -459,6 +568,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_allowed_open_leaves_the_token_for_the_session_alone),
+		cmocka_unit_test(no_copy_of_the_token_is_left_in_the_hosts_memory),
 		cmocka_unit_test(a_sudo_that_has_become_root_opens_for_its_invoker),
 		cmocka_unit_test(a_sudo_with_real_uid_0_asks_for_nobody_else),
 		cmocka_unit_test(a_refused_session_of_polkit_is_told_to_the_log_alone),
@@ -471,6 +581,7 @@ int main(void)
 		cmocka_unit_test(an_allow_without_a_proper_token_or_end_refuses),
 		cmocka_unit_test(a_variable_that_could_do_harm_refuses_the_open),
 		cmocka_unit_test(an_open_whose_taken_cannot_be_sent_is_undone),
+		cmocka_unit_test(an_elevation_whose_environment_cannot_be_set_is_ended_at_once),
 		cmocka_unit_test(a_target_that_the_grant_does_not_cover_is_refused),
 		cmocka_unit_test(where_no_ring_can_be_joined_the_invokers_gets_nothing),
 	};
