@@ -326,20 +326,18 @@ static void open_and_never_mind(int fd)
 	peer_expect_end(fd); /* no CLOSE: the host has closed the connection itself */
 }
 
-/* A descriptor number that the host closed and used for something else is not ours to close. */
-static void a_number_that_the_host_uses_again_is_left_alone(void **state)
+static void reuse_number_for(int other)
 {
+	int reused = -1;
 	struct host h;
 	struct peer p;
-	int other = open("/dev/null", O_RDONLY | O_CLOEXEC), reused = -1;
 
-	(void)state;
 	start(&h, &p, open_and_never_mind);
 	assert_int_equal(pam_open_session(h.pamh, 0), PAM_SUCCESS);
-	for (int fd = 3; fd < 64 && reused < 0; fd++) {
+	for (int fd = other + 1; fd < 64 && reused < 0; fd++) {
 		struct stat st;
 
-		if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && fd > other)
+		if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
 			reused = fd;
 	}
 	assert_true(reused > 0);
@@ -350,6 +348,20 @@ static void a_number_that_the_host_uses_again_is_left_alone(void **state)
 	close(other);
 	host_end(&h);
 	peer_finish(&p);
+}
+
+/* A descriptor number that the host closed and used for something else is not ours to write to or to close. */
+static void a_number_that_the_host_uses_again_is_left_alone(void **state)
+{
+	int ends[2];
+	char byte;
+
+	(void)state;
+	reuse_number_for(open("/dev/null", O_RDONLY | O_CLOEXEC));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
+	reuse_number_for(ends[1]);
+	assert_int_equal(recv(ends[0], &byte, 1, 0), 0); /* nothing but its end */
+	close(ends[0]);
 }
 
 /* --- refusals leave nothing --- */
@@ -564,6 +576,54 @@ static void where_no_ring_can_be_joined_the_invokers_gets_nothing(void **state)
 	peer_finish(&p);
 }
 
+static void open_anywhere(int fd)
+{
+	struct jit_frame f;
+
+	peer_recv(fd, &f, JIT_F_OPEN);
+	send_allowed(fd, add_env, 60, JIT_TOKEN_LEN);
+	peer_recv(fd, &f, JIT_F_TAKEN);
+	peer_recv(fd, &f, JIT_F_CLOSE);
+}
+
+/* login's line before pam_keyinit's, or without it: other logins have such a ring too. */
+static void a_ring_that_is_not_made_for_this_login_gets_no_token(void **state)
+{
+	static const struct {
+		uid_t owner;
+		const char *name; /* NULL: none, as pam_keyinit has it */
+		const char *user; /* who logs in */
+	} rows[] = {{1, "_uid_ses.1", "daemon"}, {2, NULL, "daemon"}, {0, NULL, "root"}};
+
+	(void)state;
+	if (!lab.is_root)
+		skip();
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct host h;
+		struct peer p;
+		int status;
+
+		peer_start(&p, open_anywhere, "");
+		host_start(&h, "login", p.arguments);
+		pam_set_item(h.pamh, PAM_USER, rows[i].user);
+		pid_t child = fork();
+		if (child == 0) {
+			EXPECT(setresuid(rows[i].owner, rows[i].owner, 0) == 0);
+			EXPECT(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, rows[i].name) > 0);
+			EXPECT(setresuid(0, 0, 0) == 0);
+			long before = session_ring();
+			EXPECT(pam_open_session(h.pamh, 0) == PAM_SUCCESS);
+			EXPECT(session_ring() != before && find_token() > 0);
+			EXPECT(pam_close_session(h.pamh, 0) == PAM_SUCCESS);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0);
+		host_end(&h);
+		peer_finish(&p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -584,6 +644,7 @@ int main(void)
 		cmocka_unit_test(an_elevation_whose_environment_cannot_be_set_is_ended_at_once),
 		cmocka_unit_test(a_target_that_the_grant_does_not_cover_is_refused),
 		cmocka_unit_test(where_no_ring_can_be_joined_the_invokers_gets_nothing),
+		cmocka_unit_test(a_ring_that_is_not_made_for_this_login_gets_no_token),
 	};
 
 	return cmocka_run_group_tests(tests, lab_set_up, lab_tear_down);

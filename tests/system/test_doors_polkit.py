@@ -127,6 +127,10 @@ class Polkit(PolkitCase):
             self.lab.wait_for_status(request[0], "ACTIVE")
         terminal.finish()
 
+    def test_roots_own_pkexec_asks_nobody(self):
+        done = subprocess.run(["pkexec", "id", "-un"], capture_output=True, text=True, timeout=WAIT)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "root\n", ""))
+
     def test_denied(self):
         terminal = self.begin()
         self.deny(self.wait_shown(terminal))
