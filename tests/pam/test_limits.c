@@ -216,6 +216,32 @@ static void other_connections_and_other_applications_sockets_are_not_watched(voi
 	}
 }
 
+/* A directory's connection, as NSS may keep one, must not pass for the client's. */
+static void where_the_client_is_a_name_its_connection_is_watched_only_if_there_is_no_other(void **state)
+{
+	(void)state;
+	for (int others = 0; others < 2; others++) {
+		int server_end = connect_client(), hangs_up = client_end;
+		int other = others ? connect_client() : -1, other_client = client_end;
+		struct host h;
+		struct peer p;
+
+		client_end = hangs_up;
+		peer_start(&p, others ? hang_up_and_allow : hang_up, "");
+		close(client_end);
+		if (others)
+			close(other_client);
+		host_start(&h, "sshd", p.arguments);
+		pam_set_item(h.pamh, PAM_RHOST, "client.example");
+		assert_int_equal(pam_acct_mgmt(h.pamh, 0), others ? PAM_SUCCESS : PAM_PERM_DENIED);
+		host_end(&h);
+		peer_finish(&p);
+		close(server_end);
+		if (others)
+			close(other);
+	}
+}
+
 /* --- the session's terminal --- */
 
 /* The first frame and the descriptor that came with it, or -1. */
@@ -526,6 +552,7 @@ int main(void)
 		cmocka_unit_test(a_helper_that_is_silent_is_given_up_before_sshd_dies),
 		cmocka_unit_test(a_client_that_goes_away_ends_the_wait_in_sshd),
 		cmocka_unit_test(other_connections_and_other_applications_sockets_are_not_watched),
+		cmocka_unit_test(where_the_client_is_a_name_its_connection_is_watched_only_if_there_is_no_other),
 		cmocka_unit_test(su_and_login_hand_over_the_terminal_that_pam_names),
 		cmocka_unit_test(sudo_hands_over_the_persons_own_and_none_where_there_is_none),
 		cmocka_unit_test(without_keyrings_the_helper_decides_whether_the_session_stands),

@@ -1,5 +1,6 @@
 /* common/frame: a frame survives the way through a socket, and nothing malformed gets past the check. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -40,6 +41,56 @@ static void a_frame_arrives_as_it_was_sent(void **state)
 	close(fd[0]);
 	assert_int_equal(jit_frame_recv(fd[1], &in), 0);
 	assert_int_equal(jit_frame_send(fd[1], &out), -EPIPE); /* and no SIGPIPE */
+	close(fd[1]);
+}
+
+/* A frame with the first n of two descriptors. */
+static void send_with(int fd, const struct jit_frame *f, const int passed[2], size_t n)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+	} control = {.bytes = {0}};
+	struct iovec iov = {.iov_base = (void *)f->data, .iov_len = f->len};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (n) {
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(c), passed, n * sizeof(int));
+	}
+	assert_int_equal(sendmsg(fd, &msg, 0), f->len);
+}
+
+static void one_descriptor_is_taken_and_of_several_none_stays(void **state)
+{
+	struct jit_frame f, came;
+	int fd[2], pipe_fd[2];
+	char byte;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
+	jit_frame_start(&f, JIT_F_OPEN);
+	for (size_t n = 0; n <= 2; n++) {
+		int passed = 9999;
+
+		assert_int_equal(pipe(pipe_fd), 0);
+		send_with(fd[0], &f, (int[]){pipe_fd[1], pipe_fd[1]}, n);
+		close(pipe_fd[1]);
+		assert_int_equal(jit_frame_recv_fd(fd[1], &came, &passed), 1);
+		assert_int_equal(passed >= 0, n == 1);
+		if (n == 1) {
+			assert_int_equal(fcntl(passed, F_GETFD), FD_CLOEXEC);
+			close(passed);
+		}
+		assert_int_equal(read(pipe_fd[0], &byte, 1), 0); /* nobody holds the other end any more */
+		close(pipe_fd[0]);
+	}
+	close(fd[0]);
 	close(fd[1]);
 }
 
@@ -161,6 +212,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_frame_arrives_as_it_was_sent),
 		cmocka_unit_test(a_descriptor_goes_along_and_stays_the_senders),
+		cmocka_unit_test(one_descriptor_is_taken_and_of_several_none_stays),
 		cmocka_unit_test(a_reader_refuses_what_could_mean_two_things),
 		cmocka_unit_test(a_malformed_frame_is_refused),
 		cmocka_unit_test(a_frame_has_a_limit_on_both_sides),
