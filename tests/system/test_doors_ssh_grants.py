@@ -85,9 +85,7 @@ class GraceTime(SshCase):
         self.assertLess(time.monotonic() - began, GRACE)
 
 
-class Credentials(SshCase):
-    """A login's credentials are that login's."""
-
+class LoginCase(SshCase):
     def log_in(self):
         """A shell by a public key, approved."""
         self.approve(self.refused(self.fetch("ssh-command")))
@@ -104,6 +102,10 @@ class Credentials(SshCase):
         found = int(client.match[2]), client.match[1].replace("\r", "")
         client.expect(r"op1@.*\$ ")
         return found
+
+
+class Credentials(LoginCase):
+    """A login's credentials are that login's."""
 
     def test_the_login_has_credentials_and_no_other_one_has_them_and_they_end_with_it(self):
         client = self.log_in()
@@ -146,3 +148,27 @@ class Credentials(SshCase):
         client.sendline("exit")
         client.expect(sshlab.EOF)
         wait_until("it has none any more", lambda: answers()[-1] != "0", 5)
+
+
+class Ends(LoginCase):
+    """A role with on_expiry = end: the login goes with its grant, and no other one of that person does."""
+
+    broker_conf = {**SshCase.broker_conf, ("role ssh", "on_expiry"): "end"}
+    helper_conf = {**SshCase.helper_conf, ("helper", "end_grace"): "1s"}
+
+    def test_a_login_is_ended_whole_and_another_one_goes_on(self):
+        other = self.log_in()
+        self.setUp()
+        client = self.log_in()
+        status, out = self.ask(client, "trap '' HUP; nohup setsid sleep 300 >/dev/null 2>&1 & echo $!")
+        self.assertEqual(status, 0)
+        job = int(out.split()[-1])
+        self.lab.as_approver("appr1", "revoke", self.granted(), "--comment", "enough")
+        client.expect("everything of this session is ended now")
+        client.expect(sshlab.EOF)
+        wait_until("what it left in the background has ended", lambda: not os.path.exists(f"/proc/{job}"), 5)
+        self.assertEqual(self.ask(other, "id -un"), (0, "op1\n"))
+
+    def granted(self):
+        return [request for request in self.lab.ask_broker("/requests")["requests"]
+                if request["status"] == "ACTIVE" and request["rhost"] == self.source][0]["shortId"]

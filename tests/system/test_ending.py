@@ -4,7 +4,7 @@ import os
 import re
 import time
 
-from lab import LabCase, write
+from lab import NOPASSWD, LabCase, write
 from terminal import wait_until
 
 GRACE = 1  # seconds of end_grace
@@ -146,6 +146,24 @@ class Ends(EndingCase):
         self.assertTrue(is_running(other_pid))
         self.revoke(other_request)
         wait_for_end(other_pid)
+
+    def test_what_it_started_in_every_other_way_goes_and_whoever_watches_the_terminal_ends_with_it(self):
+        """su and sudo inside, a session of its own, another process group, nohup, sudo's monitor, and a stopped one."""
+        self.lab.set_sudoers("Defaults use_pty\n" + NOPASSWD)
+        self.addCleanup(self.lab.set_sudoers, NOPASSWD)
+        terminal = self.open_terminal()
+        request = self.become_root(terminal)
+        for name, how in (("mark-su", "su root -c 'exec sleep 300'"), ("mark-sudo", "sudo sleep 300"),
+                          ("mark-setsid", "setsid sleep 300"), ("mark-nohup", "nohup sleep 300"),
+                          ("mark-b", "sudo -b sleep 300; sleep 300"), ("mark-stopped", "kill -STOP $$; sleep 300")):
+            terminal.child.sendline(f"sh {self.job(how, name)}")
+            self.pid_from(name)
+        audit = terminal.audit_session()
+        self.assertGreater(len(self.roots_in(audit)), 8)
+        self.revoke(request)
+        wait_until("no process of root's is left in the session", lambda: not self.roots_in(audit), GRACE + GENEROUS)
+        terminal.finish()
+        self.assertEqual(terminal.run("id -un"), (0, "op1\n"))
 
     def test_what_runs_ends_with_the_login_session(self):
         terminal = self.open_terminal()
