@@ -63,15 +63,18 @@ int jh_state_prepare(const struct jh_conf *conf, char *why, size_t why_size)
 		snprintf(why, why_size, "there is no user %s: make it with systemd-sysusers", conf->user);
 		return -1;
 	}
-	if (mkdir(conf->state_dir, 0700) == 0 && lchown(conf->state_dir, uid, gid) < 0) {
-		snprintf(why, why_size, "cannot give %s to %s: %s", conf->state_dir, conf->user, strerror(errno));
-		return -1;
-	}
-	if (lstat(conf->state_dir, &st) < 0) {
+	bool made = mkdir(conf->state_dir, 0700) == 0;
+	/* By descriptor: whoever may write above it could put something else in its place meanwhile. */
+	JIT_CLOSE int folder = open(conf->state_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (folder < 0 && errno != ENOTDIR && errno != ELOOP && errno != EACCES) {
 		snprintf(why, why_size, "cannot make state_dir %s: %s", conf->state_dir, strerror(errno));
 		return -1;
 	}
-	if (S_ISDIR(st.st_mode) && st.st_uid == uid && (st.st_mode & 077) == 0)
+	if (made && folder >= 0 && fchown(folder, uid, gid) < 0) {
+		snprintf(why, why_size, "cannot give %s to %s: %s", conf->state_dir, conf->user, strerror(errno));
+		return -1;
+	}
+	if (folder >= 0 && fstat(folder, &st) == 0 && st.st_uid == uid && (st.st_mode & 077) == 0)
 		return 0;
 	snprintf(why, why_size, "state_dir %s must be a folder of %s with mode 0700: install -d -m 0700 -o %s %s",
 		 conf->state_dir, conf->user, conf->user, conf->state_dir);
