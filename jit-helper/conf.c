@@ -18,7 +18,6 @@
 #define ASK_ATTEMPTS	 3
 #define ASK_MAX		 9
 #define END_GRACE_S	 5
-#define END_GRACE_MAX_S	 60
 #define GLASS_S		 900
 #define GLASS_MAX_S	 3600
 #define SILENT_MAX_S	 3600
@@ -191,7 +190,7 @@ static bool helper_key(struct jh_conf *c, const char *name, const char *value, c
 	if (strcmp(name, "warn") == 0)
 		return set_warnings(c, value, why, size);
 	if (strcmp(name, "end_grace") == 0)
-		return set_seconds(&c->end_grace_s, name, value, END_GRACE_MAX_S, why, size);
+		return set_seconds(&c->end_grace_s, name, value, JH_END_GRACE_MAX_S, why, size);
 	if (strcmp(name, "break_glass_group") == 0)
 		return set_name(&c->break_glass_group, name, value, why, size);
 	if (strcmp(name, "break_glass_duration") == 0)

@@ -13,8 +13,9 @@
 
 #define JH_CONF_FILE "/etc/pam-jit/jit-helper.conf"
 
-#define JH_BROKERS_MAX	4
-#define JH_WARNINGS_MAX 8
+#define JH_BROKERS_MAX	   4
+#define JH_WARNINGS_MAX	   8
+#define JH_END_GRACE_MAX_S 60
 
 /* What a service answers where no person can be asked (cron, systemd --user). */
 enum jh_unattended {

@@ -19,9 +19,6 @@
 #include "verdict.h"
 #include "withdraw.h"
 
-#define CLAIM_MS  60000		   /* between account and open_session of one login */
-#define UNUSED_MS (15 * 60 * 1000) /* the broker's use_within ends it earlier, if that can be heard */
-
 static const char TIME_OVER[] = "its time is over", UNUSED[] = "nobody used it";
 
 static bool same_role(const struct jh_grant *g, const struct jh_question *q)
@@ -164,7 +161,7 @@ struct jh_grant *jh_grant_new(struct jh_helper *helper, const struct jh_answer *
 	g->ends = strcmp(a->on_expiry, "end") == 0;
 	g->of_user = strcmp(a->scope, "user") == 0;
 	g->duration_s = a->remaining_s;
-	g->until_ms = jit_boottime_ms() + UNUSED_MS;
+	g->until_ms = jit_boottime_ms() + JH_UNUSED_MS;
 	g->leader_fd = -1;
 	g->key = key;
 	wire(g);
@@ -298,7 +295,7 @@ void jh_grants_end_unconfirmed(struct jh_helper *helper)
 
 void jh_grant_claim(struct jh_grant *g, const struct jh_session *session)
 {
-	g->claimed_until_ms = jit_boottime_ms() + CLAIM_MS;
+	g->claimed_until_ms = jit_boottime_ms() + JH_CLAIM_MS;
 	if (g->open) {
 		g->open = false;
 		g->session.uid = session->uid;

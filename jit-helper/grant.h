@@ -18,6 +18,9 @@
 #include "trace.h"
 #include "warning.h"
 
+#define JH_CLAIM_MS  60000	      /* between account and open_session of one login */
+#define JH_UNUSED_MS (15 * 60 * 1000) /* the broker's use_within ends it earlier, if that can be heard */
+
 struct jh_helper;
 
 struct jh_grant {

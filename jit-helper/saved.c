@@ -167,6 +167,15 @@ static bool get_number(struct json_object *json, const char *name, int64_t min, 
 	return *ret >= min && *ret <= max;
 }
 
+/* A time that lies off by no more than it can. */
+static bool get_time(struct json_object *json, const char *name, int64_t min, int64_t latest, int64_t *ret)
+{
+	if (!get_number(json, name, min, INT64_MAX, ret))
+		return false;
+	*ret = *ret < latest ? *ret : latest;
+	return true;
+}
+
 static bool get_bool(struct json_object *json, const char *name, bool *ret)
 {
 	struct json_object *value;
@@ -236,11 +245,12 @@ static bool read_grant_texts(struct json_object *json, struct jh_grant *g)
 	       get_text(json, "region", g->region, sizeof(g->region));
 }
 
-static bool read_owner(struct json_object *json, struct jh_grant *g)
+static bool read_owner(struct json_object *json, int64_t now_ms, struct jh_grant *g)
 {
 	return get_bool(json, "ofUser", &g->of_user) && get_bool(json, "open", &g->open) &&
 	       get_bool(json, "ahead", &g->ahead) &&
-	       get_number(json, "claimedUntil", 0, INT64_MAX, &g->claimed_until_ms) && read_session(json, &g->session);
+	       get_time(json, "claimedUntil", 0, now_ms + JH_CLAIM_MS, &g->claimed_until_ms) &&
+	       read_session(json, &g->session);
 }
 
 static bool read_grant(struct json_object *json, int64_t now_ms, struct jh_saved *saved)
@@ -255,13 +265,11 @@ static bool read_grant(struct json_object *json, int64_t now_ms, struct jh_saved
 	    !get_bool(json, "local", &g->local) || !get_bool(json, "ends", &g->ends) ||
 	    !get_bool(json, "active", &g->active) || !get_bool(json, "started", &g->collector.started) ||
 	    !get_number(json, "duration", 1, DURATION_MAX_S, &g->duration_s) ||
-	    !get_number(json, "until", 1, INT64_MAX, &g->until_ms) ||
-	    !get_number(json, "warned", 0, JH_WARNINGS_MAX, &warned) || !read_owner(json, g) ||
+	    !get_time(json, "until", 1, now_ms + (g->active ? g->duration_s * 1000 : JH_UNUSED_MS), &g->until_ms) ||
+	    !get_number(json, "warned", 0, JH_WARNINGS_MAX, &warned) || !read_owner(json, now_ms, g) ||
 	    !read_traces(json, &g->traces))
 		return false;
 	g->warning.next = (size_t)warned;
-	if (g->active && g->until_ms > now_ms + g->duration_s * 1000)
-		g->until_ms = now_ms + g->duration_s * 1000;
 	return true;
 }
 
@@ -289,7 +297,7 @@ static bool read_elevation(struct json_object *json, struct jh_saved *saved)
 	return true;
 }
 
-static bool read_ending(struct json_object *json, struct jh_saved *saved)
+static bool read_ending(struct json_object *json, int64_t now_ms, struct jh_saved *saved)
 {
 	struct jh_saved_ending *e = calloc(1, sizeof(*e));
 
@@ -297,7 +305,8 @@ static bool read_ending(struct json_object *json, struct jh_saved *saved)
 		return false;
 	LIST_INSERT_HEAD(&saved->endings, e, link);
 	return get_text(json, "shortId", e->short_id, sizeof(e->short_id)) &&
-	       get_number(json, "kill", 0, INT64_MAX, &e->kill_ms) && read_traces(json, &e->traces);
+	       get_time(json, "kill", 0, now_ms + JH_END_GRACE_MAX_S * 1000, &e->kill_ms) &&
+	       read_traces(json, &e->traces);
 }
 
 static bool read_all(struct json_object *json, int64_t now_ms, struct jh_saved *saved)
@@ -317,7 +326,7 @@ static bool read_all(struct json_object *json, int64_t now_ms, struct jh_saved *
 	if (!get_list(json, "endings", JH_SAVED_LIST_MAX, &list))
 		return false;
 	for (size_t i = 0; i < json_object_array_length(list); i++)
-		if (!read_ending(json_object_array_get_idx(list, i), saved))
+		if (!read_ending(json_object_array_get_idx(list, i), now_ms, saved))
 			return false;
 	return true;
 }

@@ -42,7 +42,7 @@ struct json_object *jh_saved_format(const struct jh_helper *helper, const char *
 
 /*
  * 0 and *ret, which is to be cleared; else -EINVAL, nothing in *ret, and a sentence.
- * No end in it lies further off than the grant is long, counted from `now_ms`.
+ * No time in it lies further off than it can, counted from `now_ms`: an end no further than the grant is long.
  */
 int jh_saved_parse(const char *text, size_t len, const char *boot_id, int64_t now_ms, struct jh_saved *ret, char *why,
 		   size_t why_size);

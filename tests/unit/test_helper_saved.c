@@ -153,6 +153,22 @@ static void no_end_lies_further_off_than_the_grant_is_long(void **state)
 	free(text);
 }
 
+static void what_is_not_used_is_forgotten_and_what_is_told_to_go_is_killed_in_time(void **state)
+{
+	struct jh_saved saved;
+
+	(void)state;
+	grant.active = false;
+	grant.until_ms = grant.claimed_until_ms = ending.kill_ms = INT64_MAX;
+	char *text = format();
+	assert_int_equal(parse(text, &saved), 0);
+	assert_true(LIST_FIRST(&saved.grants)->until_ms == NOW + JH_UNUSED_MS);
+	assert_true(LIST_FIRST(&saved.grants)->claimed_until_ms == NOW + JH_CLAIM_MS);
+	assert_true(LIST_FIRST(&saved.endings)->kill_ms == NOW + JH_END_GRACE_MAX_S * 1000);
+	jh_saved_clear(&saved);
+	free(text);
+}
+
 static void another_boots_state_is_refused(void **state)
 {
 	struct jh_saved saved;
@@ -254,6 +270,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(it_comes_back_as_it_was, set_up),
 		cmocka_unit_test_setup(no_end_lies_further_off_than_the_grant_is_long, set_up),
+		cmocka_unit_test_setup(what_is_not_used_is_forgotten_and_what_is_told_to_go_is_killed_in_time, set_up),
 		cmocka_unit_test_setup(another_boots_state_is_refused, set_up),
 		cmocka_unit_test_setup(what_is_not_quite_a_state_is_refused_whole, set_up),
 		cmocka_unit_test_setup(what_was_cut_off_is_refused, set_up),
