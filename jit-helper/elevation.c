@@ -336,6 +336,16 @@ bool jh_elevation_restore(struct jh_grant *g, const struct jh_elevation *facts, 
 	return true;
 }
 
+bool jh_elevations_offered(const struct jh_helper *helper)
+{
+	const struct jh_elevation *e;
+
+	for (e = LIST_FIRST(&helper->elevations); e; e = LIST_NEXT(e, link))
+		if (!e->stands)
+			return true;
+	return false;
+}
+
 unsigned jh_elevations_of(const struct jh_grant *grant)
 {
 	const struct jh_elevation *e;

@@ -39,6 +39,8 @@ bool jh_elevation_restore(struct jh_grant *grant, const struct jh_elevation *fac
 void jh_elevations_end(struct jh_grant *grant, const char *why);
 /* Forgets them: this helper stops, and the next one goes on with them. */
 void jh_elevations_leave(struct jh_helper *helper);
+/* Is there one that has been offered, and not been taken yet? */
+bool jh_elevations_offered(const struct jh_helper *helper);
 unsigned jh_elevations_of(const struct jh_grant *grant);
 /* Is one of them without a keyring? */
 bool jh_elevations_keyless(const struct jh_grant *grant);

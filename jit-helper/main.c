@@ -27,7 +27,7 @@
 #include "state.h"
 #include "withdraw.h"
 
-#define STOP_MS 2000 /* how long the broker may take to hear what was withdrawn */
+#define STOP_MS 2000 /* how long the last words may take */
 #define POLL_MS 20
 
 struct options {
@@ -100,6 +100,13 @@ static void on_stop(evutil_socket_t signo, short what, void *arg)
 	event_base_loopexit(h->base, NULL);
 }
 
+/* The broker is still to hear what was withdrawn; and a module that was offered an elevation says that it took it, and
+ * waits for no answer. */
+static bool has_unsaid(const struct jh_helper *h)
+{
+	return !LIST_EMPTY(&h->withdrawals) || jh_elevations_offered(h);
+}
+
 /* Everything that is not told within STOP_MS is left to the broker's own time-outs. */
 static void stop(struct jh_helper *h)
 {
@@ -109,7 +116,7 @@ static void stop(struct jh_helper *h)
 	jit_log(LOG_NOTICE,
 		"stopping: whoever waits is refused; grants and elevations are kept for the next jit-helper");
 	jh_requests_cancel_all(h);
-	for (int waited = 0; !LIST_EMPTY(&h->withdrawals) && waited < STOP_MS; waited += POLL_MS) {
+	for (int waited = 0; has_unsaid(h) && waited < STOP_MS; waited += POLL_MS) {
 		event_base_loopexit(h->base, &step);
 		event_base_dispatch(h->base);
 		jh_requests_cancel_all(h); /* of who asked meanwhile */

@@ -193,6 +193,23 @@ class Unused(RestartCase):
             os.kill(self.lab.broker.process.pid, signal.SIGCONT)
             module.expect(frames.WAITING)
 
+    def test_an_elevation_that_is_taken_while_the_helper_stops_is_kept(self):
+        """The module does not wait to be heard: its session goes on, and is to be known and ended as any other."""
+        short = self.approved()
+        log = self.lab.log("jit-helper")
+        said = len(read(log))
+        with frames.Module() as module:
+            module.ask(frames.OPEN, TARGET="root")
+            self.assertEqual(module.expect(frames.VERDICT)[frames.OUTCOME], bytes(4))
+            os.kill(self.lab.helper.pid, signal.SIGTERM)
+            wait_until("it stops", lambda: "stopping: " in read(log)[said:], GENEROUS)
+            module.send(frames.frame(frames.TAKEN))
+            self.lab.stop_helper()
+        self.assertEqual(len(json.loads(read(FILE))["elevations"]), 1)
+        self.lab.start_helper()
+        self.lab.as_approver("appr1", "revoke", short)
+        wait_until("it is over here", lambda: short not in read(FILE), GENEROUS)
+
     def approved(self):
         """An approval that was let in under, and is not used yet: its short id."""
         with frames.Module() as module:
