@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -45,13 +46,24 @@ static bool was_told(struct jh_told *told, dev_t device)
 	return false;
 }
 
+/* Which terminal it is. /dev/tty is every process's own one, and as a file the same for all. */
+static bool device_of(int fd, dev_t *ret)
+{
+	unsigned device;
+
+	if (ioctl(fd, TIOCGDEV, &device) < 0)
+		return false;
+	*ret = device;
+	return true;
+}
+
 /* A line of its own, whatever is being typed or drawn there. One that is not taken whole is lost: nothing waits. */
 static void say(int fd, const char *line, struct jh_told *told)
 {
 	char clean[512], text[520];
-	struct stat st;
+	dev_t device;
 
-	if (!jh_terminal_usable(fd) || fstat(fd, &st) < 0 || was_told(told, st.st_rdev))
+	if (!jh_terminal_usable(fd) || !device_of(fd, &device) || was_told(told, device))
 		return;
 	jit_text_clean_str(clean, sizeof(clean), line);
 	int len = snprintf(text, sizeof(text), "\r\n%s\r\n", clean);

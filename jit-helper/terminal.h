@@ -14,7 +14,7 @@
 
 struct jh_elevation;
 
-#define JH_TERMINALS_MAX 8
+#define JH_TERMINALS_MAX 64 /* as many as one requester can have sessions */
 
 /* Terminals that have been told already, so that none is told twice. */
 struct jh_told {

@@ -11,6 +11,7 @@ from lab import LabCase
 from terminal import wait_until
 
 GENEROUS = 10
+MANY = 12  # terminals of one grant
 
 
 class WarningCase(LabCase):
@@ -127,6 +128,30 @@ class HandedOver(WarningCase):
         module = self.begin([fd])
         self.assertRegex(self.said(outer, 6), rb"^\r\njit: request \S+, role admin: 4 s left\r\n$")
         self.revoke(module)
+
+    def test_each_of_many_terminals_is_told(self):
+        """All handed over as /dev/tty, which has one number for everybody."""
+        def elevate_on(name):
+            os.setsid()
+            own = os.open(name, os.O_RDWR)
+            fd = os.open("/dev/tty", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+            module = frames.Module()
+            hand_over(module, [fd])
+            self.assertEqual(module.expect(frames.VERDICT)[frames.OUTCOME], bytes(4))
+            module.send(frames.frame(frames.TAKEN))
+            return own, module
+
+        self.approved()
+        outers = []
+        for _ in range(MANY):
+            outer, inner = os.openpty()
+            self.addCleanup(os.close, outer)
+            self.addCleanup(frames.end, frames.in_a_process(lambda name=os.ttyname(inner): elevate_on(name)))
+            os.close(inner)
+            outers.append(outer)
+        self.lab.as_approver("appr1", "revoke", self.short)
+        for outer in outers:
+            self.assertIn(b"revoked by appr1", self.said(outer, GENEROUS))
 
     def test_a_terminal_that_could_make_the_helper_wait_is_not_taken(self):
         outer, fd = self.pair(flags=0)
