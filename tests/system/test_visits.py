@@ -268,6 +268,17 @@ class Logins(VisitCase):
         self.give_back(request[0])
         self.deny_all(elsewhere)
 
+    def test_sudo_has_not_the_place_that_its_rhost_names(self):
+        """sudo sets PAM_RHOST to this host's own name, and what it says is no proof of anything."""
+        first = self.login(ROLE="wide")
+        request = self.named(first)
+        self.approve(request)
+        self.pass_through(first)
+        sudo = self.visit(ROLE="wide", RHOST=self.here)
+        self.assertNotEqual(self.named(sudo), request)
+        self.give_back(request[0])
+        self.deny_all(sudo)
+
     def test_sudo_in_a_login_has_the_place_of_the_login(self):
         """A grant of scope user reaches sudo in any login session from there."""
         def sudo_there(results):
