@@ -314,6 +314,18 @@ class Ahead(LabCase):
         self.assertIn(short, self.visit("sshd", TARGET="op1", RHOST=HERE).expect(WAITING)[TEXT].decode())
         self.lab.as_approver("appr1", "deny", short, "--comment", "tidy")
 
+    def test_a_restart_without_its_state_ends_what_a_login_had_begun(self):
+        first = self.visit("sshd", TARGET="op1", RHOST=HERE, REASON="disk full")
+        named = re.search(r"request (\S+), code (\d\d)", first.expect(WAITING)[TEXT].decode())
+        self.approve((named[1], named[2]))
+        grant = self.pass_through(first)
+        self.elsewhere(lambda: bool(self.open_session("sshd", RHOST=HERE, GRANT=grant)))
+        self.lab.wait_for_status(grant, "ACTIVE")
+        self.lab.stop_helper(kill=True)
+        self.lab.forget_state()
+        self.lab.start_helper()
+        self.lab.wait_for_status(grant, "ENDED")
+
     def test_a_restart_takes_it_up_where_the_policy_chose_the_role(self):
         first = self.visit("sshd", SERVICE="chosen", TARGET="op1", RHOST=HERE, REASON="disk full")
         short = first.expect(WAITING)[TEXT].decode().split()[1].rstrip(",")
