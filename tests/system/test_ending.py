@@ -13,13 +13,18 @@ MARK = "/run/lab/mark"  # what a background job writes its pid to
 ENDING = {("role admin", "on_expiry"): "end"}
 
 
-def is_running(pid):
-    """A zombie has ended."""
+def state_of(pid):
+    """As in /proc; a zombie, when there is none."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+            return file.read().rsplit(")", 1)[1].split()[0]
     except OSError:
-        return False
+        return "Z"
+
+
+def is_running(pid):
+    """A zombie has ended."""
+    return state_of(pid) != "Z"
 
 
 def wait_for_end(*pids, timeout=GRACE + GENEROUS):
@@ -105,12 +110,14 @@ class Ends(EndingCase):
 
     def test_what_is_stopped_is_told_too(self):
         terminal = self.open_terminal()
-        path = self.job("trap 'echo gone >/run/lab/mark-told; exit' HUP; kill -STOP $$; "
-                        "while :; do sleep 0.05; done")
+        path = self.job("exec setsid sh -c 'trap \"echo gone >/run/lab/mark-told; exit\" HUP; kill -STOP $$; "
+                        "while :; do sleep 0.05; done'")
         request = self.run_approved(terminal, f"sudo sh {path}")
         pid = self.pid_from()
+        wait_until("it has stopped", lambda: state_of(pid) == "T", GENEROUS)
         self.revoke(request)
         wait_for_end(pid)
+        self.assertTrue(os.path.exists("/run/lab/mark-told"), "it was killed, and not told")
 
     def test_what_starts_anew_while_it_is_ended_goes_in_the_end(self):
         terminal = self.open_terminal()
@@ -155,7 +162,7 @@ class Ends(EndingCase):
         request = self.become_root(terminal)
         for name, how in (("mark-su", "su root -c 'exec sleep 300'"), ("mark-sudo", "sudo sleep 300"),
                           ("mark-setsid", "setsid sleep 300"), ("mark-nohup", "nohup sleep 300"),
-                          ("mark-b", "sudo -b sleep 300; sleep 300"), ("mark-stopped", "kill -STOP $$; sleep 300")):
+                          ("mark-b", "sudo -b sleep 300; sleep 300"), ("mark-stopped", "exec setsid sh -c 'kill -STOP $$; sleep 300'")):
             terminal.child.sendline(f"sh {self.job(how, name)}")
             self.pid_from(name)
         audit = terminal.audit_session()
