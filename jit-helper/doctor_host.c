@@ -216,7 +216,7 @@ static int try_socket(const char *path, const struct jd_probe *probe)
 }
 
 static void judge_socket(struct jd_report *report, enum jd_severity severity, const char *code, const char *path,
-			 mode_t wanted, const struct jd_probe *probe)
+			 mode_t wanted, const char *effect, const struct jd_probe *probe)
 {
 	int r = try_socket(path, probe);
 	struct jd_finding *f;
@@ -225,9 +225,9 @@ static void judge_socket(struct jd_report *report, enum jd_severity severity, co
 	if (r < 0) {
 		f = jd_find(report, severity, code, NULL, path, 0);
 		jd_what(f,
-			r == -EPERM ? "Somebody else than the helper listens here (%s): everybody is refused."
-				    : "jit-helper does not listen here (%s): everybody is refused.",
-			strerror(-r));
+			r == -EPERM ? "Somebody else than the helper listens here (%s): %s."
+				    : "jit-helper does not listen here (%s): %s.",
+			strerror(-r), effect);
 		jd_fix(f, "systemctl enable --now jit-helper.socket jit-helper-session.socket jit-helper; its log says "
 			  "why it does not start: journalctl -u jit-helper");
 	} else if (stat(path, &st) == 0 && (st.st_mode & 0777 & ~wanted)) {
@@ -275,6 +275,7 @@ void jd_host_look(struct jd_report *report, bool gated, const struct jd_probe *p
 	judge_module(report, severity);
 	judge_user(report, severity, probe);
 	judge_folder(report, probe);
-	judge_socket(report, severity, "helper.down", probe->pam_socket, 0600, probe);
-	judge_socket(report, JD_WARNING, "helper.session_socket", probe->session_socket, 0666, probe);
+	judge_socket(report, severity, "helper.down", probe->pam_socket, 0600, "everybody is refused", probe);
+	judge_socket(report, JD_WARNING, "helper.session_socket", probe->session_socket, 0666,
+		     "jit, and AWS tools in elevated sessions, get no answer", probe);
 }

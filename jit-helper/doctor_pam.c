@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "cleanup.h"
+#include "doctor_file.h"
 #include "safefile.h"
 #include "text.h"
 
@@ -26,6 +27,7 @@ struct reading {
 	jd_pam_open open;
 	void *arg;
 	size_t lines_room;
+	int error; /* of the last file that could not be opened */
 	bool no_memory;
 };
 
@@ -463,9 +465,9 @@ static bool read_file(struct reading *r, const char *name, const struct place *f
 
 	if (r->stack->file_count >= FILES_MAX || r->stack->fault_count >= LINES_MAX)
 		return false;
-	int error = r->open(r->arg, name, &text, &len, &path);
-	r->no_memory = r->no_memory || error == -ENOMEM;
-	if (error < 0)
+	r->error = r->open(r->arg, name, &text, &len, &path);
+	r->no_memory = r->no_memory || r->error == -ENOMEM;
+	if (r->error < 0)
 		return false;
 	at.line = 0;
 	at.file = keep_path(r, path);
@@ -513,6 +515,9 @@ int jd_pam_read(const char *service, jd_pam_open open, void *arg, struct jd_pam_
 	if (!r.stack)
 		return -ENOMEM;
 	r.stack->missing = !read_file(&r, service, &at);
+	if (r.stack->missing && r.error != -ENOENT)
+		fault(&r, &at, true,
+		      "its file cannot be looked at:", r.error == -EINVAL ? "no regular file" : strerror(-r.error));
 	if (strcmp(service, "other") != 0)
 		fill_from_other(&r);
 	return finish(&r, ret);
@@ -541,7 +546,7 @@ int jd_pam_read_text(const char *text, size_t len, struct jd_pam_stack **ret)
 
 static int open_path(char *path, char **ret_text, size_t *ret_len, char **ret_path)
 {
-	JIT_FCLOSE FILE *file = fopen(path, "re");
+	JIT_FCLOSE FILE *file = jd_file_open(path);
 	JIT_FREE char *text = file ? malloc(FILE_MAX + 1) : NULL;
 
 	if (!file || !text)

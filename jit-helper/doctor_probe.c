@@ -267,7 +267,7 @@ void jd_probe_look(struct jd_report *report, bool gated, struct jd_probe *ret)
 		.user = "_jit", .glass = "", .pam_socket = JIT_PAM_SOCKET, .session_socket = JIT_SESSION_SOCKET};
 	struct jd_finding *f = jd_find(report, gated ? JD_ERROR : JD_WARNING, "helper.missing", NULL, helper, 0);
 	jd_what(f, "jit-helper could not be asked (%s): configuration, key and broker were not looked at.",
-		r < 0 ? strerror(-r) : "it failed");
+		r < 0 ? jd_run_trouble(r) : "it failed");
 	jd_fix(f, "Install jit-helper of the same version as jit.");
 }
 

@@ -28,6 +28,20 @@ void jd_output_clear(struct jd_output *output)
 	*output = (struct jd_output){0};
 }
 
+const char *jd_run_trouble(int error)
+{
+	switch (error) {
+	case -ENOENT:
+		return "it is not installed";
+	case -ETIMEDOUT:
+		return "it took too long and was stopped";
+	case -EFBIG:
+		return "it said too much and was stopped";
+	default:
+		return strerror(-error);
+	}
+}
+
 static _Noreturn void become(const char *const *argv, int out, int err)
 {
 	static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", NULL};
@@ -36,6 +50,7 @@ static _Noreturn void become(const char *const *argv, int out, int err)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid(); /* no terminal to ask on, and a group of its own to be ended with */
 	if (null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
 	    dup2(err, STDERR_FILENO) >= 0 && close_range(3, ~0U, 0) == 0 && chdir("/") == 0)
 		execve(argv[0], (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)environment);
@@ -103,7 +118,8 @@ static int reap(pid_t pid, int64_t until, int failed, int *ret_status)
 			failed = -ETIMEDOUT;
 		poll(NULL, 0, 2);
 	}
-	kill(pid, SIGKILL);
+	kill(-pid, SIGKILL);
+	kill(pid, SIGKILL); /* it may not have its group yet */
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 ended:

@@ -1,6 +1,6 @@
 /*
  * Starting a program for what it prints: by absolute path, with an environment
- * of our own, nothing on its standard input, a deadline and a limit of output.
+ * of our own, nothing on its standard input and no terminal, a deadline and a limit of output.
  */
 #ifndef JD_RUN_H
 #define JD_RUN_H
@@ -16,6 +16,8 @@ struct jd_output {
 
 /* 0; -ENOENT: no such program; -ETIMEDOUT and -EFBIG: it was killed; -errno. `argv[0]` is the path. */
 int jd_run(const char *const *argv, int timeout_ms, struct jd_output *ret);
+/* What such a failure means, to go into a sentence. */
+const char *jd_run_trouble(int error);
 void jd_output_clear(struct jd_output *output);
 
 #endif

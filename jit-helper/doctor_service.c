@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "doctor_file.h"
 #include "doctor_walk.h"
 
 #define POLKIT_SOCKET "/usr/lib/systemd/system/polkit-agent-helper.socket"
@@ -231,7 +232,7 @@ static void judge_sudo_services(struct jd_report *report, const struct jd_servic
 static void judge_login_timeout(struct jd_report *report, const struct jd_service *s)
 {
 	FILE *file =
-		strcmp(s->name, "login") == 0 && s->account && s->args_good ? fopen("/etc/login.defs", "re") : NULL;
+		strcmp(s->name, "login") == 0 && s->account && s->args_good ? jd_file_open("/etc/login.defs") : NULL;
 	char line[512];
 	unsigned number = 0, at = 0;
 	long limit = 60;

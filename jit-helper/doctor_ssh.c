@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "doctor_file.h"
 #include "doctor_run.h"
 #include "text.h"
 
@@ -156,7 +157,7 @@ static int run_sshd(const char *who, struct jd_ssh *ret, char *why, size_t why_s
 	int r = jd_run(command, RUN_MS, &output);
 
 	if (r < 0) {
-		snprintf(why, why_size, "%s", strerror(-r));
+		snprintf(why, why_size, "%s", jd_run_trouble(r));
 		return r;
 	}
 	output.errors[strcspn(output.errors, "\n")] = '\0';
@@ -208,7 +209,7 @@ static void who_matches(const char *criteria, char *buf, size_t size)
 /* What a Match block changes is judged for somebody whom it means. */
 static void look_at_matches(struct jd_report *report, const struct jd_service *service, const struct jd_ssh *plain)
 {
-	JIT_FCLOSE FILE *file = fopen(CONFIG, "re");
+	JIT_FCLOSE FILE *file = jd_file_open(CONFIG);
 	char line[512], who[512], why[256], match[640];
 	unsigned matches = 0;
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "doctor_file.h"
 #include "doctor_run.h"
 #include "json.h"
 #include "text.h"
@@ -21,7 +22,7 @@
 /* The first line of a file that holds the text: cvtsudoers' JSON has no lines. 0: none. */
 static unsigned line_with(const char *path, const char *text)
 {
-	JIT_FCLOSE FILE *file = fopen(path, "re");
+	JIT_FCLOSE FILE *file = jd_file_open(path);
 	char line[4096];
 	unsigned number = 0;
 
@@ -194,7 +195,7 @@ static void could_not_look(struct jd_report *report, bool gated, const char *why
 /* Rules from elsewhere than files are not seen by cvtsudoers. */
 static void judge_sources(struct jd_report *report, bool gated)
 {
-	JIT_FCLOSE FILE *file = fopen("/etc/nsswitch.conf", "re");
+	JIT_FCLOSE FILE *file = jd_file_open("/etc/nsswitch.conf");
 	char line[1024];
 
 	while (file && fgets(line, sizeof(line), file)) {
@@ -234,7 +235,7 @@ void jd_sudo_look(struct jd_report *report, bool gated, struct jd_sudo *ret)
 	judge_sources(report, gated);
 	int r = jd_run(command, RUN_MS, &output);
 	if (r < 0) {
-		could_not_look(report, gated, r == -ENOENT ? "cvtsudoers is not installed" : strerror(-r));
+		could_not_look(report, gated, r == -ENOENT ? "cvtsudoers is not installed" : jd_run_trouble(r));
 		return;
 	}
 	JIT_JSON struct json_object *sudoers = output.status == 0 ? json_tokener_parse(output.text) : NULL;

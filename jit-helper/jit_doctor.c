@@ -12,6 +12,8 @@
 #include "doctor_report.h"
 #include "doctor_service.h"
 #include "jit.h"
+#include "jit_page.h"
+#include "text.h"
 
 /* Its own statuses, for configuration management; above jit's others but for the first. */
 enum doctor_exit { SOUND = 0, WARNINGS = 1, ERRORS = 2, WRONG_USAGE = 64, NOT_LOOKED = 69 };
@@ -114,7 +116,7 @@ static enum jit_exit run_doctor(const struct jit_command *self, int argc, char *
 {
 	struct jd_services services;
 	struct jd_report report;
-	char host[256] = "this host";
+	char name[256] = "this host", host[256];
 	bool json = false;
 	int status;
 	const char *service = read_options(self, argc, argv, &json, &status);
@@ -124,9 +126,10 @@ static enum jit_exit run_doctor(const struct jit_command *self, int argc, char *
 	if (jd_report_start(&report, service) < 0 || jd_services_read(&services) < 0 ||
 	    examine(&report, &services) < 0 || report.no_memory)
 		goto no_memory;
-	gethostname(host, sizeof(host) - 1);
+	gethostname(name, sizeof(name) - 1);
+	jit_text_clean_str(host, sizeof(host), name);
 	if (!json)
-		jd_print_text(&report, host, isatty(STDOUT_FILENO));
+		jd_print_text(&report, host, jit_page_of_stdout().colour);
 	else if (jd_print_json(&report) < 0)
 		goto no_memory;
 	status = conclude(&report);

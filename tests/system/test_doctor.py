@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import time
 
 import brokerlib
 from badserver import BadServer, http
@@ -154,6 +155,39 @@ class Sound(Doctor):
         done = subprocess.run(["/usr/bin/jit", "doctor", "--frob"], capture_output=True, text=True, timeout=60)
         self.assertEqual((done.returncode, done.stdout), (64, ""))
         self.assertEqual(self.doctor("--service", "nosuch")[0], 69)
+
+    def test_nothing_that_lies_about_makes_it_wait(self):
+        """FIFOs, devices, huge files and names that are no names, where it looks."""
+        places = ["/etc/pam.d/a-fifo", "/etc/sudoers.d/a-fifo", "/etc/pam.d/\x1b[31mred\n", "/etc/sudoers.d/\x1b[31mred",
+                  "/etc/pam.d/huge", "/etc/sudoers.d/zzz"]
+        self.addCleanup(lambda: [os.unlink(path) for path in places if os.path.lexists(path)])
+        os.makedirs("/etc/sudoers.d", exist_ok=True)
+        for path in places[:2]:
+            os.mkfifo(path)
+        for path in places[2:4]:
+            write(path, "session required pam_jit.so\n" if "pam.d" in path else "# none\n")
+        with open(places[4], "wb") as file:
+            file.truncate(1 << 33)
+        write(places[5], "Defaults !pam_session\n", 0o440)
+        began = time.monotonic()
+        done = subprocess.run(["/usr/bin/jit", "doctor"], capture_output=True, text=True, timeout=60)
+        self.assertLess(time.monotonic() - began, 20)
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertEqual(set(re.findall(r"[^\n -~]", done.stdout)), set())
+        os.unlink(path_of("polkit-1"))
+        os.mkfifo(path_of("polkit-1"))
+        self.addCleanup(os.unlink, path_of("polkit-1"))
+        self.assertEqual(self.findings()["pam.broken"]["service"], "polkit-1")
+
+    def test_nothing_of_the_callers_decides_what_runs(self):
+        os.makedirs("/run/lab/bin", exist_ok=True)
+        for name in ("cvtsudoers", "sshd", "sudo", "ssh", "jit-helper", "sh"):
+            write(f"/run/lab/bin/{name}", "#!/bin/sh\ntouch /run/lab/ran\n", 0o755)
+        environment = {"PATH": "/run/lab/bin", "SUDOERS": "/nonexistent", "https_proxy": "http://127.0.0.1:1",
+                       "SSL_CERT_FILE": "/nonexistent", "TERM": "xterm"}
+        done = subprocess.run(["/usr/bin/jit", "doctor"], env=environment, cwd="/run/lab/bin", capture_output=True,
+                              text=True, timeout=60)
+        self.assertEqual((done.returncode, os.path.exists("/run/lab/ran")), (0, False), done.stdout)
 
     def test_it_changes_nothing(self):
         def state():

@@ -1,0 +1,27 @@
+/* See doctor_file.h. */
+#include "doctor_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "cleanup.h"
+
+#define LENGTH_MAX (4 << 20) /* bytes */
+
+FILE *jd_file_open(const char *path)
+{
+	JIT_CLOSE int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return NULL;
+	if (!S_ISREG(st.st_mode) || st.st_size > LENGTH_MAX) {
+		errno = S_ISREG(st.st_mode) ? EFBIG : EINVAL;
+		return NULL;
+	}
+	FILE *file = fdopen(fd, "r");
+	if (file)
+		jit_take_fd(&fd);
+	return file;
+}
