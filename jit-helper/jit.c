@@ -1,6 +1,7 @@
 /* jit: the table of commands, and which of them is meant. See jit.h. */
 #include "jit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,19 +46,28 @@ static enum jit_exit help(const char *name)
 	return JIT_EXIT_OK;
 }
 
+/* What stdio still holds may find no room. */
+static int flushed(enum jit_exit status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return (int)status;
+	fprintf(stderr, "jit: cannot write: %s\n", strerror(errno));
+	return JIT_EXIT_INTERNAL;
+}
+
 int main(int argc, char **argv)
 {
 	const char *first = argc > 1 ? argv[1] : "";
 
 	if (strcmp(first, "help") == 0 || strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0)
-		return (int)help(argc > 2 ? argv[2] : NULL);
+		return flushed(help(argc > 2 ? argv[2] : NULL));
 	if (strcmp(first, "--version") == 0) {
 		puts("jit " JIT_VERSION);
-		return JIT_EXIT_OK;
+		return flushed(JIT_EXIT_OK);
 	}
 	const struct jit_command *command = find(first);
 	if (command)
-		return (int)command->run(command, argc - 1, argv + 1);
+		return flushed(command->run(command, argc - 1, argv + 1));
 	if (argc > 1)
 		fputs("jit: there is no such command; `jit --help` lists them\n", stderr);
 	else

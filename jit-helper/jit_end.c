@@ -9,11 +9,14 @@
 static enum jit_exit print_ended(const struct jit_frame *frame)
 {
 	struct json_object *doc = jit_doc_read(frame);
-	char ended[2048];
+	char ended[2048], withdrawn[2048];
 
 	if (!doc)
 		return JIT_EXIT_INTERNAL;
-	printf("Given back: %s\n", jit_doc_join(doc, "ended", ended, sizeof(ended)));
+	if (jit_doc_join(doc, "ended", ended, sizeof(ended))[0])
+		printf("Given back: %s\n", ended);
+	if (jit_doc_join(doc, "withdrawn", withdrawn, sizeof(withdrawn))[0])
+		printf("Withdrawn: %s\n", withdrawn);
 	json_object_put(doc);
 	return JIT_EXIT_OK;
 }
@@ -43,8 +46,8 @@ static enum jit_exit run(const struct jit_command *self, int argc, char **argv)
 const struct jit_command jit_command_end = {
 	.name = "end",
 	.synopsis = "[ID] [--json] [--socket PATH]",
-	.summary = "Give a grant back, or all that this login session holds",
-	.details = "  ID      one grant, by the id that `jit status` shows\n"
-		   "  --json  the document as it is\n",
+	.summary = "Give grants back and withdraw requests of this login session",
+	.details = "  ID      that one alone, by the id that `jit status` shows; else all of them\n"
+		   "  --json  the document as it is: {\"ended\":[…],\"withdrawn\":[…]}\n",
 	.run = run,
 };

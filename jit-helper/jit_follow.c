@@ -139,25 +139,26 @@ static enum jit_exit follow_once(struct state *s, struct jit_frame *frame)
 	return status == JIT_EXIT_OK ? take_news(s, frame) : status;
 }
 
-/* Each by its id; what could not be told stays pending. */
+/* Each by its id; one that could not be told stays pending, and the others are told all the same. */
 static enum jit_exit withdraw(struct state *s, struct jit_frame *frame)
 {
 	struct json_object *list = s->follow->list;
 	enum jit_exit status = JIT_EXIT_OK;
 	char id[JIT_ID_SIZE];
 
-	for (size_t i = 0; i < json_object_array_length(list) && status == JIT_EXIT_OK; i++) {
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		struct json_object *request = json_object_array_get_idx(list, i);
 
 		if (!jit_asked_pending(request))
 			continue;
 		jit_frame_start(frame, JIT_F_END);
 		jit_frame_put_str(frame, JIT_T_GRANT, jit_doc_text(request, "requestId", id, sizeof(id)));
-		status = jit_call(s->follow->socket, frame);
-		if (status == JIT_EXIT_OK) {
+		enum jit_exit told = jit_call(s->follow->socket, frame);
+		if (told == JIT_EXIT_OK) {
 			json_object_object_add(request, "status", json_object_new_string("CANCELLED"));
 			s->follow->changed(s->follow->arg, request);
 		}
+		status = status == JIT_EXIT_OK ? told : status;
 	}
 	return status;
 }

@@ -61,14 +61,14 @@ int jit_plain_options(const struct jit_command *self, int argc, char **argv, int
 		{ret_json ? "json" : NULL, no_argument, NULL, JIT_OPTION_JSON},
 		{0},
 	};
-	enum jit_exit status;
+	enum jit_exit status = JIT_EXIT_INTERNAL;
 	int option;
 
 	*ret_socket = JIT_SESSION_SOCKET;
 	while ((option = jit_option(self, argc, argv, options, &status)) != -1) {
 		if (option == JIT_OPTION_DONE)
 			return (int)status;
-		if (option == JIT_OPTION_JSON)
+		if (ret_json && option == JIT_OPTION_JSON)
 			*ret_json = true;
 		else
 			*ret_socket = optarg;

@@ -288,7 +288,7 @@ static void on_status(struct jh_peer *peer, const struct jit_frame *frame)
 static void on_end(struct jh_peer *peer, const struct jit_frame *frame)
 {
 	struct jh_helper *helper = peer->helper;
-	struct json_object *json, *ended;
+	struct json_object *json, *ended, *withdrawn;
 	struct jh_speaker speaker;
 	char id[JIT_ID_SIZE];
 	int r = jit_frame_get_str(frame, JIT_T_GRANT, id, sizeof(id));
@@ -300,6 +300,9 @@ static void on_end(struct jh_peer *peer, const struct jit_frame *frame)
 	}
 	json = json_object_new_object();
 	ended = json_object_new_array();
+	withdrawn = json_object_new_array();
+	json_object_object_add(json, "ended", ended);
+	json_object_object_add(json, "withdrawn", withdrawn);
 	struct jh_grant *g = LIST_FIRST(&helper->grants), *next;
 	for (; g; g = next) {
 		next = LIST_NEXT(g, link);
@@ -311,19 +314,20 @@ static void on_end(struct jh_peer *peer, const struct jit_frame *frame)
 	struct jh_ahead *a = LIST_FIRST(&helper->ahead), *after;
 	for (; a; a = after) {
 		after = LIST_NEXT(a, link);
-		if (jh_session_same(&a->session, &speaker.session) &&
-		    (r < 0 || jh_id_matches(id, a->id, a->short_id)) && jh_ahead_end(a))
-			json_object_array_add(ended, json_object_new_string(a->short_id));
+		if (!jh_session_same(&a->session, &speaker.session) ||
+		    (r == 0 && !jh_id_matches(id, a->id, a->short_id)))
+			continue;
+		struct json_object *list = jh_ahead_pending(a) ? withdrawn : ended;
+		if (jh_ahead_end(a))
+			json_object_array_add(list, json_object_new_string(a->short_id));
 	}
-	if (json_object_array_length(ended) == 0) {
-		json_object_put(ended);
+	if (json_object_array_length(ended) + json_object_array_length(withdrawn) == 0) {
 		json_object_put(json);
 		jh_fault_and_close(peer, JIT_EXIT_NOTHING,
 				   r == 0 ? "this login session holds no grant and no request of that id"
-					  : "this login session holds no grant");
+					  : "this login session holds no grant, and no request of jit waits in it");
 		return;
 	}
-	json_object_object_add(json, "ended", ended);
 	jh_send_json(peer, json);
 }
 

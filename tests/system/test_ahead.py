@@ -111,7 +111,7 @@ class Ahead(LabCase):
         self.assertEqual(self.lab.request(request["requestId"])["status"], "PENDING", "it goes on without them")
         module = self.visit(ROLE="wide")
         module.expect(WAITING)
-        self.assertEqual(self.jit(END, GRANT=request["shortId"].lower())[0]["ended"], [request["shortId"]])
+        self.assertEqual(self.jit(END, GRANT=request["shortId"].lower())[0], {"ended": [], "withdrawn": [request["shortId"]]})
         self.assertIn("withdrawn", module.verdict()[1])
         self.lab.wait_for_status(request["requestId"], "CANCELLED")
 
@@ -148,7 +148,7 @@ class Ahead(LabCase):
         module = self.visit(ROLE="wide")  # it is not for this one
         self.assertNotIn(requests[0]["shortId"], module.expect(WAITING)[TEXT].decode())
         module.close()
-        self.assertEqual(sorted(self.jit(END)[0]["ended"]), sorted(r["shortId"] for r in requests))
+        self.assertEqual(self.jit(END)[0], {"ended": [requests[0]["shortId"]], "withdrawn": [requests[1]["shortId"]]})
         for request in requests:
             wait_until("it is over", lambda request=request: self.lab.request(request["requestId"])["status"] in
                        ("CANCELLED", "ENDED"), GENEROUS)

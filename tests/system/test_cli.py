@@ -72,6 +72,20 @@ class CommandLine(CliCase):
         for command in ("status", "end", "credentials", "env"):
             self.assertEqual(self.jit(helper, command), (4, "", "jit: no ?[31mred\n"))
 
+    def test_what_cannot_be_written_is_no_success(self):
+        held = self.helper(document(compact(HELD)))
+        for words, status in ((["status"], 5), (["status", "--json"], 5), (["help", "status"], 5)):
+            with self.subTest(words), open("/dev/full", "w", encoding="ascii") as full:
+                done = jitlib.run(*words, *(["--socket", held.path] if "help" not in words else []), stdout=full)
+                self.assertEqual((done[0], done[2]), (status, "jit: cannot write: No space left on device\n"))
+
+    def test_end_says_what_was_given_back_and_what_was_withdrawn(self):
+        for answer, expected in (({"ended": ["R7KD-2M9Q", "8F3M-QQ2A"]}, "Given back: R7KD-2M9Q, 8F3M-QQ2A\n"),
+                                 ({"ended": [], "withdrawn": ["C3PA-77AA"]}, "Withdrawn: C3PA-77AA\n"),
+                                 ({"ended": ["R7KD-2M9Q"], "withdrawn": ["C3PA-77AA"]},
+                                  "Given back: R7KD-2M9Q\nWithdrawn: C3PA-77AA\n")):
+            self.assertEqual(self.jit(self.helper(document(compact(answer))), "end"), (0, expected, ""))
+
     def test_an_answer_without_sense_is_called_that(self):
         for answer in (document("[]"), document("{"), document(""), jitlib.frame(16, ("TEXT", "x")), b"PJ\x02\x30",
                        document('{"grants":{}}'), None):
@@ -136,14 +150,16 @@ class Credentials(CliCase):
 
     def test_no_other_user_reads_the_memory_that_holds_them(self):
         """From before the answer on: what stands in /proc/PID belongs to root while a process cannot be dumped."""
-        seen = []
+        seen, started = [], threading.Event()
 
         def answer(*_):
+            started.wait(20)
             seen.append(os.stat(f"/proc/{child.pid}/mem").st_uid)
             return document(compact(KEYS))
 
         helper = self.helper(answer)
         child = jitlib.start("credentials", "--socket", helper.path, user="nobody")
+        started.set()
         out, err = child.communicate(timeout=20)
         self.assertEqual((json.loads(out), err, seen), (KEYS, "", [0]))
 
@@ -403,6 +419,31 @@ class Request(CliCase):
     def test_interrupted_its_json_says_so(self):
         status, out, _, _ = self.interrupt(signal.SIGTERM, "--json")
         self.assertEqual((status, json.loads(out)["requests"][1]["status"]), (11, "CANCELLED"))
+
+    def test_one_that_cannot_be_withdrawn_keeps_none_of_the_others(self):
+        """It was decided in the same instant, or the helper failed."""
+        followed = threading.Event()
+
+        def answer(kind, fields):
+            if kind == jitlib.FOLLOW:
+                followed.set()
+                released.wait(20)
+            if kind == jitlib.END:
+                gone = dict(fields)["GRANT"] == a_request()["requestId"]
+                return fault("no request of that id", 1) if gone else document(compact({"ended": []}))
+            return answer_of(a_request(), a_request(nth=2), a_request(nth=3))
+
+        released = threading.Event()
+        self.addCleanup(released.set)
+        helper = self.helper(answer)
+        child = jitlib.start("request", "--socket", helper.path, "--role", "admin", "--wait")
+        self.addCleanup(child.kill)
+        self.assertTrue(followed.wait(20))
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=20)
+        self.assertEqual([line.split()[1] for line in out.splitlines() if line.endswith("withdrawn")],
+                         ["R7KD-2M92", "R7KD-2M93"])
+        self.assertEqual((child.returncode, err), (1, "jit: no request of that id\n"))
 
     def test_killed_it_withdraws_nothing(self):
         *_, helper = self.interrupt(signal.SIGKILL)
