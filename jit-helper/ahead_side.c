@@ -345,7 +345,9 @@ void jh_asking_follow(struct jh_peer *peer, const struct jit_frame *frame, const
 			memcpy(id, value, len);
 		ahead = n < JH_AHEAD_HOSTS ? jh_ahead_find(a->helper, session, id) : NULL;
 		if (!ahead) {
-			refuse(a, JIT_EXIT_NOTHING, "this login session has made no such request");
+			refuse(a, JIT_EXIT_UNAVAILABLE,
+			       "jit-helper follows no such request of this login session: it was restarted "
+			       "meanwhile, or the request is over; look with `jit status`, and ask again");
 			return;
 		}
 		ahead->watched++;

@@ -66,14 +66,6 @@ bool jit_asked_pending(struct json_object *request)
 	return strcmp(jit_doc_text(request, "status", status, sizeof(status)), "PENDING") == 0;
 }
 
-/* Which option gives what the policy misses. */
-static const char *remedy(const char *error)
-{
-	if (strcmp(error, "policy.reason") == 0)
-		return "; say why with --reason";
-	return strcmp(error, "policy.ticket") == 0 ? "; name it with --ticket" : "";
-}
-
 static void text_of_approved(struct json_object *request, bool active, char *buf, size_t size)
 {
 	char by[JIT_NAME_SIZE], left[32];
@@ -96,10 +88,9 @@ static void text_of_end(struct json_object *request, const char *what, char *buf
 
 const char *jit_asked_text(struct json_object *request, char *buf, size_t size)
 {
-	char status[32], error[64], message[JIT_LINE_SIZE];
+	char status[32], message[JIT_LINE_SIZE];
 
 	jit_doc_text(request, "status", status, sizeof(status));
-	jit_doc_text(request, "error", error, sizeof(error));
 	jit_doc_text(request, "message", message, sizeof(message));
 	if (strcmp(status, "PENDING") == 0)
 		snprintf(buf, size, "waiting for approval");
@@ -116,7 +107,7 @@ const char *jit_asked_text(struct json_object *request, char *buf, size_t size)
 	else if (strcmp(status, "ENDED") == 0)
 		snprintf(buf, size, "given back");
 	else if (strcmp(status, "NOT_ELIGIBLE") == 0)
-		snprintf(buf, size, "not eligible: %s%s", message, remedy(error));
+		snprintf(buf, size, "not eligible: %s", message);
 	else
 		snprintf(buf, size, "not to be had: %s", message[0] ? message : status);
 	return buf;

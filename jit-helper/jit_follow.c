@@ -158,6 +158,8 @@ static enum jit_exit withdraw(struct state *s, struct jit_frame *frame)
 			json_object_object_add(request, "status", json_object_new_string("CANCELLED"));
 			s->follow->changed(s->follow->arg, request);
 		}
+		if (told == JIT_EXIT_NOTHING)
+			told = JIT_EXIT_DENIED; /* over in the same instant, by somebody else */
 		status = status == JIT_EXIT_OK ? told : status;
 	}
 	return status;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
+#include <grp.h>
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
@@ -185,14 +186,23 @@ static int drop(const struct jh_conf *conf, char *why, size_t why_size)
 	return -1;
 }
 
-/* --check: the configuration has been read; are the files that it names there, for the user we become? */
+/* Who misspells it finds out when no broker answers. */
+static int check_glass_group(const char *name, char *why, size_t why_size)
+{
+	if (!name || getgrnam(name))
+		return 0;
+	snprintf(why, why_size, "break_glass_group %s does not exist: nobody could break the glass", name);
+	return -1;
+}
+
+/* --check: the configuration has been read; is what it names there, for the user we become? */
 static int check(struct jh_helper *h, const char *path)
 {
 	char why[JIT_LINE_SIZE] = "out of memory";
 
 	h->base = event_base_new();
-	if (!h->base || drop(h->conf, why, sizeof(why)) < 0 ||
-	    !(h->broker = jh_broker_new(h->base, h->conf, why, sizeof(why)))) {
+	if (!h->base || check_glass_group(h->conf->break_glass_group, why, sizeof(why)) < 0 ||
+	    drop(h->conf, why, sizeof(why)) < 0 || !(h->broker = jh_broker_new(h->base, h->conf, why, sizeof(why)))) {
 		fprintf(stderr, "jit-helper: %s\n", why);
 		return EXIT_FAILURE;
 	}

@@ -427,6 +427,7 @@ static void on_filed(void *arg, const struct jit_fetch_result *result)
 		.role = r->question.role,
 		.has_reason = r->question.reason[0] != '\0',
 		.has_ticket = r->question.ticket[0] != '\0',
+		.by_jit = r->ahead != NULL,
 		.first = r->tries == 0,
 	};
 	struct jh_answer answer;

@@ -35,7 +35,8 @@ struct jh_filing_facts {
 	const char *requester;
 	const char *role;	     /* JH_ROLE_ANY: whichever it names */
 	bool has_reason, has_ticket; /* was one sent? */
-	bool first;		     /* the first try with this idempotency key */
+	bool by_jit; /* by `jit request`, where an option says what an environment variable says elsewhere */
+	bool first;  /* the first try with this idempotency key */
 };
 
 /* On JH_FILED_REQUEST *ret_answer is the caller's to clear; else *ret_verdict is filled. */

@@ -122,7 +122,7 @@ class Ahead(LabCase):
         self.lab.as_approver("appr1", "deny", request["shortId"], "--comment", "not today")
         [over] = self.jit(FOLLOW, GRANT=[request["requestId"]], WAIT=20)[0]["requests"]
         self.assertEqual((over["status"], over["decidedBy"], over["comment"]), ("DENIED", "appr1", "not today"))
-        self.assertEqual(self.jit(FOLLOW, GRANT=["0b6c1111-2222-4333-8444-555566667777"], WAIT=1)[1][0], 1)
+        self.assertEqual(self.jit(FOLLOW, GRANT=["0b6c1111-2222-4333-8444-555566667777"], WAIT=1)[1][0], 4)
 
     def test_what_was_said_to_many_is_left_out_before_the_answer_is(self):
         [request] = self.request()
@@ -362,3 +362,125 @@ class Ahead(LabCase):
         other.expect(WAITING)
         self.wait_for_log(f"{short}: .* taken up")
         self.lab.as_approver("appr1", "deny", short, "--comment", "tidy")
+
+class ByHand(LabCase):
+    """The real jit on a terminal of 80 columns, the real helper and broker."""
+
+    broker_conf = {**Ahead.broker_conf,
+                   **{("role brief", key): value for key, value in
+                      {"services": "sudo", "targets": "root", "requesters": "@operators", "hosts": "*",
+                       "approvers": "@oncall", "reason": "optional", "pending": "1s"}.items()}}
+    LINE = r"(\S+)  (\w{4}-\w{4})  code (\d\d)  waiting for approval\r?\n"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for name in ("db-1", "db-2"):
+            cls.lab.broker.admin("key", "add", name)
+
+    def op1(self, reason="patch day", **how):
+        return self.open_terminal(reason=reason, columns=80, **how)
+
+    def run_for(self, terminal, command, expected):
+        """What the command showed; it ends with that status, and but for sentences no line is wider than the terminal."""
+        status, text = terminal.run(command)
+        self.assertEqual(status, expected, text)
+        self.assertLessEqual(max((len(line) for line in text.splitlines() if ": " not in line), default=0), 80, text)
+        return text
+
+    def file(self, terminal, command):
+        """Files one for this host and does not wait: (short id, code)."""
+        found = re.fullmatch(self.LINE, self.run_for(terminal, command, 10))
+        self.assertTrue(found)
+        self.assertEqual(found[1], HOSTNAME)
+        return found[2], found[3]
+
+    def begin(self, terminal, command):
+        """Types a command that waits: (short id, code)."""
+        terminal.start(command)
+        shown = terminal.expect(self.LINE)
+        return shown[2], shown[3]
+
+    def test_what_was_asked_for_and_approved_lets_sudo_pass_in_this_session_and_in_no_other(self):
+        terminal = self.op1()
+        request = self.file(terminal, "jit request --role admin --for 10m")
+        self.assertRegex(self.run_for(terminal, "jit status", 1),
+                         rf"{request[0]}  admin  waits for approval, .*\n  code +{request[1]}\n")
+        self.approve(request)
+        wait_until("jit status shows the grant", lambda: "not used yet: 10 min" in terminal.run("jit status")[1], GENEROUS)
+        self.assert_asks_nobody(terminal, "sudo id")
+        self.assertRegex(self.run_for(terminal, "jit status", 0), rf"{request[0]}  admin  (9 min \d+ s|10 min) left")
+        other = self.op1()
+        self.assertNotEqual(self.ask(other)[0], request[0])
+        other.interrupt()
+        self.assertNotEqual(other.finish()[0], 0)
+        self.assertEqual(self.run_for(terminal, "jit end", 0), f"Given back: {request[0]}\n")
+        self.run_for(terminal, "jit end", 1)
+
+    def test_each_decision_has_its_sentence_and_its_exit_status(self):
+        terminal = self.op1()
+        request = self.begin(terminal, "jit request --role admin --wait")
+        self.approve(request)
+        status, text = terminal.finish()
+        self.assertEqual((status, text), (0, f"{HOSTNAME}  {request[0]}  approved by appr1, 15 min from its first use on\n"))
+        request = self.begin(terminal, "jit request --role wide --wait 5m")
+        self.lab.as_approver("appr1", "deny", request[0], "--comment", "not today")
+        self.assertEqual(terminal.finish(), (11, f"{HOSTNAME}  {request[0]}  denied by appr1: not today\n"))
+        request = self.begin(terminal, "jit request --role brief --wait")
+        self.assertEqual(terminal.finish(), (12, f"{HOSTNAME}  {request[0]}  expired: nobody decided in time\n"))
+        request = self.begin(terminal, "jit request --role wide --wait 1s")
+        self.assertEqual(terminal.finish(), (10, ""))
+        self.assertEqual(self.lab.request(request[0])["status"], "PENDING", "the end of the wait withdraws nothing")
+        self.assertIn(f"Withdrawn: {request[0]}\n", self.run_for(terminal, "jit end", 0))
+        self.lab.wait_for_status(request[0], "CANCELLED")
+
+    def test_who_may_not_ask_is_told_what_to_do(self):
+        terminal = self.op1(reason=None)
+        self.assertEqual(self.run_for(terminal, "jit request --role admin", 13), "this host  not eligible: role admin "
+                         "needs a reason: say it with --reason 'disk full'\n")
+        self.assertIn("not eligible", self.run_for(terminal, "jit request --role nosuch --reason x", 13))
+        self.assertIn("may_request_for", self.run_for(terminal, "jit request --role wide --hosts 'mail-*'", 13))
+        self.assertIn("--role", self.run_for(terminal, "jit request", 2))
+
+    def test_other_hosts_are_asked_for_and_their_json_is_a_document(self):
+        terminal = self.op1()
+        requests = json.loads(terminal.run("jit request --role wide --hosts 'db-*' --json | cat")[1])["requests"]
+        self.assertEqual(sorted(request["host"] for request in requests), ["db-1", "db-2"])
+        for request in requests:
+            self.approve((request["shortId"], request["code"]))
+        self.assertEqual(len(re.findall(self.LINE, self.run_for(terminal, "jit request --role wide --hosts db-1 db-2", 10))), 2)
+        self.run_for(terminal, "jit end", 0)
+
+    def test_ctrl_c_and_a_closed_terminal_withdraw_what_waits(self):
+        terminal = self.op1(environment={"TERM": "xterm"})
+        request = self.begin(terminal, "jit request --role wide --wait")
+        terminal.expect(r"1 request waits for approval, for \d s now \(Ctrl-C withdraws\)")
+        terminal.interrupt()
+        status, text = terminal.finish()
+        self.assertEqual((status, text.replace("^C", "").split("\x1b[K")[-1]), (11, f"{HOSTNAME}  {request[0]}  withdrawn\n"))
+        self.lab.wait_for_status(request[0], "CANCELLED")
+        request = self.begin(terminal, "jit request --role wide --wait")
+        terminal.hang_up()
+        self.lab.wait_for_status(request[0], "CANCELLED")
+
+    def test_without_a_helper_or_a_broker_it_says_so_at_once(self):
+        terminal = self.op1()
+        self.lab.broker.stop()
+        try:
+            self.assertRegex(self.run_for(terminal, "jit request --role wide", 4), "not to be had: .*broker")
+        finally:
+            self.lab.broker.start()
+        self.lab.stop_helper()
+        try:
+            self.assertEqual(self.run_for(terminal, "jit request --role wide --wait", 4),
+                             "jit: cannot reach jit-helper; is it running on this host?: Connection refused\n")
+        finally:
+            self.lab.start_helper()
+
+    def test_a_restart_of_the_helper_in_the_wait_is_not_an_answer(self):
+        terminal = self.op1()
+        self.begin(terminal, "jit request --role wide --wait")
+        self.lab.stop_helper(kill=True)
+        self.lab.start_helper()
+        status, text = terminal.finish(GENEROUS)
+        self.assertEqual((status, text.count("\n"), "restarted" in text and "ask again" in text), (4, 1, True), text)

@@ -443,7 +443,7 @@ class Request(CliCase):
         out, err = child.communicate(timeout=20)
         self.assertEqual([line.split()[1] for line in out.splitlines() if line.endswith("withdrawn")],
                          ["R7KD-2M92", "R7KD-2M93"])
-        self.assertEqual((child.returncode, err), (1, "jit: no request of that id\n"))
+        self.assertEqual((child.returncode, err), (11, "jit: no request of that id\n"))
 
     def test_killed_it_withdraws_nothing(self):
         *_, helper = self.interrupt(signal.SIGKILL)

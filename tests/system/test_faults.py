@@ -2,12 +2,13 @@
 is configured."""
 
 import os
+import re
 import subprocess
 import time
 
 import brokerlib
 from badserver import BadServer, hang, hang_up, http, send
-from lab import WAITING, LabCase
+from lab import EXAMPLES, HELPER_CONF, WAITING, LabCase, read, write
 
 CALL = 2  # seconds: broker_timeout
 WAIT = 6  # seconds: the module's timeout
@@ -203,6 +204,21 @@ class Check(LabCase):
     def test_a_good_configuration_is_in_order(self):
         self.assertEqual(self.check(), (0, "/etc/pam-jit/jit-helper.conf is in order; "
                                            "the broker is https://broker.example:8443\n"))
+
+    def test_a_break_glass_group_that_does_not_exist_is_named(self):
+        text = read(HELPER_CONF)
+        self.addCleanup(write, HELPER_CONF, text)
+        write(HELPER_CONF, text.replace("[helper]", "[helper]\nbreak_glass_group = glas"))
+        self.assertEqual(self.check(), (1, "jit-helper: break_glass_group glas does not exist: nobody could break the "
+                                           "glass\n"))
+
+    def test_what_the_example_has_in_comments_is_a_configuration(self):
+        example = read(f"{EXAMPLES}/jit-helper.conf")
+        text, count = re.subn(r"^# (?=\[|[a-z_]+ = )", "", example, flags=re.M)
+        self.assertGreater(count, 12)
+        self.addCleanup(write, HELPER_CONF, read(HELPER_CONF))
+        write(HELPER_CONF, text.replace("group = breakglass", "group = root"))
+        self.assertEqual(self.check()[0], 0, self.check()[1])
 
     def test_a_missing_key_and_an_unreadable_ca_are_named(self):
         for path, mode, said in (("/etc/pam-jit/api.key", 0o600, "cannot read /etc/pam-jit/api.key: Permission denied"),

@@ -114,6 +114,28 @@ static void refusals_have_their_outcome_and_sentence(void **state)
 	}
 }
 
+static void who_asks_by_jit_is_told_of_its_options(void **state)
+{
+	static const struct {
+		const char *code, *says;
+	} cases[] = {{"policy.reason", "--reason"}, {"policy.ticket", "--ticket"}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct jh_filing_facts facts = plain_facts;
+		struct jh_verdict v = {.outcome = JIT_ALLOW};
+		char body[64];
+
+		facts.has_reason = facts.has_ticket = false;
+		facts.by_jit = true;
+		snprintf(body, sizeof(body), "{\"error\":\"%s\"}", cases[i].code);
+		const struct jit_fetch_result result = answer_of(403, body);
+		judge(&result, &facts, &v);
+		assert_non_null(strstr(v.text, cases[i].says));
+		assert_null(strstr(v.text, "JIT_"));
+	}
+}
+
 static void only_what_is_no_answer_of_the_broker_lets_glass_be_broken(void **state)
 {
 	static const struct {
@@ -319,6 +341,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(faults_name_the_cause),
 		cmocka_unit_test(refusals_have_their_outcome_and_sentence),
+		cmocka_unit_test(who_asks_by_jit_is_told_of_its_options),
 		cmocka_unit_test(only_what_is_no_answer_of_the_broker_lets_glass_be_broken),
 		cmocka_unit_test(a_2xx_that_is_no_such_request_approves_nothing),
 		cmocka_unit_test(a_whole_request_is_read),

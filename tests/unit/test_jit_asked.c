@@ -76,9 +76,7 @@ static void a_line_says_what_came_of_it_and_what_to_do(void **state)
 		{"{\"status\":\"EXPIRED\"}", "expired: nobody decided in time"},
 		{"{\"status\":\"CANCELLED\"}", "withdrawn"},
 		{"{\"status\":\"NOT_ELIGIBLE\",\"error\":\"policy.reason\",\"message\":\"the role wants a reason\"}",
-		 "not eligible: the role wants a reason; say why with --reason"},
-		{"{\"status\":\"NOT_ELIGIBLE\",\"error\":\"policy.ticket\",\"message\":\"the role wants a ticket\"}",
-		 "not eligible: the role wants a ticket; name it with --ticket"},
+		 "not eligible: the role wants a reason"},
 		{"{\"status\":\"UNAVAILABLE\",\"message\":\"no answer\"}", "not to be had: no answer"},
 		{"{\"status\":5}", "not to be had: "},
 	};
