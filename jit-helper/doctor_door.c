@@ -73,8 +73,8 @@ static void tell_sudo(struct jd_report *report, struct jd_door *door, const stru
 		      const struct jd_knowledge *known)
 {
 	bool asked = s->account && runs(s, known, JD_ACCOUNT);
-	const char *unasked = leak(s, known, PAM_PERM_DENIED);
-	const char *any = asked ? "asked like anybody" : unasked ? unasked : "refused";
+	const char *open = leak(s, known, PAM_PERM_DENIED);
+	const char *any = open ? open : asked ? "asked like anybody" : "refused";
 
 	jd_row(report, door, "nopasswd", "%s%s", any,
 	       known->sudo.looked
@@ -82,7 +82,8 @@ static void tell_sudo(struct jd_report *report, struct jd_door *door, const stru
 		       : " (sudoers was not read)");
 	jd_row(report, door, "ticket", "%s: auth is skipped, %s", any, asked ? "account is not" : "and so is the gate");
 	jd_row(report, door, "nonInteractive", "%s",
-	       asked ? "passes with a live grant, else waits without a question; JIT_REASON gives the reason" : any);
+	       !open && asked ? "passes with a live grant, else waits without a question; JIT_REASON gives the reason"
+			      : any);
 	jd_row(report, door, "list", "passes, nobody is asked; it grants nothing");
 }
 

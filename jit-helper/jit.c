@@ -16,7 +16,8 @@ static void print_usage(FILE *to)
 	fputs("Usage: jit COMMAND [OPTION…]\n\n", to);
 	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(to, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
-	fputs("\n`jit help COMMAND` says more. Every command takes --socket PATH. Also: --help, --version.\n"
+	fputs("\n`jit help COMMAND` says more. All but doctor take --socket PATH.\n"
+	      "Also: --help, --version.\n"
 	      "Exit status: 0 done, 1 no grant, 2 wrong usage, 3 not in the elevated session,\n"
 	      "             4 no helper, no broker or no credentials yet, 5 fault;\n"
 	      "             jit request: 10 pending, 11 denied, 12 expired, 13 not eligible\n",

@@ -113,7 +113,7 @@ const struct jit_command jit_command_credentials = {
 	.name = "credentials",
 	.synopsis = "[--socket PATH]",
 	.summary = "AWS credentials of this elevated session, for credential_process",
-	.details = "AWS tools start it by themselves: /etc/pam-jit/aws-credentials names it. `jit env` and\n"
-		   "`jit exec` give the same credentials as environment variables.\n",
+	.details = "AWS tools start it by themselves: /etc/pam-jit/aws-credentials names it.\n"
+		   "`jit env` and `jit exec` give the same credentials as environment variables.\n",
 	.run = run,
 };

@@ -144,11 +144,11 @@ no_memory: /* the process ends here, and its memory with it */
 const struct jit_command jit_command_doctor = {
 	.name = "doctor",
 	.synopsis = "[--json] [--service NAME]",
-	.summary = "what is wrong with this host's gate, and what happens at each door",
+	.summary = "What is wrong with this host's gate; what happens at each door",
 	.details = "  --json          one JSON document: findings, services, host\n"
 		   "  --service NAME  that PAM service, and the host, alone\n\n"
-		   "Run it as root. It changes nothing. Exit status: 0 nothing above a note, 1 warnings,\n"
-		   "2 errors (the gate is open, or everybody is locked out), 64 wrong usage, 69 it could\n"
-		   "not look at everything.\n",
+		   "Run it as root. It changes nothing.\n"
+		   "Exit status: 0 nothing above a note, 1 warnings, 2 errors (the gate is open, or\n"
+		   "everybody is locked out), 64 wrong usage, 69 it could not look at everything.\n",
 	.run = run_doctor,
 };

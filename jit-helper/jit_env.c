@@ -68,13 +68,12 @@ const struct jit_command jit_command_env = {
 	.name = "env",
 	.synopsis = "[--shell sh|fish|json] [--socket PATH]",
 	.summary = "The same as environment variables: eval \"$(jit env)\"",
-	.details =
-		"  --shell NAME  sh (also for bash and zsh, the default), fish: jit env --shell fish | source,\n"
-		"                or json: an object of the variables\n"
-		"\n"
-		"Sets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and AWS_CREDENTIAL_EXPIRATION, and\n"
-		"unsets AWS_PROFILE, which some SDKs would prefer. They are not renewed: when they have expired, run "
-		"it\n"
-		"again. Every process that is started from there has them.\n",
+	.details = "  --shell NAME  sh (also for bash and zsh, the default), json (an object of the\n"
+		   "                variables), or fish: jit env --shell fish | source\n"
+		   "\n"
+		   "Sets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN and\n"
+		   "AWS_CREDENTIAL_EXPIRATION, and unsets AWS_PROFILE, which some SDKs would\n"
+		   "prefer. They are not renewed: when they have expired, run it again. Every\n"
+		   "process that is started from there has them.\n",
 	.run = run,
 };

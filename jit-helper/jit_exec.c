@@ -108,10 +108,10 @@ const struct jit_command jit_command_exec = {
 	.name = "exec",
 	.synopsis = "[--socket PATH] -- COMMAND [ARGUMENT…]",
 	.summary = "Run a command with these variables",
-	.details =
-		"The command takes the place of jit: signals and exit status are its own; 126 where it cannot be run,\n"
-		"127 where it is not found, jit's own statuses where there are no credentials. AWS_PROFILE is unset\n"
-		"for it, which some SDKs would prefer. The credentials are not renewed while it runs.\n",
+	.details = "The command takes the place of jit: signals and exit status are its own; 126\n"
+		   "where it cannot be run, 127 where it is not found, jit's own statuses where\n"
+		   "there are no credentials. AWS_PROFILE is unset for it, which some SDKs would\n"
+		   "prefer. The credentials are not renewed while it runs.\n",
 	.runs_another = true,
 	.run = run,
 };

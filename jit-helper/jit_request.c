@@ -213,13 +213,17 @@ const struct jit_command jit_command_request = {
 		   "  --for DURATION      for how long: 90s, 15m, 4h (as the service is configured)\n"
 		   "  --reason TEXT       why; else JIT_REASON from the environment\n"
 		   "  --ticket TEXT       the ticket, where the role wants one\n"
-		   "  --hosts PATTERN…    for which hosts (this one); where the broker lets this host ask for them\n"
-		   "  --wait [DURATION]   until all are decided, or so long; Ctrl-C then withdraws what is pending\n"
+		   "  --hosts PATTERN…    for which hosts (this one); where the broker lets this\n"
+		   "                      host ask for them\n"
+		   "  --wait [DURATION]   until all are decided, or so long; Ctrl-C then withdraws\n"
+		   "                      what is pending\n"
 		   "  --json              the document alone, at the end\n"
 		   "  --socket PATH       the helper's socket\n"
 		   "\n"
-		   "The requests belong to this login session, go on without jit, and are given back with `jit end`.\n"
-		   "Exit status: 0 all are approved. Else what says most of any of them, in this order: 5 fault,\n"
-		   "13 not eligible, 11 denied or withdrawn, 12 expired, 4 not to be had now, 10 pending.\n",
+		   "The requests belong to this login session and go on without jit. `jit status`\n"
+		   "shows them, `jit end` withdraws them.\n"
+		   "Exit status: 0 all are approved. Else what says most of any of them, in this\n"
+		   "order: 5 fault, 13 not eligible, 11 denied or withdrawn, 12 expired, 4 not to\n"
+		   "be had now, 10 pending.\n",
 	.run = run,
 };

@@ -9,7 +9,7 @@ import pexpect
 
 from namespace import TREE
 
-FROM_HELP = {"status", "end", "request", "credentials", "env", "exec"}
+FROM_HELP = {"status", "end", "request", "credentials", "env", "exec", "doctor"}
 MAN = "/usr/share/man"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin", "HOME": "/root", "TERM": "dumb", "LANG": "C.UTF-8"}
 

@@ -125,7 +125,8 @@ class Sound(Doctor):
         with self.changed("sudo", "account  required  pam_jit", "account  optional  pam_jit"), \
                 self.changed("sudo", "session  required  pam_jit.*", ""):
             table = self.outcomes("sudo")
-            self.assertEqual({table[name] for name in ("denied", "brokerDown", "helperDown")}, {"GETS IN"})
+            self.assertEqual({table[name] for name in ("denied", "brokerDown", "helperDown", "nonInteractive")}, {"GETS IN"})
+            self.assertRegex(table["nopasswd"], "GETS IN")
 
     def test_the_table_agrees_with_sudo(self):
         """What the table says of a helper that is down, held against sudo itself."""
