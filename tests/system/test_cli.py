@@ -5,7 +5,6 @@ import json
 import os
 import pty
 import re
-import select
 import shlex
 import signal
 import subprocess
@@ -26,6 +25,19 @@ AWS = "/usr/bin/aws"
 
 def compact(value):
     return json.dumps(value, separators=(",", ":"))
+
+
+def read_to_end(terminal):
+    """All that a terminal shows that nobody holds open any more: it comes in pieces."""
+    shown = b""
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # EIO
+            return shown
+        if not piece:
+            return shown
+        shown += piece
 
 
 class CliCase(unittest.TestCase):
@@ -251,8 +263,8 @@ class Status(CliCase):
         self.addCleanup(os.close, ours)
         termios.tcsetwinsize(theirs, (50, columns))
         status, _, err = self.jit(self.helper(document(compact(HELD))), "status", stdout=theirs, environment=environment)
-        shown = os.read(ours, 65536).decode().replace("\r\n", "\n")
         os.close(theirs)
+        shown = read_to_end(ours).decode().replace("\r\n", "\n")
         self.assertEqual((status, err), (0, ""))
         return shown
 
@@ -455,8 +467,8 @@ class Request(CliCase):
             ours, theirs = pty.openpty()
             self.addCleanup(os.close, ours)
             *_, helper = self.interrupt(signal.SIGINT, environment={"TERM": term}, stderr=theirs)
-            shown = os.read(ours, 4096) if select.select([ours], [], [], 0)[0] else b""
             os.close(theirs)
+            shown = read_to_end(ours)
             if live:
                 self.assertRegex(shown, rb"\A\r1 request waits for approval, for 0 s now \(Ctrl-C withdraws\)\x1b\[K")
                 self.assertTrue(shown.endswith(b"\r\x1b[K"), shown)
