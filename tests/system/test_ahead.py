@@ -230,14 +230,14 @@ class Ahead(LabCase):
 
     def test_what_is_asked_ahead_is_its_login_sessions_alone(self):
         [request] = self.request()
-        self.assertEqual(self.jit(FOLLOW, "op2", GRANT=[request["requestId"]], WAIT=1)[1][0], 1)
+        self.assertEqual(self.jit(FOLLOW, "op2", GRANT=[request["requestId"]], WAIT=1)[1][0], 4)
         self.assertEqual(self.jit(END, "op2", GRANT=request["shortId"])[1][0], 1)
         followed, ended, status = self.elsewhere(lambda: (
             self.jit(FOLLOW, GRANT=[request["requestId"]], WAIT=1), self.jit(END, GRANT=request["shortId"]),
             self.jit(STATUS)))
-        self.assertEqual((followed[1][0], ended[1][0], status[0]["requests"]), (1, 1, []))
+        self.assertEqual((followed[1][0], ended[1][0], status[0]["requests"]), (4, 1, []))
         self.assertEqual(self.lab.request(request["requestId"])["status"], "PENDING")
-        self.assertEqual(self.jit(END)[0]["ended"], [request["shortId"]])
+        self.assertEqual(self.jit(END)[0]["withdrawn"], [request["shortId"]])
 
     def test_a_job_without_a_person_has_not_the_place_of_who_asked_ahead(self):
         """cron under a grant that was asked for from HERE is not a session from HERE."""
