@@ -72,6 +72,10 @@ class Sshd:
         brokerlib.wait_for_port("127.0.0.1", self.port, self.process, self.log)
         return self
 
+    def connections(self):
+        """Pids of the processes that serve them."""
+        return read(f"/proc/{self.process.pid}/task/{self.process.pid}/children").split()
+
     def stop(self):
         """The listener alone: its connections go on."""
         if self.process and self.process.poll() is None:

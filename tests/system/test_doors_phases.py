@@ -213,17 +213,20 @@ class SshPhases(PhasesCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.publickey = sshlab.Sshd(cls.lab, AuthenticationMethods="publickey").start()
+        cls.servers = [cls.publickey]
         cls.addClassCleanup(cls.publickey.stop)
 
     def tearDown(self):
         """What sshd still does for this connection is not to be taken for the next one's."""
-        if "open" in self.phases() and not glob.glob("/run/lab/answer.*"):
-            wait_until("the connection is over", lambda: "delete" in self.phases())
+        for server in self.servers:
+            wait_until("the connection is over", lambda server=server: not server.connections(), 10)
 
     def kbdint(self, methods="keyboard-interactive"):
         server = sshlab.Sshd(self.lab, "sshd-kbd", AuthenticationMethods=methods, KbdInteractiveAuthentication="yes")
         write("/etc/pam.d/sshd-kbd", read("/etc/pam.d/sshd"))
-        self.addCleanup(server.start().stop)
+        self.servers.append(server.start())
+        self.addCleanup(self.servers.remove, server)
+        self.addCleanup(server.stop)
         client = server.shell("web-1", "id -un")
         self.addCleanup(client.close)
         client.expect("Password: ")
