@@ -228,7 +228,8 @@ static void judge_sudo_services(struct jd_report *report, const struct jd_servic
 	}
 }
 
-/* Its wait ends with LOGIN_TIMEOUT. */
+/* Debian's login has switched its alarm off before account; another's may still run, and which login this is nobody
+ * tells. */
 static void judge_login_timeout(struct jd_report *report, const struct jd_service *s)
 {
 	FILE *file =
@@ -249,13 +250,12 @@ static void judge_login_timeout(struct jd_report *report, const struct jd_servic
 	fclose(file);
 	if (limit <= 0 || limit > (long)s->args.timeout)
 		return;
-	struct jd_finding *f = jd_find(report, JD_WARNING, "login.timeout", s->name, "/etc/login.defs", at);
+	struct jd_finding *f = jd_find(report, JD_NOTE, "login.timeout", s->name, "/etc/login.defs", at);
 	jd_what(f,
-		"LOGIN_TIMEOUT gives people %ld s to log in, and the gate waits up to %u s for a decision: the login "
-		"is "
-		"refused before that, and who is approved later has to ask again.",
+		"LOGIN_TIMEOUT is %ld s, and the gate waits up to %u s for a decision. Debian's login counts the "
+		"password alone; where another login counts on, it refuses before that.",
 		limit, (unsigned)s->args.timeout);
-	jd_fix(f, "Set LOGIN_TIMEOUT to %u or more, or timeout= below %ld on both pam_jit.so lines.",
+	jd_fix(f, "There, set LOGIN_TIMEOUT to %u or more, or timeout= below %ld on both pam_jit.so lines.",
 	       (unsigned)s->args.timeout + 30, limit);
 }
 

@@ -102,8 +102,10 @@ int jit_ask(const char *socket_path, struct jit_frame *frame, const struct jit_p
 
 enum jit_exit jit_answer(int r, bool reached, const struct jit_frame *frame)
 {
-	if (!reached)
-		return complain(JIT_EXIT_UNAVAILABLE, "cannot reach jit-helper; is it running on this host?", -r);
+	if (!reached) {
+		fprintf(stderr, "jit: cannot reach jit-helper (%s): is it running on this host?\n", strerror(-r));
+		return JIT_EXIT_UNAVAILABLE;
+	}
 	if (r < 0)
 		return complain(JIT_EXIT_UNAVAILABLE, "jit-helper did not answer; look at its log", -r);
 	if (jit_frame_type(frame) == JIT_F_DOCUMENT)

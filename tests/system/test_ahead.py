@@ -479,7 +479,7 @@ class ByHand(LabCase):
         self.lab.stop_helper()
         try:
             self.assertEqual(self.run_for(terminal, "jit request --role wide --wait", 4),
-                             "jit: cannot reach jit-helper; is it running on this host?: Connection refused\n")
+                             "jit: cannot reach jit-helper (Connection refused): is it running on this host?\n")
         finally:
             self.lab.start_helper()
 

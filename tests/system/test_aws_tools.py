@@ -260,7 +260,7 @@ class Failures(ToolsCase):
         terminal, _ = self.elevated_shell()
         self.lab.stop_helper()
         self.addCleanup(self.lab.start_helper)
-        self.read_by_both(terminal, "jit: cannot reach jit-helper; is it running on this host?: Connection refused")
+        self.read_by_both(terminal, "jit: cannot reach jit-helper (Connection refused): is it running on this host?")
 
     def test_while_aws_gives_none(self):
         terminal, _ = self.reconfigure({("broker", "issuer"): "sts:http://127.0.0.1:1"})

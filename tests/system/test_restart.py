@@ -66,7 +66,7 @@ class Sessions(RestartCase):
                 self.lab.stop_helper(kill=kill)
                 status, text = terminal.run("jit credentials")
                 self.assertEqual(status, UNAVAILABLE, text)
-                self.assertRegex(text, r"^jit: cannot reach jit-helper; is it running on this host\?.*\n$")
+                self.assertRegex(text, r"^jit: cannot reach jit-helper \(.*\): is it running on this host\?\n$")
                 self.lab.start_helper()
                 status, text = terminal.run("jit credentials")
                 self.assertEqual(status, 0, text)
