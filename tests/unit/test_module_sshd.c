@@ -17,11 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED true
-#else
-#define SANITIZED false
-#endif
 #define LIVE	 77
 #define NOT_LIVE 78
 
@@ -101,10 +96,7 @@ static void the_version_is_that_of_the_program_and_the_title_that_of_the_process
 	} rows[] = {{"sshd-session: op1 [pam]", LIVE}, {"sshd-session: op1 [priv]", NOT_LIVE}};
 
 	(void)state;
-	/* AddressSanitizer guards the gaps between a program's constants, and valgrind cannot start it by another name.
-	 */
-	const char *preloaded = getenv("LD_PRELOAD");
-	if (SANITIZED || (preloaded && strstr(preloaded, "vgpreload")))
+	if (is_instrumented())
 		skip();
 	assert_int_equal(pj_sshd_version(), 1100);
 	assert_false(pj_sshd_is_live()); /* a test is no sshd */

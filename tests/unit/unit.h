@@ -7,8 +7,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include <cmocka.h>
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Under AddressSanitizer or valgrind a process that looks through its own memory sees what is not its own. */
+static inline bool is_instrumented(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return true;
+#else
+	const char *preloaded = getenv("LD_PRELOAD");
+
+	return preloaded && strstr(preloaded, "vgpreload");
+#endif
+}
 
 #endif
