@@ -5,31 +5,12 @@ import re
 import time
 
 from lab import NOPASSWD, LabCase, write
+from processes import GENEROUS, is_running, state_of, wait_for_end
 from terminal import wait_until
 
 GRACE = 1  # seconds of end_grace
-GENEROUS = 10
 MARK = "/run/lab/mark"  # what a background job writes its pid to
 ENDING = {("role admin", "on_expiry"): "end"}
-
-
-def state_of(pid):
-    """As in /proc; a zombie, when there is none."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-            return file.read().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return "Z"
-
-
-def is_running(pid):
-    """A zombie has ended."""
-    return state_of(pid) != "Z"
-
-
-def wait_for_end(*pids, timeout=GRACE + GENEROUS):
-    for pid in pids:
-        wait_until(f"process {pid} has ended", lambda pid=pid: not is_running(pid), timeout)
 
 
 class EndingCase(LabCase):
