@@ -10,12 +10,12 @@ import subprocess
 import tempfile
 import threading
 
+import container
 from namespace import TREE, die_with_parent
 from terminal import KEYCTL_JOIN_SESSION_KEYRING, SYS_KEYCTL
 
 SYS_ADD_KEY = {"x86_64": 248, "aarch64": 217}[os.uname().machine]
 KEY_SPEC_SESSION_KEYRING = -3
-PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 JIT = os.path.join(TREE, "build", "san" if os.environ.get("PAM_JIT_SAN") else "", "jit")
 TOKEN = bytes(range(32))
 CREDENTIALS, STATUS, END, REQUEST, FOLLOW, DOCUMENT, FAULT = 32, 33, 34, 35, 36, 48, 49
@@ -105,28 +105,12 @@ def join_keyring(token):
         raise OSError(ctypes.get_errno(), "add_key")
 
 
-class Filter(ctypes.Structure):
-    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
-
-
-def refuse_keyctl(error):
-    """This process gets that errno from keyctl(2) from now on, as in a container (seccomp(2), classic BPF)."""
-    program = b"".join(struct.pack("=HBBI", *line) for line in (
-        (0x20, 0, 0, 0),  # load the number of the system call
-        (0x15, 0, 1, SYS_KEYCTL),  # skip one unless it is keyctl
-        (0x06, 0, 0, 0x00050000 | error),  # SECCOMP_RET_ERRNO
-        (0x06, 0, 0, 0x7fff0000)))  # SECCOMP_RET_ALLOW
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(Filter(4, program)), 0, 0) < 0:
-        raise OSError(ctypes.get_errno(), "PR_SET_SECCOMP")
-
-
 def start(*arguments, token=TOKEN, environment=None, user=None, keyctl_error=None, **more):
     """The token is root's, as the module's is, whoever runs jit."""
     def prepare():
         join_keyring(token)
         if keyctl_error:
-            refuse_keyctl(keyctl_error)
+            container.refuse_keys(keyctl_error)
         if user:
             os.setresuid(*[pwd.getpwnam(user).pw_uid] * 3)
 

@@ -12,6 +12,7 @@ import pexpect
 from pexpect import EOF, TIMEOUT  # noqa: F401  (for those who wait for a client)
 
 import brokerlib
+import container
 from lab import read, write
 from namespace import HOSTNAME, die_with_parent
 from terminal import login_environment
@@ -66,9 +67,16 @@ class Sshd:
         write(self.config, CONFIG.format(port=self.port, key=HOST_KEY) + lines)
         self.process = None
 
-    def start(self):
+    def start(self, keys_error=None):
+        """With keys_error in a container (container.py)."""
+
+        def prepare():
+            die_with_parent()
+            if keys_error:
+                container.refuse_keys(keys_error)
+
         command = [self.program, "-D", "-f", self.config, "-E", self.log]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent, cwd="/")
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=prepare, cwd="/")
         brokerlib.wait_for_port("127.0.0.1", self.port, self.process, self.log)
         return self
 

@@ -10,24 +10,28 @@ import time
 
 import pexpect
 
+import container
+
 KEYCTL_JOIN_SESSION_KEYRING = 1
 SYS_KEYCTL = {"x86_64": 250, "aarch64": 219}[os.uname().machine]
 NO_AUDIT_SESSION = 4294967295
 _serial = itertools.count(1)
 
 
-def log_in(user, audit_session=True):
+def log_in(user, audit_session=True, keys_error=None):
     """This process, still root, becomes a login session's first process, as login and sshd would make it; its standard
-    input is the terminal."""
+    input is the terminal. With keys_error it lives in a container, where that is what the kernel's keys answer."""
     account = pwd.getpwnam(user)
     if audit_session and os.path.exists("/proc/self/loginuid"):  # a kernel without audit has none
         with open("/proc/self/loginuid", "w", encoding="ascii") as loginuid:
             loginuid.write(str(account.pw_uid))
     os.fchown(0, account.pw_uid, -1)
+    if keys_error:
+        container.refuse_keys(keys_error)
     os.initgroups(user, account.pw_gid)
     os.setresgid(*[account.pw_gid] * 3)
     os.setresuid(*[account.pw_uid] * 3)
-    if ctypes.CDLL(None, use_errno=True).syscall(SYS_KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, None) < 0:
+    if not keys_error and ctypes.CDLL(None, use_errno=True).syscall(SYS_KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, None) < 0:
         raise OSError(ctypes.get_errno(), "KEYCTL_JOIN_SESSION_KEYRING")
 
 
@@ -39,7 +43,7 @@ def login_environment(user):
 class Terminal:
     """Use as a context manager, or call close(). Times are seconds."""
 
-    def __init__(self, user, log_dir, audit_session=True, environment=None, columns=120):
+    def __init__(self, user, log_dir, audit_session=True, environment=None, columns=120, keys_error=None):
         self.user = user
         self.account = pwd.getpwnam(user)
         self.log = os.path.join(log_dir, f"terminal-{next(_serial)}-{user}.log")
@@ -49,7 +53,8 @@ class Terminal:
         self._began = 0
         self.child = pexpect.spawn("/bin/bash", ["--norc", "--noprofile", "--noediting", "-i"], env=env,
                                    encoding="utf-8", codec_errors="replace", timeout=15, cwd=self.account.pw_dir,
-                                   dimensions=(40, columns), preexec_fn=lambda: log_in(user, audit_session))
+                                   dimensions=(40, columns),
+                                   preexec_fn=lambda: log_in(user, audit_session, keys_error))
         self.child.logfile_read = self._transcript
         self.child.delaybeforesend = None
         self.child.delayafterclose = self.child.delayafterterminate = 0.05
