@@ -7,7 +7,7 @@ import socket
 import tty
 
 import frames
-from lab import LabCase
+from lab import LabCase, read
 from terminal import wait_until
 
 GENEROUS = 10
@@ -79,6 +79,12 @@ class HandedOver(WarningCase):
     def setUpClass(cls):
         super().setUpClass()
         frames.log_in_here("op1")
+
+    def tearDown(self):
+        """The next test asks for itself."""
+        self.lab.as_approver("appr1", "revoke", self.short, check=False)
+        wait_until("the grant is over", lambda: f"{self.short}: grant of role admin for op1 has ended" in
+                   read(self.lab.log("jit-helper")), GENEROUS)
 
     def approved(self):
         with frames.Module() as module:
