@@ -1,4 +1,7 @@
-/* A PAM module that notes each call in /run/lab/phases and answers with the number in /run/lab/answer.PHASE, if any. */
+/*
+ * A PAM module that notes each call in /run/lab/phases and answers with the number in /run/lab/answer.PHASE, if any.
+ * What account leaves behind, as data of PAM and in its environment, is looked for in each later call.
+ */
 #include <security/pam_modules.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +28,20 @@ static int answer(const char *phase)
 	return code;
 }
 
+static void no_cleanup(pam_handle_t *pamh, void *data, int status)
+{
+	(void)pamh, (void)data, (void)status;
+}
+
+/* "data", "env", both with a blank between, or "-". */
+static const char *left_by_account(pam_handle_t *pamh)
+{
+	const void *value = NULL;
+	int data = pam_get_data(pamh, "probe", &value) == PAM_SUCCESS, env = pam_getenv(pamh, "PROBE") != NULL;
+
+	return data && env ? "data env" : data ? "data" : env ? "env" : "-";
+}
+
 static int note(pam_handle_t *pamh, const char *phase)
 {
 	const char *command = getenv("SUDO_COMMAND");
@@ -36,8 +53,9 @@ static int note(pam_handle_t *pamh, const char *phase)
 		return PAM_SYSTEM_ERR;
 	if (!audit || !fgets(session, sizeof(session), audit))
 		session[0] = '\0';
-	fprintf(f, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", phase, item(pamh, PAM_SERVICE), item(pamh, PAM_USER),
-		item(pamh, PAM_RUSER), (int)getuid(), (int)geteuid(), (int)getpid(), session, command ? command : "-");
+	fprintf(f, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", phase, item(pamh, PAM_SERVICE), item(pamh, PAM_USER),
+		item(pamh, PAM_RUSER), (int)getuid(), (int)geteuid(), (int)getpid(), session, command ? command : "-",
+		left_by_account(pamh));
 	fclose(f);
 	if (audit)
 		fclose(audit);
@@ -61,7 +79,11 @@ int pam_sm_setcred(pam_handle_t *pamh, int flags, int argc, const char **argv)
 int pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
 {
 	(void)flags, (void)argc, (void)argv;
-	return note(pamh, "account");
+	int code = note(pamh, "account");
+
+	if (pam_set_data(pamh, "probe", "", no_cleanup) != PAM_SUCCESS || pam_putenv(pamh, "PROBE=1") != PAM_SUCCESS)
+		return PAM_SYSTEM_ERR;
+	return code;
 }
 
 int pam_sm_open_session(pam_handle_t *pamh, int flags, int argc, const char **argv)

@@ -14,7 +14,7 @@ from terminal import wait_until
 PHASES = "/run/lab/phases"
 PROBE = "/run/lab/probe.so"
 PAM_PERM_DENIED, PAM_AUTH_ERR, PAM_SESSION_ERR, PAM_CRED_ERR = 6, 7, 14, 17
-Call = collections.namedtuple("Call", "phase service user ruser uid euid pid session command")
+Call = collections.namedtuple("Call", "phase service user ruser uid euid pid session command left")
 STACK = """auth required {probe}
 {auth}
 account required {probe}
@@ -264,6 +264,14 @@ class SshPhases(PhasesCase):
         self.assertEqual(self.phases()[:2], ["auth", "account"])
         self.assertEqual(self.call("auth").pid, self.call("account").pid)
         self.assertNotEqual(self.call("account").pid, self.call("open").pid)
+
+    def test_from_keyboard_interactives_child_the_environment_of_pam_comes_back_and_its_data_does_not(self):
+        self.kbdint()
+        self.assertEqual(self.call("open").left, "env")
+
+    def test_with_a_public_key_both_are_there(self):
+        self.publickey.run("web-1", "id")
+        self.assertEqual(self.call("open").left, "data env")
 
     def test_a_public_key_and_keyboard_interactive_run_every_phase_once(self):
         self.kbdint("publickey,keyboard-interactive")
