@@ -123,6 +123,7 @@ class KilledMonitor(LoginCase):
         killed = time.time()
         os.kill(monitor, signal.SIGKILL)
         wait_until("the job is refused", lambda: answers()[-1][0] != 0)
+        self.assertTrue(is_running(child[0]))
         self.assertEqual([at - killed for status, at in answers() if status == 0 and at > killed + 1.0], [])
         self.lab.wait_for_status(request[0], "ENDED", 5)
         for pid in child:
