@@ -116,3 +116,12 @@ int64_t jh_question_deadline(int64_t now_ms, uint32_t wait_s, int64_t timeout_s)
 
 	return now_ms + (left_s < timeout_s ? left_s : timeout_s) * 1000;
 }
+
+const char *jh_role_words(const char *role, char buf[static JH_ROLE_WORDS])
+{
+	if (strcmp(role, JH_ROLE_ANY) == 0)
+		snprintf(buf, JH_ROLE_WORDS, "the role that fits");
+	else
+		snprintf(buf, JH_ROLE_WORDS, "role %s", role);
+	return buf;
+}

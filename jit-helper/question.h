@@ -14,7 +14,8 @@
 #include "proto.h"
 
 /* The role that is asked for where none was named: the broker's policy chooses. */
-#define JH_ROLE_ANY "*"
+#define JH_ROLE_ANY   "*"
+#define JH_ROLE_WORDS (JIT_NAME_SIZE + 8) /* bytes */
 
 struct jh_question {
 	char service[JIT_NAME_SIZE];
@@ -44,6 +45,9 @@ struct jh_question {
 /* 0, or -EINVAL with a sentence in `why`. */
 int jh_question_read(const struct jit_frame *frame, const struct jh_conf *conf, struct jh_question *ret, char *why,
 		     size_t why_size);
+
+/* "role admin", or what to call the one that nobody has named; in `buf` of JH_ROLE_WORDS bytes, which is returned. */
+const char *jh_role_words(const char *role, char buf[static JH_ROLE_WORDS]);
 
 /* In these the process that asks in account is not yet in the requester's login session. */
 bool jh_question_is_login(const struct jh_question *question);

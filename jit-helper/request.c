@@ -350,13 +350,14 @@ static struct jh_visit *who_can_be_asked(const struct jh_request *r)
 static void refuse_unasked(struct jh_request *r)
 {
 	const char *what = r->asking_ticket ? "ticket" : "reason";
+	char role[JH_ROLE_WORDS];
 	bool given = (r->asking_ticket ? r->question.ticket : r->question.reason)[0];
 
 	if (jh_question_is_login(&r->question) && !given)
 		snprintf(r->last.text, sizeof(r->last.text),
-			 "role %.128s needs a %s, and none can be asked for on this connection: give one with jit "
+			 "%.160s needs a %s, and none can be asked for on this connection: give one with jit "
 			 "request, or log in with keyboard-interactive",
-			 r->question.role, what);
+			 jh_role_words(r->question.role, role), what);
 	refuse_all(r, &r->last);
 }
 
@@ -364,7 +365,7 @@ static void ask(struct jh_request *r)
 {
 	bool given = (r->asking_ticket ? r->question.ticket : r->question.reason)[0];
 	struct jh_visit *v = who_can_be_asked(r);
-	char text[JIT_LINE_SIZE];
+	char text[JIT_LINE_SIZE], role[JH_ROLE_WORDS];
 
 	if (!v) {
 		refuse_unasked(r);
@@ -372,7 +373,8 @@ static void ask(struct jh_request *r)
 	}
 	r->stage = JH_REQUEST_ASKING;
 	r->asking = v;
-	snprintf(text, sizeof(text), "%s for role %.200s: ", r->asking_ticket ? "Ticket" : "Reason", r->question.role);
+	snprintf(text, sizeof(text), "%s for %.200s: ", r->asking_ticket ? "Ticket" : "Reason",
+		 jh_role_words(r->question.role, role));
 	jh_visit_ask(v, given ? r->last.text : NULL, text); /* why the one that was given will not do */
 }
 

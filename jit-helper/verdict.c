@@ -117,17 +117,18 @@ static enum jh_filed judge_policy(const char *code, const char *message, const s
 				  struct jh_verdict *v)
 {
 	bool reason = strcmp(code, "policy.reason") == 0, ticket = strcmp(code, "policy.ticket") == 0;
+	char role[JH_ROLE_WORDS];
 
 	if (reason && !facts->has_reason)
 		say(v, JIT_DENIED,
-		    facts->by_jit ? "role %s needs a reason: say it with --reason 'disk full'"
-				  : "role %s needs a reason: set JIT_REASON, for example JIT_REASON='disk full'",
-		    facts->role);
+		    facts->by_jit ? "%s needs a reason: say it with --reason 'disk full'"
+				  : "%s needs a reason: set JIT_REASON, for example JIT_REASON='disk full'",
+		    jh_role_words(facts->role, role));
 	else if (ticket && !facts->has_ticket)
 		say(v, JIT_DENIED,
-		    facts->by_jit ? "role %s needs a ticket: name it with --ticket INC-4711"
-				  : "role %s needs a ticket: set JIT_TICKET, for example JIT_TICKET=INC-4711",
-		    facts->role);
+		    facts->by_jit ? "%s needs a ticket: name it with --ticket INC-4711"
+				  : "%s needs a ticket: set JIT_TICKET, for example JIT_TICKET=INC-4711",
+		    jh_role_words(facts->role, role));
 	else
 		say(v, JIT_DENIED, "%s (no request was made)", message[0] ? message : "the broker's policy says no");
 	snprintf(v->error, sizeof(v->error), "%s", code);

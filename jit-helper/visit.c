@@ -43,12 +43,18 @@ static void visit_free(struct jh_visit *v)
 	free(v);
 }
 
+/* The one that the policy chose, once it has. */
+static const char *role_of(const struct jh_visit *v)
+{
+	return v->request && v->request->role[0] ? v->request->role : v->question.role;
+}
+
 static void refuse(struct jh_visit *v, const char *name, const struct jh_verdict *verdict)
 {
 	struct jh_peer *peer = v->peer;
 
 	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: refused: %s", name, v->question.requester, v->question.service,
-		v->question.role, verdict->text);
+		role_of(v), verdict->text);
 	jh_send_verdict(peer, verdict->outcome, verdict->text);
 	visit_free(v);
 	jh_peer_close(peer);
@@ -91,7 +97,7 @@ static void on_gone(struct jh_peer *peer)
 
 	if (v->request)
 		jit_log(LOG_NOTICE, "%s: %s by %s, role %s: left by its requester", name_of(v), v->question.requester,
-			v->question.service, v->question.role);
+			v->question.service, role_of(v));
 	leave(v);
 	visit_free(v);
 }
@@ -182,13 +188,15 @@ static void reason_typed(struct jh_visit *v, const char *typed)
 
 void jh_visit_ask(struct jh_visit *v, const char *why, const char *text)
 {
+	/* The first prompt tells whether any can be shown (not with sudo -n): until then all is said within it. */
+	bool apart = v->question.live && v->asked > 0;
 	char both[JIT_LINE_SIZE];
 
-	if (why)
+	if (why && apart)
 		jh_visit_say(v, why);
 	snprintf(both, sizeof(both), "%.240s. %s", why ? why : "", text);
 	v->asked++;
-	ask(v, why && !v->question.live ? both : text, reason_typed);
+	ask(v, why && !apart ? both : text, reason_typed);
 }
 
 /* Nothing can be shown: waiting goes on for as long as this service lets it, which may be not at all. */
