@@ -17,6 +17,7 @@
 #include "state.h"
 
 #define LOOK_MS	   200
+#define HEAR_MS	   300	 /* what was just said on its terminals reaches people through an sshd that is to go too */
 #define GIVE_UP_MS 30000 /* after the first SIGKILL */
 #define SEEN_MAX   65536
 #define OTHERS_MAX 1024
@@ -207,7 +208,7 @@ void jh_ending_begin(struct jh_helper *helper, const char *short_id, const struc
 	e->kill_ms = kill_ms;
 	e->give_up_ms = (kill_ms > now ? kill_ms : now) + GIVE_UP_MS;
 	jh_alarm_init(&e->again, helper->alarms, on_again, e);
-	jh_alarm_in(&e->again, 0); /* once the elevations have been closed, and others restored */
+	jh_alarm_in(&e->again, kill_ms ? 0 : HEAR_MS); /* once the elevations have been closed, and others restored */
 	LIST_INSERT_HEAD(&helper->endings, e, link);
 }
 

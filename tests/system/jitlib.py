@@ -105,7 +105,7 @@ def join_keyring(token):
         raise OSError(ctypes.get_errno(), "add_key")
 
 
-def start(*arguments, token=TOKEN, environment=None, user=None, keyctl_error=None, **more):
+def start(*arguments, token=TOKEN, environment=None, user=None, keyctl_error=None, program=JIT, **more):
     """The token is root's, as the module's is, whoever runs jit."""
     def prepare():
         join_keyring(token)
@@ -116,7 +116,7 @@ def start(*arguments, token=TOKEN, environment=None, user=None, keyctl_error=Non
 
     env = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": "/nonexistent", **(environment or {})}
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
-    return subprocess.Popen([JIT, *arguments], env=env, text=True, preexec_fn=prepare, **pipes)
+    return subprocess.Popen([program, *arguments], env=env, text=True, preexec_fn=prepare, **pipes)
 
 
 def run(*arguments, timeout=20, **how):

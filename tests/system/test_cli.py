@@ -6,8 +6,10 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import signal
 import subprocess
+import tempfile
 import termios
 import threading
 import unittest
@@ -161,6 +163,13 @@ class Credentials(CliCase):
         self.assertEqual(self.jit(self.helper(fault("not yet; try again", 4)), "exec", "--", "echo", "ran"),
                          (4, "", "jit: not yet; try again\n"))
 
+    def for_everybody(self):
+        """A copy where every user may run it; the tree may lie in root's own folder."""
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        os.chmod(folder, 0o755)
+        return shutil.copy(jitlib.JIT, folder)
+
     def test_no_other_user_reads_the_memory_that_holds_them(self):
         """From before the answer on: what stands in /proc/PID belongs to root while a process cannot be dumped."""
         seen, started = [], threading.Event()
@@ -171,7 +180,7 @@ class Credentials(CliCase):
             return document(compact(KEYS))
 
         helper = self.helper(answer)
-        child = jitlib.start("credentials", "--socket", helper.path, user="nobody")
+        child = jitlib.start("credentials", "--socket", helper.path, user="nobody", program=self.for_everybody())
         started.set()
         out, err = child.communicate(timeout=20)
         self.assertEqual((json.loads(out), err, seen), (KEYS, "", [0]))
