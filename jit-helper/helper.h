@@ -13,6 +13,7 @@
 #include "conf.h"
 #include "frame.h"
 
+struct event;
 struct event_base;
 struct jh_listener;
 struct jh_state;
@@ -28,6 +29,7 @@ struct jh_helper {
 	struct jh_spool *spool;
 	struct jh_listener *pam;
 	struct jh_listener *session;
+	struct event *term, *interrupt;				  /* SIGTERM and SIGINT */
 	LIST_HEAD(jh_visit_list, jh_visit) visits;		  /* account exchanges under way */
 	LIST_HEAD(jh_request_list, jh_request) requests;	  /* at the broker, or on their way there */
 	LIST_HEAD(jh_ahead_list, jh_ahead) ahead;		  /* what `jit request` has asked for */

@@ -145,6 +145,10 @@ static void helper_free(struct jh_helper *h)
 		OPENSSL_secure_clear_free(h->in, sizeof(*h->in));
 	if (h->out)
 		OPENSSL_secure_clear_free(h->out, sizeof(*h->out));
+	if (h->term)
+		event_free(h->term);
+	if (h->interrupt)
+		event_free(h->interrupt);
 	if (h->base)
 		event_base_free(h->base);
 	jh_conf_free(h->conf);
@@ -152,21 +156,19 @@ static void helper_free(struct jh_helper *h)
 
 static int serve(struct jh_helper *h)
 {
-	struct event *term = evsignal_new(h->base, SIGTERM, on_stop, h);
-	struct event *interrupt = evsignal_new(h->base, SIGINT, on_stop, h);
-	int r = -1;
-
-	if (term && interrupt && event_add(term, NULL) == 0 && event_add(interrupt, NULL) == 0) {
-		sd_notify(0, "READY=1");
-		jit_log(LOG_NOTICE, "jit-helper " JIT_VERSION " serves; its broker is %s", jh_broker_url(h->broker));
-		r = event_base_dispatch(h->base);
-		stop(h);
-	}
-	if (term)
-		event_free(term);
-	if (interrupt)
-		event_free(interrupt);
+	sd_notify(0, "READY=1");
+	jit_log(LOG_NOTICE, "jit-helper " JIT_VERSION " serves; its broker is %s", jh_broker_url(h->broker));
+	int r = event_base_dispatch(h->base);
+	stop(h);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* Before anybody can connect: whoever is told to stop from then on stops in good order. */
+static bool heed_signals(struct jh_helper *h)
+{
+	h->term = evsignal_new(h->base, SIGTERM, on_stop, h);
+	h->interrupt = evsignal_new(h->base, SIGINT, on_stop, h);
+	return h->term && h->interrupt && event_add(h->term, NULL) == 0 && event_add(h->interrupt, NULL) == 0;
 }
 
 static int fail(const char *why)
@@ -220,7 +222,7 @@ static int prepare(struct jh_helper *h)
 	h->alarms = h->base ? jh_alarms_new(h->base) : NULL;
 	h->in = OPENSSL_secure_zalloc(sizeof(*h->in));
 	h->out = OPENSSL_secure_zalloc(sizeof(*h->out));
-	if (!h->alarms || !h->in || !h->out)
+	if (!h->alarms || !h->in || !h->out || !heed_signals(h))
 		return fail(why);
 	h->broker = jh_broker_new(h->base, h->conf, why, sizeof(why));
 	if (!h->broker || jh_listen(h->conf, &sockets, why, sizeof(why)) < 0)

@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import ssl
+import subprocess
 import threading
 import time
 import urllib.error
@@ -15,7 +16,8 @@ import urllib.request
 
 import brokerlib
 import frames
-from lab import HELPER_STATE, LabCase, read, write
+from lab import HELPER_STATE, PAM_SOCKET, LabCase, read, write
+from namespace import die_with_parent
 from terminal import wait_until
 
 STATE = "/run/pam-jit/state"
@@ -335,6 +337,19 @@ class Approver:
     def end(self):
         self.over = True
         self.thread.join()
+
+
+class Stopping(LabCase):
+    def test_told_to_stop_as_soon_as_it_listens_it_stops_in_good_order(self):
+        for _ in range(10):
+            self.lab.stop_helper()
+            if os.path.exists(PAM_SOCKET):
+                os.unlink(PAM_SOCKET)
+            helper = subprocess.Popen(["/usr/sbin/jit-helper"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                      preexec_fn=die_with_parent, cwd="/")
+            wait_until("it listens", lambda: os.path.exists(PAM_SOCKET), step=0)
+            helper.terminate()
+            self.assertEqual(helper.wait(10), 0)
 
 
 class UnderLoad(RestartCase):
