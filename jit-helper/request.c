@@ -91,6 +91,8 @@ static void keep_for_the_next(struct jh_request *r, const struct jh_verdict *ver
 	jit_log(LOG_NOTICE, "%s", verdict->text);
 	r->stage = JH_REQUEST_UNHEARD;
 	r->last = *verdict;
+	jit_fetch_cancel(r->call); /* a look that is under way says nothing more about what is withdrawn */
+	r->call = NULL;
 	jh_alarm_clear(&r->again);
 	jh_alarm_in(&r->over, UNHEARD_MS);
 }
