@@ -1,12 +1,15 @@
 # pam_jit: build, test, show, install. `make help` lists the targets.
 
-VERSION := 0.1.0
+# One place: what a program says of itself, a package is called and a tarball holds.
+VERSION := $(shell cat VERSION)
 PREFIX ?= /usr
 DESTDIR ?=
 # Debian: lib/x86_64-linux-gnu; Fedora: lib64.
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 PAM_MODULE_DIR ?= $(PREFIX)/$(if $(MULTIARCH),lib/$(MULTIARCH),$(if $(wildcard /usr/lib64),lib64,lib))/security
 DOC_DIR ?= $(PREFIX)/share/doc/pam-jit
+HOST_EXAMPLES ?= $(PREFIX)/share/pam-jit/examples
+BROKER_EXAMPLES ?= $(PREFIX)/share/jit-broker/examples
 UNIT_DIR ?= $(PREFIX)/lib/systemd/system
 MAN_DIR ?= $(PREFIX)/share/man
 BASH_DIR ?= $(PREFIX)/share/bash-completion/completions
@@ -58,7 +61,7 @@ INTEROP_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/interop/*_tool.c))
 .SECONDARY:
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(filter %.mk Makefile,$(MAKEFILE_LIST))
 
 all: $(PROGRAMS) ## build pam_jit.so, jit-helper, jit and jit-broker (default)
 
@@ -67,7 +70,7 @@ $(O)/tests/unit/test_helper_%.o $(O)/tests/unit/test_jit_%.o: ALL_CFLAGS += -Iji
 $(O)/tests/unit/test_broker_%.o: ALL_CFLAGS += -Ijit-broker
 $(O)/tests/unit/test_module_%.o $(O)/tests/pam/%.o: ALL_CFLAGS += -Ipam_jit
 
-$(O)/%.o: %.c Makefile
+$(O)/%.o: %.c Makefile VERSION
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -150,7 +153,8 @@ put = for f in $(1); do sed 's|/usr/\(s\{0,1\}bin\)/|$(PREFIX)/\1/|g' $$f >$(DES
 	chmod 0644 $(DESTDIR)$(2)/$$(basename $$f) || exit 1; done
 
 install: all ## install below DESTDIR (PREFIX=/usr); gates nothing by itself
-	install -d $(DESTDIR)$(PAM_MODULE_DIR) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DOC_DIR)/examples \
+	install -d $(DESTDIR)$(PAM_MODULE_DIR) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DOC_DIR) \
+		$(DESTDIR)$(HOST_EXAMPLES) $(DESTDIR)$(BROKER_EXAMPLES) \
 		$(addprefix $(DESTDIR)$(MAN_DIR)/man,1 5 8) $(DESTDIR)$(BASH_DIR) $(DESTDIR)$(FISH_DIR) $(DESTDIR)$(ZSH_DIR) \
 		$(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -m 0644 $(B)/pam_jit.so $(DESTDIR)$(PAM_MODULE_DIR)/pam_jit.so
@@ -162,7 +166,8 @@ install: all ## install below DESTDIR (PREFIX=/usr); gates nothing by itself
 	install -m 0644 etc/completion/_jit $(DESTDIR)$(ZSH_DIR)/_jit
 	install -m 0644 etc/completion/jit.fish $(DESTDIR)$(FISH_DIR)/jit.fish
 	install -m 0644 README.md CHANGELOG.md SECURITY.md LICENSE $(wildcard docs/*.md) $(DESTDIR)$(DOC_DIR)/
-	$(call put,etc/pam-jit/jit-helper.conf etc/pam-jit/aws-credentials etc/jit-broker/broker.conf $(wildcard etc/pam.d/*.example),$(DOC_DIR)/examples)
+	$(call put,etc/pam-jit/jit-helper.conf etc/pam-jit/aws-credentials $(wildcard etc/pam.d/*.example),$(HOST_EXAMPLES))
+	$(call put,etc/jit-broker/jit-broker.conf,$(BROKER_EXAMPLES))
 	$(call put,$(wildcard etc/systemd/*.s*),$(UNIT_DIR))
 	install -m 0644 etc/sysusers.d/pam-jit.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/
 	install -m 0644 etc/tmpfiles.d/pam-jit.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/
@@ -188,15 +193,15 @@ compile_commands.json: Makefile
 check-full: ## the long tier of tests (not there yet)
 bench: ## ratios against other ways to gate sudo, side by side (not there yet)
 fuzz: ## libFuzzer, long runs (not there yet)
-deb: ## Debian packages (not there yet)
-rpm: ## RPM packages (not there yet)
 lambda: ## bootstrap for AWS Lambda (not there yet)
-check-full bench fuzz deb rpm lambda:
+check-full bench fuzz lambda:
 	@echo "make $@: not there yet (CHANGELOG.md says what is)" >&2; exit 2
+
+include packaging/debian.mk packaging/rpm.mk packaging/dist.mk
 
 clean: ## remove what was built
 	rm -rf build compile_commands.json
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
-.PHONY: help all clean tests-build install lint check-full bench fuzz deb rpm lambda check demo
+.PHONY: help all clean tests-build install lint check-full bench fuzz lambda check demo

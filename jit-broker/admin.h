@@ -7,7 +7,7 @@
 #ifndef JB_ADMIN_H
 #define JB_ADMIN_H
 
-#define JB_CONF_DEFAULT "/etc/jit-broker/broker.conf"
+#define JB_CONF_DEFAULT "/etc/jit-broker/jit-broker.conf"
 
 /* key add HOST | list | revoke ID */
 int jb_cmd_key(int argc, char **argv);

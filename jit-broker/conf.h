@@ -1,5 +1,5 @@
 /*
- * broker.conf, read into structures: what the file says, checked for sense, and
+ * jit-broker.conf, read into structures: what the file says, checked for sense, and
  * nothing about any one request (that is policy.h). Every key stands in
  * docs/configuration.md.
  */

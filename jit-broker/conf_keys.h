@@ -1,5 +1,5 @@
 /*
- * The keys of broker.conf, as one table: where each may stand, how its value is
+ * The keys of jit-broker.conf, as one table: where each may stand, how its value is
  * read, its default and its range. For conf.c alone.
  */
 #ifndef JB_CONF_KEYS_H

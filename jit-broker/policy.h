@@ -1,5 +1,5 @@
 /*
- * What broker.conf says to one request: may it be, and who may decide it. Pure
+ * What jit-broker.conf says to one request: may it be, and who may decide it. Pure
  * functions of configuration and record. The same one is asked at filing, at
  * approval and at every issue, so that a rule taken away stops a grant.
  */
@@ -15,7 +15,7 @@ struct jb_decision {
 	bool allowed;
 	char code[32];	   /* "policy.requester"; "" when allowed */
 	char message[400]; /* one sentence for a person; "" when allowed */
-	unsigned line;	   /* of the rule in broker.conf; 0 where there is none */
+	unsigned line;	   /* of the rule in jit-broker.conf; 0 where there is none */
 };
 
 /*

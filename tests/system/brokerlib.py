@@ -73,7 +73,7 @@ def wait_for_port(address, port, process, log):
 
 
 class Broker:
-    """A jit-broker. `program` is the executable, `conf` its broker.conf, `user` whom it runs as (None: as we are)."""
+    """A jit-broker. `program` is the executable, `conf` its jit-broker.conf, `user` whom it runs as (None: as we are)."""
 
     def __init__(self, program, conf, log, port=8443, user=None):
         self.program, self.conf, self.log, self.port, self.user = program, conf, log, port, user
@@ -182,7 +182,7 @@ def make_broker(folder, conf, program=None):
     first lines, so it begins with more keys of that section."""
     make_tls(folder)
     port = free_port()
-    path = os.path.join(folder, "broker.conf")
+    path = os.path.join(folder, "jit-broker.conf")
     with open(path, "w", encoding="utf-8") as file:
         file.write(f"[broker]\nlisten = 127.0.0.1:{port}\ntls_certificate = {folder}/tls.crt\n"
                    f"tls_key = {folder}/tls.key\nstore = sqlite:{folder}/broker.db\n{conf}")

@@ -21,9 +21,9 @@ from terminal import Terminal, wait_until
 
 PASSWORD = "correct horse battery"
 PEOPLE = ("op1", "op2", "appr1", "appr2")
-EXAMPLES = "/usr/share/doc/pam-jit/examples"
+EXAMPLES = "/usr/share/pam-jit/examples"
 HELPER_CONF = "/etc/pam-jit/jit-helper.conf"
-BROKER_CONF = "/etc/jit-broker/broker.conf"
+BROKER_CONF = "/etc/jit-broker/jit-broker.conf"
 HELPER_STATE = "/run/pam-jit/state/helper.json"
 PAM_SOCKET = "/run/pam-jit/pam.sock"
 SUDOERS = """Defaults env_reset, !lecture, secure_path="/usr/sbin:/usr/bin:/sbin:/bin"
@@ -176,7 +176,7 @@ class Lab:
     def configure(self, broker=None, helper=None):
         """The examples with changes, {(section, key): value}; they count from the next start on."""
         base = {("broker", "listen"): "127.0.0.1:8443"}
-        text = brokerlib.edit_ini(read(f"{EXAMPLES}/broker.conf"), {**base, **(broker or {})})
+        text = brokerlib.edit_ini(read(f"/usr/share/jit-broker/examples/jit-broker.conf"), {**base, **(broker or {})})
         write(BROKER_CONF, text, 0o640, "root", "_jitbroker")
         base = {("helper", "broker"): "https://broker.example:8443"}
         text = brokerlib.edit_ini(read(f"{EXAMPLES}/jit-helper.conf"), {**base, **(helper or {})})

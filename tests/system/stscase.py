@@ -32,7 +32,7 @@ class StsCase(LabCase):
     all classes of a process."""
 
     laboratory = True
-    role_conf = {}  # more of broker.conf; an arn names one of the peer's roles, admin or dba
+    role_conf = {}  # more of jit-broker.conf; an arn names one of the peer's roles, admin or dba
     peer = None
 
     @classmethod

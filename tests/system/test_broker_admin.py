@@ -55,7 +55,7 @@ class AdminCase(unittest.TestCase):
         return api
 
     def line_of(self, text):
-        """The line of broker.conf that begins with the text, as FILE:LINE."""
+        """The line of jit-broker.conf that begins with the text, as FILE:LINE."""
         with open(self.broker.conf, encoding="utf-8") as file:
             lines = file.read().splitlines()
         return f"{self.broker.conf}:{next(i for i, line in enumerate(lines, 1) if line.startswith(text))}"

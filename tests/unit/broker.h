@@ -176,8 +176,8 @@ static inline void broker_configure(struct broker *b, const char *pattern)
 
 	assert_non_null(dir);
 	snprintf(text, sizeof(text), "%.*s%s%s", (int)(dir - pattern), pattern, b->dir, dir + 3);
-	write_file(b->dir, "broker.conf", text, 0600);
-	snprintf(path, sizeof(path), "%s/broker.conf", b->dir);
+	write_file(b->dir, "jit-broker.conf", text, 0600);
+	snprintf(path, sizeof(path), "%s/jit-broker.conf", b->dir);
 	jb_conf_free(b->conf);
 	b->conf = jb_conf_read(path, fail_conf, NULL);
 	assert_non_null(b->conf);

@@ -1,4 +1,4 @@
-/* broker.conf: what is right is read as it says, what is wrong is told with its line, all of it in one run. */
+/* jit-broker.conf: what is right is read as it says, what is wrong is told with its line, all of it in one run. */
 #include "broker.h"
 
 #define SMALL                                                                                                          \
@@ -42,8 +42,8 @@ static struct jb_conf *read_text(const char *text, char *errors)
 	char path[128];
 
 	errors[0] = '\0';
-	write_file(dir, "broker.conf", text, 0600);
-	snprintf(path, sizeof(path), "%s/broker.conf", dir);
+	write_file(dir, "jit-broker.conf", text, 0600);
+	snprintf(path, sizeof(path), "%s/jit-broker.conf", dir);
 	return jb_conf_read(path, collect_error, errors);
 }
 
@@ -274,15 +274,15 @@ static void a_file_that_others_can_read_or_write_is_refused(void **state)
 	char path[128], errors[8192] = "";
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/broker.conf", dir);
-	write_file(dir, "broker.conf", SMALL, 0604);
+	snprintf(path, sizeof(path), "%s/jit-broker.conf", dir);
+	write_file(dir, "jit-broker.conf", SMALL, 0604);
 	assert_null(jb_conf_read(path, collect_error, errors));
 	assert_non_null(strstr(errors, "chmod o="));
-	write_file(dir, "broker.conf", SMALL, 0660);
+	write_file(dir, "jit-broker.conf", SMALL, 0660);
 	errors[0] = '\0';
 	assert_null(jb_conf_read(path, collect_error, errors));
 	assert_non_null(strstr(errors, "chmod go-w"));
-	assert_null(jb_conf_read("/nonexistent/broker.conf", ignore_conf, NULL));
+	assert_null(jb_conf_read("/nonexistent/jit-broker.conf", ignore_conf, NULL));
 }
 
 int main(void)

@@ -1,0 +1,4 @@
+dist: ## source tarball (not there yet)
+	@echo "make $@: not there yet" >&2; exit 2
+
+.PHONY: dist

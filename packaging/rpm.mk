@@ -1,0 +1,4 @@
+rpm: ## RPM packages (not there yet)
+	@echo "make $@: not there yet" >&2; exit 2
+
+.PHONY: rpm
