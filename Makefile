@@ -145,6 +145,10 @@ tests-build: all $(UNIT_TESTS) $(PAM_TESTS) $(INTEROP_TOOLS)
 check: ## build, and run the short tier of tests (tests/run --help)
 	@tests/run
 
+check-full: ## all tests, with lint and packages: under an hour
+	@./setup missing || true
+	@tests/run --full
+
 demo: all ## show the main job: sudo asks, a second person approves
 	@demo/demo
 
@@ -172,36 +176,18 @@ install: all ## install below DESTDIR (PREFIX=/usr); gates nothing by itself
 	install -m 0644 etc/sysusers.d/pam-jit.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/
 	install -m 0644 etc/tmpfiles.d/pam-jit.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/
 
-C_SOURCES := $(wildcard common/*.[ch] pam_jit/*.[ch] jit-helper/*.[ch] jit-broker/*.[ch] tests/unit/*.[ch] tests/pam/*.[ch] \
-	tests/interop/*.[ch])
-# resourceLeak: cppcheck does not know the cleanup attribute; the tests run under AddressSanitizer and valgrind.
-lint: compile_commands.json ## clang-format, cppcheck and clang-tidy, all findings are errors
-	@echo '  clang-format, cppcheck, clang-tidy: about a minute'
-	@clang-format --dry-run --Werror $(C_SOURCES)
-	@cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
-		--suppress=missingIncludeSystem --suppress=resourceLeak -D_GNU_SOURCE -Icommon \
-		common pam_jit jit-helper jit-broker
-	@clang-tidy --quiet $(wildcard common/*.c pam_jit/*.c jit-helper/*.c jit-broker/*.c)
-
-# What editors and clang-tidy read: one entry a source file.
-compile_commands.json: export FLAGS = $(filter-out -Werror,$(ALL_CFLAGS))
-compile_commands.json: Makefile
-	@python3 -c 'import json, os, sys; json.dump([{"directory": os.getcwd(), "file": f, "command": "clang %s -c %s" % \
-		(os.environ["FLAGS"], f)} for f in sys.argv[1:]], open("$@", "w"), indent=0)' $(filter %.c,$(C_SOURCES))
-
 # The rest of the interface: named here so that nobody takes silence for success.
-check-full: ## the long tier of tests (not there yet)
 bench: ## ratios against other ways to gate sudo, side by side (not there yet)
 fuzz: ## libFuzzer, long runs (not there yet)
 lambda: ## bootstrap for AWS Lambda (not there yet)
-check-full bench fuzz lambda:
+bench fuzz lambda:
 	@echo "make $@: not there yet (CHANGELOG.md says what is)" >&2; exit 2
 
-include packaging/debian.mk packaging/rpm.mk packaging/dist.mk
+include tests/lint.mk packaging/debian.mk packaging/rpm.mk packaging/dist.mk
 
 clean: ## remove what was built
 	rm -rf build compile_commands.json
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
-.PHONY: help all clean tests-build install lint check-full bench fuzz lambda check demo
+.PHONY: help all clean tests-build install check check-full bench fuzz lambda demo

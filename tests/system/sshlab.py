@@ -9,13 +9,15 @@ import shlex
 import subprocess
 
 import pexpect
-from pexpect import EOF, TIMEOUT  # noqa: F401  (for those who wait for a client)
 
 import brokerlib
 import container
 from lab import read, write
 from namespace import HOSTNAME, die_with_parent
 from terminal import login_environment
+
+# For those who wait for a client.
+EOF, TIMEOUT = pexpect.EOF, pexpect.TIMEOUT
 
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 KNOWN_HOSTS = "/run/lab/known_hosts"

@@ -8,7 +8,7 @@ import subprocess
 import time
 import unittest
 
-from doors import DoorCase, role, service, table
+from doors import DoorCase, role, service
 from lab import PASSWORD, WAIT, read, write
 from namespace import die_with_parent
 from terminal import wait_until

@@ -10,7 +10,6 @@ import time
 from frames import (ALLOW, ASK, DENIED, ELEVATE, GENEROUS, GRANT, IGNORE, LATER, OPEN, REPLY, TAKEN, TEXT, TIMED_OUT,
                     VERDICT, WAITING, Module, end, frame, in_a_process, log_in_here, uid_of)
 from lab import LabCase
-from terminal import wait_until
 
 NAMED = r"request (\w{4}-\w{4}), code (\d\d)"
 TAKEN_WITHIN = 5  # seconds: JH_TAKEN_MS
