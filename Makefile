@@ -46,10 +46,12 @@ objects = $(patsubst %.c,$(O)/%.o,$(1))
 COMMON := $(call objects,$(wildcard common/*.c))
 MODULE := $(call objects,$(wildcard pam_jit/*.c) common/frame.c common/text.c common/clock.c common/safefile.c \
 	common/args.c common/grace.c)
-# jit shares the helper's folder: its files are jit*.c and, for `jit doctor`, doctor*.c.
-JIT_SOURCES := $(wildcard jit-helper/jit*.c jit-helper/doctor*.c)
+# jit shares the helper's folder: its files are jit*.c. What the doctor knows, doctor*.c, both programs use.
+JIT_SOURCES := $(wildcard jit-helper/jit*.c)
+DOCTOR_SOURCES := $(wildcard jit-helper/doctor*.c)
 JIT := $(call objects,$(JIT_SOURCES))
-HELPER := $(call objects,$(filter-out $(JIT_SOURCES),$(wildcard jit-helper/*.c)))
+DOCTOR := $(call objects,$(DOCTOR_SOURCES))
+HELPER := $(call objects,$(filter-out $(JIT_SOURCES) $(DOCTOR_SOURCES),$(wildcard jit-helper/*.c)))
 BROKER := $(call objects,$(wildcard jit-broker/*.c))
 PROGRAMS := $(B)/pam_jit.so $(B)/jit-helper $(B)/jit $(B)/jit-broker
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
@@ -80,6 +82,8 @@ $(O)/libcommon.a: $(COMMON)
 # All of a room but its main(), for its unit tests.
 $(O)/libhelper.a: $(filter-out %/main.o,$(HELPER))
 	@rm -f $@; $(AR) rcsD $@ $^
+$(O)/libdoctor.a: $(DOCTOR)
+	@rm -f $@; $(AR) rcsD $@ $^
 $(O)/libjit.a: $(filter-out %/jit.o,$(JIT))
 	@rm -f $@; $(AR) rcsD $@ $^
 $(O)/libbroker.a: $(filter-out %/main.o,$(BROKER))
@@ -96,11 +100,11 @@ comma := ,
 HELPER_LIBS = $(call pkg_libs,libcurl libevent json-c inih openssl libsystemd)
 BROKER_LIBS = $(call pkg_libs,libcurl libevent libevent_openssl json-c inih openssl sqlite3 expat libsystemd)
 
-$(B)/jit-helper: $(HELPER) $(O)/libcommon.a
+$(B)/jit-helper: $(HELPER) $(O)/libdoctor.a $(O)/libcommon.a
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
 	@$(CC) -pie $(LDHARDEN) -o $@ $^ $(HELPER_LIBS)
-$(B)/jit: $(JIT) $(O)/libcommon.a
+$(B)/jit: $(JIT) $(O)/libdoctor.a $(O)/libcommon.a
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
 	@$(CC) -pie $(LDHARDEN) -o $@ $^ $(call pkg_libs,json-c)
@@ -114,11 +118,11 @@ $(B)/tests/unit/test_common_%: $(O)/tests/unit/test_common_%.o $(O)/libcommon.a
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
 	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,cmocka) $(HELPER_LIBS)
-$(B)/tests/unit/test_helper_%: $(O)/tests/unit/test_helper_%.o $(O)/libhelper.a $(O)/libcommon.a
+$(B)/tests/unit/test_helper_%: $(O)/tests/unit/test_helper_%.o $(O)/libhelper.a $(O)/libdoctor.a $(O)/libcommon.a
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
 	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,cmocka) $(HELPER_LIBS)
-$(B)/tests/unit/test_jit_%: $(O)/tests/unit/test_jit_%.o $(O)/libjit.a $(O)/libcommon.a
+$(B)/tests/unit/test_jit_%: $(O)/tests/unit/test_jit_%.o $(O)/libjit.a $(O)/libdoctor.a $(O)/libcommon.a
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
 	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,cmocka json-c)

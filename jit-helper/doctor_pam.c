@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "doctor_file.h"
+#include "doctor_line.h"
 #include "safefile.h"
 #include "text.h"
 
@@ -17,9 +18,7 @@
 #define LINES_MAX  2048
 #define FILES_MAX  256
 #define ARGS_MAX   128
-#define LINE_SIZE  1024 /* libpam's buffer, before 1.6; a longer line makes it give up the file */
 #define FILE_MAX   262144
-#define BLANKS	   " \n\t"
 #define ANY_PHASE  JD_PHASES
 
 struct reading {
@@ -86,6 +85,15 @@ const char *jd_pam_phase_name(enum jd_phase phase)
 	return phase_names[phase];
 }
 
+enum jd_phase jd_pam_phase(const char *type)
+{
+	enum jd_phase phase = JD_AUTH;
+
+	while (phase < JD_PHASES && strcasecmp(type + (type[0] == '-' ? 1 : 0), phase_names[phase]) != 0)
+		phase++;
+	return phase;
+}
+
 const char *jd_pam_module_name(const struct jd_pam_line *line)
 {
 	const char *slash = line->module ? strrchr(line->module, '/') : NULL;
@@ -137,35 +145,6 @@ static void fault(struct reading *r, const struct place *at, bool whole, const c
 	}
 	s->faults[s->fault_count++] =
 		(struct jd_pam_fault){.file = at->file, .line = at->line, .what = text, .whole = whole};
-}
-
-/* The next token of *at, in place: a bracketed text without its brackets ("\]" is a bracket in it), or a word. */
-static char *next_token(char **at)
-{
-	char *p = *at + strspn(*at, BLANKS), *start = p, *to = p;
-
-	if (!*p) {
-		*at = p;
-		return NULL;
-	}
-	if (*p != '[') {
-		p += strcspn(p, BLANKS);
-	} else {
-		for (p++; *p && *p != ']'; p++) {
-			if (p[0] == '\\' && p[1] == ']')
-				p++;
-			*to++ = *p;
-		}
-		if (!*p) { /* never closed */
-			*to = '\0';
-			*at = p;
-			return start;
-		}
-		*to = '\0';
-	}
-	*at = *p ? p + 1 : p;
-	*p = '\0';
-	return start;
 }
 
 static void set_all(int *actions, int action)
@@ -222,14 +201,14 @@ static bool read_action(const char *word, int *ret)
 static bool set_pairs(int *actions, const char *text)
 {
 	const int unset = JD_RESET - 1;
-	char copy[LINE_SIZE], *rest = copy, *word;
+	char copy[JD_PAM_LINE_SIZE], *rest = copy, *word;
 	int fallback = unset; /* the first `default` counts */
 
 	if (strlen(text) >= sizeof(copy))
 		return false;
 	memcpy(copy, text, strlen(text) + 1);
 	set_all(actions, unset);
-	while ((word = strsep(&rest, BLANKS))) {
+	while ((word = strsep(&rest, JD_PAM_BLANKS))) {
 		char *value = strchr(word, '=');
 		int code = 0, action;
 
@@ -283,7 +262,7 @@ static void set_arguments(struct reading *r, struct jd_pam_line *line, const str
 	char *arg;
 
 	line->argv = calloc(ARGS_MAX, sizeof(*line->argv));
-	while (line->argv && line->argc < ARGS_MAX && (arg = next_token(&rest))) {
+	while (line->argv && line->argc < ARGS_MAX && (arg = jd_pam_token(&rest))) {
 		line->argv[line->argc] = strdup(arg);
 		if (!line->argv[line->argc])
 			break;
@@ -298,7 +277,7 @@ static void set_arguments(struct reading *r, struct jd_pam_line *line, const str
 static void read_module(struct reading *r, const struct place *at, enum jd_phase phase, const char *control, char *rest)
 {
 	struct jd_pam_line *line = add_line(r, at, JD_MODULE, phase);
-	char *module = next_token(&rest);
+	char *module = jd_pam_token(&rest);
 
 	if (!line)
 		return;
@@ -344,18 +323,15 @@ static void include(struct reading *r, const struct place *at, enum jd_phase wan
 /* One whole line, comments gone. */
 static void read_line(struct reading *r, char *text, const struct place *at)
 {
-	char *rest = text, *type = next_token(&rest), *control, *name;
-	enum jd_phase phase = JD_AUTH;
+	char *rest = text, *type = jd_pam_token(&rest), *control;
 
 	if (!type)
 		return;
 	if (strcasecmp(type, "@include") == 0) {
-		include(r, at, at->wanted, next_token(&rest), 0);
+		include(r, at, at->wanted, jd_pam_token(&rest), 0);
 		return;
 	}
-	name = type + (type[0] == '-' ? 1 : 0);
-	while (phase < JD_PHASES && strcasecmp(name, phase_names[phase]) != 0)
-		phase++;
+	enum jd_phase phase = jd_pam_phase(type);
 	if (phase == JD_PHASES) {
 		fault(r, at, false, "this is no type of PAM line:", type);
 		add_line(r, at, JD_BROKEN, at->wanted == ANY_PHASE ? JD_AUTH : at->wanted);
@@ -363,71 +339,27 @@ static void read_line(struct reading *r, char *text, const struct place *at)
 	}
 	if (at->wanted != ANY_PHASE && phase != at->wanted)
 		return;
-	control = next_token(&rest);
+	control = jd_pam_token(&rest);
 	if (!control) {
 		fault(r, at, false, "this line has no control", NULL);
 		add_line(r, at, JD_BROKEN, phase);
 	} else if (strcasecmp(control, "include") == 0) {
-		include(r, at, phase, next_token(&rest), 0);
+		include(r, at, phase, jd_pam_token(&rest), 0);
 	} else if (strcasecmp(control, "substack") == 0) {
 		add_line(r, at, JD_SUBSTACK, phase);
-		include(r, at, phase, next_token(&rest), 1);
+		include(r, at, phase, jd_pam_token(&rest), 1);
 	} else {
 		read_module(r, at, phase, control, rest);
 	}
 }
 
-/*
- * Takes the next line of text out of *text: continuations ("\" at the end)
- * joined, a comment ends it. False at the end; *ret_long when it does not fit.
- */
-static bool next_line(const char **text, const char *end, unsigned *number, char buf[static LINE_SIZE], bool *ret_long)
-{
-	size_t used = 0;
-
-	*ret_long = false;
-	buf[0] = '\0';
-	while (*text < end) {
-		const char *newline = memchr(*text, '\n', (size_t)(end - *text));
-		const char *stop = newline ? newline : end, *from = *text, *hash;
-
-		*text = newline ? newline + 1 : end;
-		++*number;
-		while (from < stop && (*from == ' ' || *from == '\t'))
-			from++;
-		hash = memchr(from, '#', (size_t)(stop - from));
-		if (from == stop || hash == from)
-			continue;
-		stop = hash ? hash : stop;
-		while (stop > from && (stop[-1] == ' ' || stop[-1] == '\t'))
-			stop--;
-		bool more = !hash && stop > from && stop[-1] == '\\';
-		size_t len = (size_t)(stop - from) - (more ? 1 : 0);
-		if (used + len + 2 > LINE_SIZE) {
-			*ret_long = true;
-			return true;
-		}
-		memcpy(buf + used, from, len);
-		used += len;
-		buf[used] = '\0';
-		if (!more)
-			return true;
-		buf[used++] = ' ';
-		buf[used] = '\0';
-	}
-	if (used)
-		*ret_long = true; /* it promised to go on, and did not: libpam gives up as well */
-	return used > 0;
-}
-
 static void read_text(struct reading *r, const char *text, size_t len, struct place *at)
 {
-	const char *end = text + len;
-	char buf[LINE_SIZE];
-	bool too_long;
+	struct jd_pam_cursor cursor = {.text = text, .len = len};
 
-	while (!r->no_memory && next_line(&text, end, &at->line, buf, &too_long)) {
-		if (too_long) {
+	while (!r->no_memory && jd_pam_next(&cursor)) {
+		at->line = cursor.last;
+		if (cursor.broken) {
 			fault(r, at, true, "this line is longer than libpam takes, or ends with a \\", NULL);
 			return;
 		}
@@ -435,7 +367,7 @@ static void read_text(struct reading *r, const char *text, size_t len, struct pl
 			fault(r, at, true, "this stack has more lines than are looked at", NULL);
 			return;
 		}
-		read_line(r, buf, at);
+		read_line(r, cursor.line, at);
 	}
 }
 

@@ -62,6 +62,12 @@ struct jd_pam_stack {
  */
 typedef int (*jd_pam_open)(void *arg, const char *name, char **ret_text, size_t *ret_len, char **ret_path);
 
+/* Where files come from. */
+struct jd_pam_source {
+	jd_pam_open open;
+	void *arg;
+};
+
 /* From /etc/pam.d, else /usr/lib/pam.d, in libpam's order; `arg` is not used. */
 int jd_pam_open_host(void *arg, const char *name, char **ret_text, size_t *ret_len, char **ret_path);
 
@@ -80,5 +86,7 @@ const char *jd_pam_code_name(int code);
 const char *jd_pam_module_name(const struct jd_pam_line *line);
 /* "auth", "account", "session", "password" */
 const char *jd_pam_phase_name(enum jd_phase phase);
+/* Of a line's first word, "account" or "-account"; JD_PHASES: of none. */
+enum jd_phase jd_pam_phase(const char *type);
 
 #endif

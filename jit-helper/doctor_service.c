@@ -54,14 +54,14 @@ bool jd_services_gated(const struct jd_services *services, const char *name)
 }
 
 /* Keeps a service that has a gate, or that is a door of its own. 0 or -ENOMEM. */
-static int add(struct jd_services *services, const char *name, bool always)
+static int add(struct jd_services *services, const struct jd_pam_source *from, const char *name, bool always)
 {
 	struct jd_pam_stack *stack;
 	struct jd_service *s;
 
 	if (services->count == JD_SERVICES_MAX || strlen(name) >= sizeof(s->name) || jd_services_find(services, name))
 		return 0;
-	if (jd_pam_read(name, jd_pam_open_host, NULL, &stack) < 0 || jd_service_new(name, stack, &s) < 0)
+	if (jd_pam_read(name, from->open, from->arg, &stack) < 0 || jd_service_new(name, stack, &s) < 0)
 		return -ENOMEM;
 	if (!always && (!jd_service_gated(s) || stack->missing)) {
 		jd_service_free(s);
@@ -71,37 +71,36 @@ static int add(struct jd_services *services, const char *name, bool always)
 	return 0;
 }
 
-/* What a package manager or an editor left behind, and files that are only included. */
-static bool is_service(const char *name)
+bool jd_service_is_name(const char *name)
 {
 	return name[0] != '.' && strncmp(name, "common-", 7) != 0 && !strchr(name, '~') && !strchr(name, '.') &&
 	       strcmp(name, "other") != 0;
 }
 
-static int add_folder(struct jd_services *services, const char *path)
+static int add_folder(struct jd_services *services, const struct jd_pam_source *from, const char *path)
 {
 	DIR *folder = opendir(path);
 	struct dirent *entry;
 	int r = 0;
 
 	while (folder && r == 0 && (entry = readdir(folder)))
-		if (is_service(entry->d_name))
-			r = add(services, entry->d_name, false);
+		if (jd_service_is_name(entry->d_name))
+			r = add(services, from, entry->d_name, false);
 	if (folder)
 		closedir(folder);
 	return r;
 }
 
-int jd_services_read(struct jd_services *ret)
+int jd_services_read(const struct jd_pam_source *from, struct jd_services *ret)
 {
 	int r = 0;
 
 	ret->count = 0;
 	for (size_t i = 0; i < DOORS && r == 0; i++)
 		if (access(doors[i].program, X_OK) == 0)
-			r = add(ret, doors[i].service, true);
+			r = add(ret, from, doors[i].service, true);
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]) && r == 0; i++)
-		r = add_folder(ret, folders[i]);
+		r = add_folder(ret, from, folders[i]);
 	if (r < 0)
 		jd_services_free(ret);
 	return r;

@@ -24,8 +24,10 @@ struct jd_knowledge {
 	struct jd_probe probe;
 };
 
+/* False for what a package manager or an editor left behind, and for files that are only included. */
+bool jd_service_is_name(const char *name);
 /* Every service of /etc/pam.d and /usr/lib/pam.d that has our line, and those that matter without one. 0 or -ENOMEM. */
-int jd_services_read(struct jd_services *ret);
+int jd_services_read(const struct jd_pam_source *from, struct jd_services *ret);
 void jd_services_free(struct jd_services *services);
 struct jd_service *jd_services_find(const struct jd_services *services, const char *name);
 /* Is any of them (`name` NULL), or that one, gated, and neither observed alone nor spared? */

@@ -267,14 +267,25 @@ static void judge_own_control(struct jd_report *report, const struct jd_service 
 	}
 }
 
-static const struct jd_pam_line *find_module(const struct jd_service *s, enum jd_phase phase, const char *module)
+static bool has_argument(const struct jd_pam_line *line, const char *argument)
+{
+	for (int i = 0; i < line->argc; i++)
+		if (strcmp(line->argv[i], argument) == 0)
+			return true;
+	return false;
+}
+
+/* The last one; with that argument, unless it is NULL. */
+static const struct jd_pam_line *find_module(const struct jd_service *s, enum jd_phase phase, const char *module,
+					     const char *argument)
 {
 	const struct jd_pam_line *found = NULL;
 
 	for (size_t i = 0; i < s->stack->count; i++) {
 		const struct jd_pam_line *line = &s->stack->lines[i];
 
-		if (line->phase == phase && line->kind == JD_MODULE && strcmp(jd_pam_module_name(line), module) == 0)
+		if (line->phase == phase && line->kind == JD_MODULE && strcmp(jd_pam_module_name(line), module) == 0 &&
+		    (!argument || has_argument(line, argument)))
 			found = line;
 	}
 	return found;
@@ -282,7 +293,8 @@ static const struct jd_pam_line *find_module(const struct jd_service *s, enum jd
 
 static void judge_session_order(struct jd_report *report, const struct jd_service *s)
 {
-	const struct jd_pam_line *keyinit = find_module(s, JD_SESSION, "pam_keyinit.so");
+	/* Without `force` it leaves the ring alone that our line has joined. */
+	const struct jd_pam_line *keyinit = find_module(s, JD_SESSION, "pam_keyinit.so", "force");
 	struct jd_finding *f;
 
 	if (!s->session)
@@ -297,7 +309,7 @@ static void judge_session_order(struct jd_report *report, const struct jd_servic
 		jd_fix(f, "Move the session line of pam_jit.so behind it%s.",
 		       s->app == PJ_SUDO ? "" : ", best to the end");
 	}
-	if ((s->app == PJ_SSHD || s->app == PJ_LOGIN) && !find_module(s, JD_SESSION, "pam_loginuid.so")) {
+	if ((s->app == PJ_SSHD || s->app == PJ_LOGIN) && !find_module(s, JD_SESSION, "pam_loginuid.so", NULL)) {
 		f = find_at(report, JD_WARNING, "gate.no_loginuid", s, s->session);
 		jd_what(f, "There is no pam_loginuid.so in session: the kernel does not know who logged in, and one "
 			   "login's grant cannot be told from another's by it.");

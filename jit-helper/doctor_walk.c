@@ -113,6 +113,29 @@ static bool jump(const struct phase_lines *p, size_t *at, int lines)
 	return lines == 0;
 }
 
+bool jd_walk_leapt(const struct jd_pam_stack *stack, const struct jd_pam_line *line)
+{
+	struct phase_lines p;
+	size_t here = 0;
+	bool leapt = false;
+
+	if (lines_of(stack, line->phase, &p) < 0)
+		return true;
+	while (here < p.count && p.line[here] != line)
+		here++;
+	for (size_t i = 0; i < here; i++)
+		for (int code = 0; code < JD_PAM_CODES; code++) {
+			size_t to = i;
+
+			if (p.line[i]->actions[code] > 0 && p.line[i]->kind == JD_MODULE) {
+				jump(&p, &to, p.line[i]->actions[code]);
+				leapt = leapt || to > here;
+			}
+		}
+	free(p.line);
+	return leapt;
+}
+
 static void turn_bad(struct moment *m, int code)
 {
 	if (m->impression == NEGATIVE)

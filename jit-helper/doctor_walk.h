@@ -14,6 +14,9 @@ bool jd_is_ours(const struct jd_pam_line *line);
 /* The first pam_jit.so line of the phase, and how many there are. NULL: none. */
 const struct jd_pam_line *jd_our_line(const struct jd_pam_stack *stack, enum jd_phase phase, unsigned *ret_count);
 
+/* Does a line before it jump over this line of the stack? Another line put there changes where such a jump ends. */
+bool jd_walk_leapt(const struct jd_pam_stack *stack, const struct jd_pam_line *line);
+
 /* How the phase ends when ours answers `code` and every other module is content: a PAM code. */
 int jd_walk_nominal(const struct jd_pam_stack *stack, enum jd_phase phase, int code);
 

@@ -205,6 +205,8 @@ static void the_wrong_order_with_pam_keyinit_is_found(void **state)
 	(void)state;
 	assert_found(ACCOUNT SESSION "session optional pam_keyinit.so force revoke\n", "gate.keyinit_order", JD_WARNING,
 		     3);
+	/* Without `force` it leaves alone what our line has joined: Fedora's system-auth, behind sudo's first line. */
+	assert_sound("sudo", ACCOUNT SESSION "session optional pam_keyinit.so revoke\n");
 	judge("sshd", ACCOUNT SESSION);
 	assert_non_null(find("gate.no_loginuid"));
 }
