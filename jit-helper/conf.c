@@ -320,8 +320,6 @@ static int check(const struct reading *r)
 					    "machine, with plain_loopback = yes)");
 	if (c->user && strcmp(c->user, "root") == 0)
 		errors += complain(r, "user must not be root; the package makes the user _jit for it");
-	if (LIST_EMPTY(&c->services))
-		errors += complain(r, "there is no [service NAME] section, such as [service sudo] with role = admin");
 	return errors;
 }
 

@@ -144,18 +144,6 @@ static void judge_open_door(struct jd_report *report, const struct jd_services *
 	jd_what(f, "%s is not gated: whoever passes it is not asked.", s->name);
 }
 
-/* Without a role on the line or a section the helper refuses everybody. */
-static void judge_section(struct jd_report *report, const struct jd_service *s, const struct jd_probe *probe)
-{
-	if (!probe->document || !probe->conf_good || !s->args_good || jd_service_spared(s) || s->args.role ||
-	    jd_probe_service(probe, s->name))
-		return;
-	const struct jd_pam_line *line = s->account ? s->account : s->session;
-	struct jd_finding *f = jd_find(report, JD_ERROR, "service.no_section", s->name, line->file, line->line);
-	jd_what(f, "jit-helper.conf has no [service %s] and the line no role=: everybody is refused here.", s->name);
-	jd_fix(f, "Add to /etc/pam-jit/jit-helper.conf: [service %s], and role = NAME below it.", s->name);
-}
-
 static bool spares_somebody(const struct jd_service *s)
 {
 	return s->args_good && (jd_service_spared(s) || s->args.exempt_user || s->args.exempt_group);
@@ -281,7 +269,6 @@ void jd_services_judge(struct jd_report *report, const struct jd_services *servi
 			judge_open_door(report, services, s);
 			continue;
 		}
-		judge_section(report, s, &known->probe);
 		judge_login_timeout(report, s);
 		judge_polkit(report, s);
 		const char *program = program_of(s->name);

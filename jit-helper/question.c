@@ -7,7 +7,7 @@
 
 #include "text.h"
 
-#define DURATION_S 900 /* asked when the role comes from the module and the service has no section */
+#define DURATION_S 900 /* asked where the service has no section */
 #define AHEAD_S	   2   /* the module must still hear our answer */
 
 /* An absent text is "". *ret_clean (may be NULL): it needed no cleaning. */
@@ -89,13 +89,8 @@ int jh_question_read(const struct jit_frame *frame, const struct jh_conf *conf, 
 	}
 	const struct jh_service *service = jh_conf_service(conf, q.service);
 	add_settings(&q, service);
-	if (!q.role[0] && service)
-		snprintf(q.role, sizeof(q.role), "%s", service->role ? service->role : JH_ROLE_ANY);
-	if (!q.role[0]) {
-		snprintf(why, why_size, "jit-helper.conf does not name the service %s: add a section [service %s]",
-			 q.service, q.service);
-		return -EINVAL;
-	}
+	if (!q.role[0])
+		snprintf(q.role, sizeof(q.role), "%s", service && service->role ? service->role : JH_ROLE_ANY);
 	*ret = q;
 	return 0;
 }

@@ -4,7 +4,7 @@ import json
 import os
 
 from doors import DoorCase, role
-from lab import PASSWORD, read, write
+from lab import HELPER_CONF, PASSWORD, read, write
 from terminal import wait_until
 
 JOB = "/run/lab/job"  # asks for credentials until it is told to stop, and notes what came last
@@ -32,6 +32,28 @@ class RoleCase(DoorCase):
         terminal.interrupt()
         self.assertEqual(terminal.finish()[0], 1)
         return self.lab.request(request[0])["role"]
+
+
+class ThreeLines(DoorCase):
+    """The quick start's jit-helper.conf: no service is named, the PAM lines alone gate it."""
+
+    broker_conf = role("login", services="sshd", targets="self")
+
+    def setUp(self):
+        super().setUp()
+        self.lab.stop_helper()
+        write(HELPER_CONF, "[helper]\nbroker = https://broker.example:8443\nca_file = /etc/pam-jit/broker-ca.pem\n")
+        self.lab.start_helper()
+
+    def test_the_policy_chooses_the_role_of_a_service_that_nobody_named(self):
+        short, _ = self.run_approved(self.open_terminal())
+        self.assertEqual(self.lab.request(short)["role"], "admin")
+
+    def test_a_service_that_no_role_is_good_for_is_refused(self):
+        self.lab.set_pam(service="sudo-i", example="sudo")
+        status, text = self.open_terminal().run("sudo -i true")
+        self.assertEqual(status, 1, text)
+        self.assertIn("jit: no role lets op1 ask for sudo-i on web-1", text)
 
 
 class Choice(RoleCase):

@@ -58,6 +58,16 @@ static void defaults_are_the_documented_ones(void **state)
 	jh_conf_free(c);
 }
 
+static void three_lines_are_enough(void **state)
+{
+	struct jh_conf *c = NULL;
+
+	(void)state;
+	assert_int_equal(parse("[helper]\nbroker = https://b:8443\nca_file = /etc/pam-jit/broker-ca.pem\n", &c), 0);
+	assert_null(jh_conf_service(c, "sudo"));
+	jh_conf_free(c);
+}
+
 static void every_error_is_told_with_its_line(void **state)
 {
 	struct jh_conf *c = NULL;
@@ -149,6 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_the_documented_ones),
+		cmocka_unit_test(three_lines_are_enough),
 		cmocka_unit_test(every_error_is_told_with_its_line),
 		cmocka_unit_test(what_may_be_chosen_is_taken),
 		cmocka_unit_test(what_may_not_be_chosen_is_told),
