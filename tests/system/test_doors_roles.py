@@ -37,7 +37,7 @@ class RoleCase(DoorCase):
 class ThreeLines(DoorCase):
     """The quick start's jit-helper.conf: no service is named, the PAM lines alone gate it."""
 
-    broker_conf = role("login", services="sshd", targets="self")
+    broker_conf = {("role admin", "services"): "sudo"}
 
     def setUp(self):
         super().setUp()
