@@ -10,7 +10,7 @@ LINTS := lint-c lint-tidy lint-shell lint-python lint-man lint-units lint-apparm
 need = for tool in $(1); do command -v $$tool >/dev/null || \
 	{ echo "make $@: $$tool is not installed. Run ./setup" >&2; exit 2; }; done
 # $(call scripts,INTERPRETERS): the tree's files that begin with #! and one of these.
-scripts = $$({ git ls-files 2>/dev/null || find . -type f -not -path './build/*' | cut -c 3-; } | while read -r f; do \
+scripts = $$($(tree_files) | while read -r f; do \
 	[ -f "$$f" ] && head -n 1 "$$f" | grep -aqE '^\#! ?/(usr/)?bin/(env )?($(1))( |$$)' && echo "$$f"; done)
 
 lint: $(LINTS) ## C, shell, Python, manual pages, units, profiles and packages: all findings are errors
@@ -40,7 +40,7 @@ lint-shell:
 lint-python:
 	@$(call need,python3 pyflakes3)
 	@echo '  LINT  Python'
-	@pyflakes3 $$(git ls-files '*.py' 2>/dev/null || find demo tests -name '*.py') $(call scripts,python3)
+	@pyflakes3 $$($(tree_files) | grep '\.py$$') $(call scripts,python3)
 
 # A page that refers to another one of ours finds it beside itself.
 lint-man:
