@@ -6,6 +6,7 @@
 
 #include "admin.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "conf.h"
 #include "policy.h"
 #include "text.h"
@@ -128,7 +129,7 @@ static int explain(const struct jb_conf *conf, const struct asked *asked)
 		.public_key = own("{}"), /* the helper always has one */
 		.duration = (int64_t)(role && wanted > role->max_duration ? role->max_duration : wanted),
 	};
-	struct jb_decision d = jb_policy_allows(conf, &request);
+	struct jb_decision d = jb_policy_allows(conf, &request, NULL, jit_wall_s());
 	if (d.allowed && role)
 		return explain_yes(conf, role, asked, wanted);
 	printf("refused, %s: %s\n", d.code, d.message);

@@ -91,15 +91,29 @@ static void refuse_store(struct jb_call *call, int r)
 	jb_reply_error(call, 503, "broker.store", "The broker cannot read its store; try again later.");
 }
 
+/* Does the call come from where [host NAME] binds the host's key to? Behind a proxy the proxy is what calls. */
+static bool comes_from_its_source(const struct jb_ask *ask, const char *name)
+{
+	const struct jb_host_conf *host = jb_conf_host(ask->api->conf, name);
+	char address[JB_ADDRESS_SIZE];
+
+	if (!host || host->source.count == 0 || jb_sources_hold(&host->source, jb_call_peer(ask->call)))
+		return true;
+	jb_address_text(jb_call_peer(ask->call), address);
+	jit_log(LOG_WARNING, "the key of host %s was used from %s, which its source does not name (%s:%u): refused",
+		name, address, ask->api->conf->path, jb_conf_line(&host->lines, JB_KEY_SOURCE));
+	return false;
+}
+
 /* 0 and the host's name; -1 when the call has been refused. */
 static int know_host(struct jb_ask *ask, char *name, size_t size)
 {
 	const char *key = jb_call_header(ask->call, "x-api-key");
 	int r = key ? jb_store_secret_check(ask->api->store, "host", key, name, size) : -ENOENT;
 
-	if (r == 0)
+	if (r == 0 && comes_from_its_source(ask, name))
 		return 0;
-	if (r == -ENOENT || r == -EINVAL)
+	if (r == 0 || r == -ENOENT || r == -EINVAL)
 		jb_reply_message(ask->call, 403, "Forbidden");
 	else
 		refuse_store(ask->call, r);

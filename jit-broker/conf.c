@@ -44,7 +44,7 @@ static bool set_defaults(enum jb_section kind, void *section)
 
 	for (size_t i = 0; i < JB_KEY_COUNT; i++)
 		if (jb_conf_keys[i].section == kind && jb_conf_keys[i].fallback &&
-		    !jb_conf_set(&jb_conf_keys[i], section, jb_conf_keys[i].fallback, why, sizeof(why)))
+		    !jb_conf_set(&jb_conf_keys[i], section, jb_conf_keys[i].fallback, 0, why, sizeof(why)))
 			return false;
 	return true;
 }
@@ -209,13 +209,13 @@ static bool on_key(void *arg, const char *header, const char *name, const char *
 
 		if (key->section != kind || strcmp(key->name, name) != 0)
 			continue;
-		if (section->key[i] && key->kind != JB_WORDS && key->kind != JB_APPENDED) {
+		if (section->key[i] && !jb_conf_repeats(key)) {
 			snprintf(why, why_size, "%s stands in line %u already", name, section->key[i]);
 			return false;
 		}
 		if (!section->key[i])
 			section->key[i] = line;
-		return jb_conf_set(key, section, value, why, why_size);
+		return jb_conf_set(key, section, value, line, why, why_size);
 	}
 	snprintf(why, why_size, "[%s] has no key %.40s; docs/configuration.md lists them", kind_names[kind], name);
 	return false;
@@ -320,6 +320,20 @@ const struct jb_person *jb_conf_person_by_unix(const struct jb_conf *conf, const
 	for (size_t i = 0; unix_name && i < conf->person_count; i++)
 		if (jb_words_have(&conf->persons[i].unix_names, unix_name))
 			return &conf->persons[i];
+	return NULL;
+}
+
+const struct jb_person *jb_conf_person_by_oidc(const struct jb_conf *conf, const char *issuer, const char *claim,
+					       const char *value)
+{
+	for (size_t i = 0; i < conf->person_count; i++)
+		for (size_t k = 0; k < conf->persons[i].oidc_count; k++) {
+			const struct jb_oidc *oidc = &conf->persons[i].oidc[k];
+
+			if (strcmp(oidc->issuer, issuer) == 0 && strcmp(oidc->claim, claim) == 0 &&
+			    strcmp(oidc->value, value) == 0)
+				return &conf->persons[i];
+		}
 	return NULL;
 }
 

@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hours.h"
+#include "source.h"
+
 /* Every key of the file: an index for the lines on which they stand. */
 enum jb_key {
 	/* [broker] */
@@ -43,6 +46,7 @@ enum jb_key {
 	JB_KEY_USE_WITHIN,
 	JB_KEY_SCOPE,
 	JB_KEY_ON_EXPIRY,
+	JB_KEY_HOURS,
 	JB_KEY_AUTO_APPROVE,
 	JB_KEY_CODE,
 	JB_KEY_REASON,
@@ -53,9 +57,11 @@ enum jb_key {
 	JB_KEY_MEMBERS,
 	/* [person NAME] */
 	JB_KEY_UNIX,
+	JB_KEY_OIDC,
 	JB_KEY_SHARED,
 	/* [host NAME] */
 	JB_KEY_MAY_REQUEST_FOR,
+	JB_KEY_SOURCE,
 	JB_KEY_COUNT,
 };
 
@@ -71,7 +77,7 @@ struct jb_words {
 	size_t count;
 };
 
-enum jb_auto { JB_AUTO_NEVER, JB_AUTO_SIMULATED };
+enum jb_auto { JB_AUTO_NEVER, JB_AUTO_SIMULATED, JB_AUTO_HOURS };
 enum jb_scope { JB_SCOPE_SESSION, JB_SCOPE_USER };
 enum jb_on_expiry { JB_EXPIRY_WARN, JB_EXPIRY_END };
 
@@ -94,8 +100,10 @@ struct jb_role {
 	uint32_t use_within;	      /* seconds an approval waits to be used */
 	enum jb_scope scope;
 	enum jb_on_expiry on_expiry;
+	struct jb_hours hours; /* when it may be asked for and used; none: always */
 	enum jb_auto auto_approve;
-	bool code_required; /* number matching */
+	struct jb_hours auto_hours; /* with JB_AUTO_HOURS: when the policy approves by itself */
+	bool code_required;	    /* number matching */
 	bool reason_required;
 	bool unsealed_allowed; /* callers without a publicKey */
 	bool chaining_allowed;
@@ -108,18 +116,28 @@ struct jb_group {
 	struct jb_words members;
 };
 
+/* Who somebody is to an identity provider: one claim of what it says about them. */
+struct jb_oidc {
+	char *issuer; /* https://login.example */
+	char *claim;  /* "sub", or another that the provider vouches for */
+	char *value;
+};
+
 /* A human being, however many names they have. */
 struct jb_person {
 	struct jb_lines lines;
 	char *name;
 	struct jb_words unix_names; /* the section's name where the key is absent */
-	bool shared;		    /* deploy, root: cannot request without a loginUser who is a person */
+	struct jb_oidc *oidc;	    /* may sign in as any of these */
+	size_t oidc_count;
+	bool shared; /* deploy, root: cannot request without a loginUser who is a person */
 };
 
 struct jb_host_conf {
 	struct jb_lines lines;
 	char *name;
 	struct jb_words may_request_for; /* fnmatch patterns */
+	struct jb_sources source;	 /* from where its key is good; none: from anywhere */
 };
 
 struct jb_conf {
@@ -165,6 +183,9 @@ const struct jb_host_conf *jb_conf_host(const struct jb_conf *conf, const char *
 unsigned jb_conf_line(const struct jb_lines *lines, enum jb_key key);
 /* The person who has this Unix name; NULL when nobody is declared with it. */
 const struct jb_person *jb_conf_person_by_unix(const struct jb_conf *conf, const char *unix_name);
+/* The person whom that issuer knows by this value of that claim ("sub": the subject); NULL: nobody is declared so. */
+const struct jb_person *jb_conf_person_by_oidc(const struct jb_conf *conf, const char *issuer, const char *claim,
+					       const char *value);
 /* Does the list hold this name, directly or through an @group? */
 bool jb_conf_lists(const struct jb_conf *conf, const struct jb_words *list, const char *name);
 /* Is this word one of the list, as it is written? */

@@ -242,22 +242,47 @@ static void check_person_name(struct check *c, const struct jb_person *person)
 			     person->name);
 }
 
+/* One name is one person's: two who share it could approve each other under it. */
+static void check_unix_names(struct check *c, const struct jb_person *person)
+{
+	const unsigned line = jb_conf_line(&person->lines, JB_KEY_UNIX);
+
+	for (size_t u = 0; u < person->unix_names.count; u++) {
+		const char *name = person->unix_names.word[u];
+		const struct jb_person *first = jb_conf_person_by_unix(c->conf, name);
+		const struct jb_person *section = jb_conf_person(c->conf, name);
+
+		if (first != person)
+			tell(c, line, "Unix name %s belongs to person %s already; one name is one person's", name,
+			     first->name);
+		else if (section && section != person) /* a section's name is that person's too */
+			tell(c, line, "Unix name %s is the name of [person %s] (line %u); one name is one person's",
+			     name, name, section->lines.section);
+	}
+}
+
+static void check_sign_in(struct check *c, const struct jb_person *person)
+{
+	const unsigned line = jb_conf_line(&person->lines, JB_KEY_OIDC);
+
+	if (person->shared && person->oidc_count)
+		tell(c, line, "%s is a shared account; only persons sign in", person->name);
+	for (size_t i = 0; i < person->oidc_count; i++) {
+		const struct jb_oidc *oidc = &person->oidc[i];
+		const struct jb_person *first = jb_conf_person_by_oidc(c->conf, oidc->issuer, oidc->claim, oidc->value);
+
+		if (first != person)
+			tell(c, line, "%s %s of %s is person %s already; one account is one person's", oidc->claim,
+			     oidc->value, oidc->issuer, first->name);
+	}
+}
+
 static void check_persons(struct check *c)
 {
-	const struct jb_conf *conf = c->conf;
-
-	for (size_t i = 0; i < conf->person_count; i++) {
-		const struct jb_person *person = &conf->persons[i];
-
-		check_person_name(c, person);
-		for (size_t u = 0; u < person->unix_names.count; u++) {
-			const struct jb_person *first = jb_conf_person_by_unix(conf, person->unix_names.word[u]);
-
-			if (first != person)
-				tell(c, jb_conf_line(&person->lines, JB_KEY_UNIX),
-				     "Unix name %s belongs to person %s already; one name is one person's",
-				     person->unix_names.word[u], first->name);
-		}
+	for (size_t i = 0; i < c->conf->person_count; i++) {
+		check_person_name(c, &c->conf->persons[i]);
+		check_unix_names(c, &c->conf->persons[i]);
+		check_sign_in(c, &c->conf->persons[i]);
 	}
 }
 
@@ -279,9 +304,10 @@ static void check_groups(struct check *c)
 static void check_hosts(struct check *c)
 {
 	for (size_t i = 0; i < c->conf->host_count; i++)
-		if (c->conf->hosts[i].may_request_for.count == 0)
+		if (c->conf->hosts[i].may_request_for.count == 0 && c->conf->hosts[i].source.count == 0)
 			tell(c, c->conf->hosts[i].lines.section,
-			     "host %s wants may_request_for; leave the section out otherwise", c->conf->hosts[i].name);
+			     "host %s wants may_request_for or source; leave the section out otherwise",
+			     c->conf->hosts[i].name);
 }
 
 int jb_conf_check(const struct jb_conf *conf, void (*on_error)(void *arg, const char *message), void *arg)

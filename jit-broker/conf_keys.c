@@ -55,7 +55,8 @@ const struct jb_conf_key jb_conf_keys[JB_KEY_COUNT] = {
 			  "session user"},
 	[JB_KEY_ON_EXPIRY] = {JB_ROLE, "on_expiry", JB_CHOICE, offsetof(struct jb_role, on_expiry), "warn", 0, 0,
 			      "warn end"},
-	[JB_KEY_AUTO_APPROVE] = {JB_ROLE, "auto_approve", JB_CHOICE, offsetof(struct jb_role, auto_approve), "never", 0,
+	[JB_KEY_HOURS] = {JB_ROLE, "hours", JB_HOURS, offsetof(struct jb_role, hours), NULL, 0, 0, NULL},
+	[JB_KEY_AUTO_APPROVE] = {JB_ROLE, "auto_approve", JB_AUTO, offsetof(struct jb_role, auto_approve), "never", 0,
 				 0, "never simulated"},
 	[JB_KEY_CODE] = {JB_ROLE, "code", JB_FLAG, offsetof(struct jb_role, code_required), "required", 0, 0,
 			 "off required"},
@@ -68,9 +69,11 @@ const struct jb_conf_key jb_conf_keys[JB_KEY_COUNT] = {
 	[JB_KEY_TICKET] = {JB_ROLE, "ticket", JB_TEXT, offsetof(struct jb_role, ticket), NULL, 0, 0, NULL},
 	[JB_KEY_MEMBERS] = {JB_GROUP, "members", JB_WORDS, offsetof(struct jb_group, members), NULL, 0, 0, NULL},
 	[JB_KEY_UNIX] = {JB_PERSON, "unix", JB_WORDS, offsetof(struct jb_person, unix_names), NULL, 0, 0, NULL},
+	[JB_KEY_OIDC] = {JB_PERSON, "oidc", JB_OIDC, 0, NULL, 0, 0, NULL},
 	[JB_KEY_SHARED] = {JB_PERSON, "shared", JB_FLAG, offsetof(struct jb_person, shared), "no", 0, 0, "no yes"},
 	[JB_KEY_MAY_REQUEST_FOR] = {JB_HOST, "may_request_for", JB_WORDS,
 				    offsetof(struct jb_host_conf, may_request_for), NULL, 0, 0, NULL},
+	[JB_KEY_SOURCE] = {JB_HOST, "source", JB_SOURCES, offsetof(struct jb_host_conf, source), NULL, 0, 0, NULL},
 };
 
 /* Values: each function reads one kind into `at`, or says what is wrong with it. */
@@ -198,13 +201,80 @@ static bool set_choice(const struct jb_conf_key *key, void *at, const char *valu
 _Static_assert(sizeof(enum jb_scope) == sizeof(enum jb_auto) && sizeof(enum jb_scope) == sizeof(enum jb_on_expiry),
 	       "set_choice writes all three");
 
-bool jb_conf_set(const struct jb_conf_key *key, void *section, const char *value, char *why, size_t why_size)
+/* "never", "simulated", or "hours Mon-Fri 09:00-17:00": the last in as many lines as are wanted, and nothing beside. */
+static bool set_auto(const struct jb_conf_key *key, struct jb_role *role, const char *value, unsigned line, char *why,
+		     size_t why_size)
+{
+	const bool again = role->lines.key[JB_KEY_AUTO_APPROVE] != line;
+
+	if (strncmp(value, "hours ", 6) == 0 && (!again || role->auto_approve == JB_AUTO_HOURS)) {
+		role->auto_approve = JB_AUTO_HOURS;
+		return jb_hours_add(&role->auto_hours, value + 6 + strspn(value + 6, " "), line, why, why_size);
+	}
+	const int choice = choice_of(key->choices, value);
+	if (choice < 0 || again)
+		snprintf(why, why_size,
+			 "auto_approve is never, simulated, or in one or more lines hours like hours Mon-Fri "
+			 "09:00-17:00");
+	else
+		role->auto_approve = (enum jb_auto)choice;
+	return choice >= 0 && !again;
+}
+
+static bool is_claim(const char *text, size_t len)
+{
+	return len > 0 && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == len;
+}
+
+/* "https://login.example 248289761001", "https://login.example email=op1@example.com". */
+static bool add_oidc(struct jb_person *person, const char *value, char *why, size_t why_size)
+{
+	const size_t issuer = strcspn(value, " \t");
+	const char *who = value + issuer + strspn(value + issuer, " \t");
+	const size_t name = strcspn(who, "=");
+	const bool named = who[name] && is_claim(who, name);
+	const char *text = named ? who + name + 1 : who;
+
+	if (strncmp(value, "https://", 8) != 0 || issuer < 9 || !*text || strpbrk(text, " \t#")) {
+		snprintf(why, why_size,
+			 "oidc is an issuer and a subject or a claim, like https://login.example 2482897 or "
+			 "https://login.example email=op1@example.com");
+		return false;
+	}
+	struct jb_oidc *grown = reallocarray(person->oidc, person->oidc_count + 1, sizeof(*grown));
+	if (!grown)
+		return false;
+	person->oidc = grown;
+	struct jb_oidc *oidc = &grown[person->oidc_count++];
+	*oidc = (struct jb_oidc){strndup(value, issuer), named ? strndup(who, name) : strdup("sub"), strdup(text)};
+	return oidc->issuer && oidc->claim && oidc->value;
+}
+
+bool jb_conf_repeats(const struct jb_conf_key *key)
+{
+	return key->kind == JB_WORDS || key->kind == JB_APPENDED || key->kind == JB_HOURS || key->kind == JB_AUTO ||
+	       key->kind == JB_SOURCES || key->kind == JB_OIDC;
+}
+
+/* libinih knows ';' behind a value, not '#': what was meant to be gone would stay in the list. */
+static bool has_comment(const char *value)
+{
+	return *value == '#' || strstr(value, " #") || strstr(value, "\t#");
+}
+
+bool jb_conf_set(const struct jb_conf_key *key, void *section, const char *value, unsigned line, char *why,
+		 size_t why_size)
 {
 	void *at = (char *)section + key->offset;
 
 	snprintf(why, why_size, "out of memory");
 	if (!*value || !jit_utf8_valid(value, strlen(value))) {
 		snprintf(why, why_size, "%s has no value, or one that is not UTF-8", key->name);
+		return false;
+	}
+	if (jb_conf_repeats(key) && key->kind != JB_APPENDED && has_comment(value)) {
+		snprintf(why, why_size, "%s has a comment behind its value; give the comment a line of its own",
+			 key->name);
 		return false;
 	}
 	switch (key->kind) {
@@ -214,12 +284,6 @@ bool jb_conf_set(const struct jb_conf_key *key, void *section, const char *value
 		snprintf(why, why_size, "%s is longer than %u bytes", key->name, key->max);
 		return append_text(at, value, key->max);
 	case JB_WORDS:
-		/* libinih knows ';' behind a value, not '#': what was meant to be gone would stay in the list. */
-		if (*value == '#' || strstr(value, " #") || strstr(value, "\t#")) {
-			snprintf(why, why_size, "%s has a comment behind its value; give the comment a line of its own",
-				 key->name);
-			return false;
-		}
 		return jb_words_add(at, value);
 	case JB_SECONDS:
 	case JB_NUMBER:
@@ -230,21 +294,49 @@ bool jb_conf_set(const struct jb_conf_key *key, void *section, const char *value
 	case JB_LISTEN:
 		snprintf(why, why_size, "listen is a numeric address and a port, like 127.0.0.1:8443 or [::1]:8443");
 		return set_listen(section, value);
+	case JB_HOURS:
+		return jb_hours_add(at, value, line, why, why_size);
+	case JB_AUTO:
+		return set_auto(key, section, value, line, why, why_size);
+	case JB_SOURCES:
+		return jb_sources_add(at, value, why, why_size);
+	case JB_OIDC:
+		return add_oidc(section, value, why, why_size);
 	}
 	return false;
+}
+
+static void free_words(struct jb_words *words)
+{
+	for (size_t i = 0; i < words->count; i++)
+		free(words->word[i]);
+	free(words->word);
+}
+
+static void free_oidc(struct jb_person *person)
+{
+	for (size_t i = 0; i < person->oidc_count; i++) {
+		free(person->oidc[i].issuer);
+		free(person->oidc[i].claim);
+		free(person->oidc[i].value);
+	}
+	free(person->oidc);
 }
 
 void jb_conf_free_value(const struct jb_conf_key *key, void *section)
 {
 	void *at = (char *)section + key->offset;
 
-	if (key->kind == JB_TEXT || key->kind == JB_APPENDED) {
+	if (key->kind == JB_TEXT || key->kind == JB_APPENDED)
 		free(*(char **)at);
-	} else if (key->kind == JB_WORDS) {
-		struct jb_words *words = at;
-
-		for (size_t i = 0; i < words->count; i++)
-			free(words->word[i]);
-		free(words->word);
-	}
+	else if (key->kind == JB_WORDS)
+		free_words(at);
+	else if (key->kind == JB_HOURS)
+		jb_hours_clear(at);
+	else if (key->kind == JB_AUTO)
+		jb_hours_clear(&((struct jb_role *)section)->auto_hours);
+	else if (key->kind == JB_SOURCES)
+		jb_sources_clear(at);
+	else if (key->kind == JB_OIDC)
+		free_oidc(section);
 }

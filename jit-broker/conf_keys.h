@@ -8,7 +8,20 @@
 #include "conf.h"
 
 enum jb_section { JB_BROKER, JB_ROLE, JB_GROUP, JB_PERSON, JB_HOST, JB_SECTIONS };
-enum jb_value { JB_TEXT, JB_APPENDED, JB_WORDS, JB_SECONDS, JB_NUMBER, JB_CHOICE, JB_FLAG, JB_LISTEN };
+enum jb_value {
+	JB_TEXT,
+	JB_APPENDED,
+	JB_WORDS,
+	JB_SECONDS,
+	JB_NUMBER,
+	JB_CHOICE,
+	JB_FLAG,
+	JB_LISTEN,
+	JB_HOURS,
+	JB_AUTO, /* a choice, or "hours …" */
+	JB_SOURCES,
+	JB_OIDC,
+};
 
 struct jb_conf_key {
 	enum jb_section section;
@@ -23,8 +36,11 @@ struct jb_conf_key {
 
 extern const struct jb_conf_key jb_conf_keys[JB_KEY_COUNT];
 
-/* Reads a value into its section. False with a sentence in why. */
-bool jb_conf_set(const struct jb_conf_key *key, void *section, const char *value, char *why, size_t why_size);
+/* May the key stand in several lines, each adding to the ones before? */
+bool jb_conf_repeats(const struct jb_conf_key *key);
+/* Reads a value, of that line, into its section. False with a sentence in why. */
+bool jb_conf_set(const struct jb_conf_key *key, void *section, const char *value, unsigned line, char *why,
+		 size_t why_size);
 /* Releases what a section holds under that key. */
 void jb_conf_free_value(const struct jb_conf_key *key, void *section);
 /* Adds the blank-separated words. False: out of memory. */

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "engine_private.h"
-#include "policy.h"
 #include "text.h"
 
 #define TRIES 64 /* of a change that others keep overtaking */
@@ -263,16 +262,19 @@ enum jb_step jb_engine_usable_from(const struct jb_request *request, const char 
 enum jb_step jb_engine_recheck(struct jb_engine *engine, struct jb_request *request, int64_t now,
 			       struct jb_fault *fault)
 {
-	struct jb_decision d = jb_policy_allows(engine->conf, request);
+	struct jb_decision d = jb_policy_allows(engine->conf, request, NULL, now);
+
+	char line[JB_LINE_SIZE];
 
 	if (d.allowed)
 		return JB_STEP_DONE;
+	jb_engine_line(engine, &d, line);
 	if (!jb_engine_set_text(&request->ended_by, "policy") || !jb_engine_set_text(&request->comment, d.message))
 		return JB_STEP_REFUSED;
 	const struct jb_change change = {.to = JB_REVOKED,
 					 .action = "request.revoked",
 					 .actor = "policy",
-					 .detail = JB_DETAIL({"rule", d.code}, {"why", d.message}),
+					 .detail = JB_DETAIL({"rule", d.code}, {"why", d.message}, {"line", line}),
 					 .announce = true};
 	enum jb_step went = jb_engine_commit(engine, request, &change, now, fault);
 	if (went != JB_STEP_DONE)
@@ -281,10 +283,15 @@ enum jb_step jb_engine_recheck(struct jb_engine *engine, struct jb_request *requ
 	return JB_STEP_REFUSED;
 }
 
-void jb_engine_start_clock(struct jb_request *request, int64_t now)
+void jb_engine_start_clock(struct jb_engine *engine, struct jb_request *request, int64_t now)
 {
 	request->started_at = now;
-	request->granted_until = now + request->duration;
+	request->granted_until = jb_policy_ends(engine->conf, request, now);
+}
+
+void jb_engine_line(const struct jb_engine *engine, const struct jb_decision *d, char buf[static JB_LINE_SIZE])
+{
+	snprintf(buf, JB_LINE_SIZE, "%s:%u", engine->conf->path, d->line);
 }
 
 void jb_engine_host_actor(const char *host, char *buf, size_t size)

@@ -202,13 +202,15 @@ static enum jb_step store_step(struct jb_engine *engine, struct jb_request *requ
 	char actor[sizeof(c->host) + 8], until[JIT_ISO_SIZE];
 	enum jb_step went = jb_engine_live(request, fault);
 
+	if (went == JB_STEP_DONE) /* the configuration may be another one by now */
+		went = jb_engine_recheck(engine, request, now, fault);
 	if (went != JB_STEP_DONE)
 		return went;
 	/* Somebody made a new token since: the one that was presented is dead. */
 	if (c->has_bearer && !jb_secret_fits(c->token, request->grant_token_hash))
 		return wrong_token(fault);
 	if (first)
-		jb_engine_start_clock(request, c->now);
+		jb_engine_start_clock(c->engine, request, c->now);
 	/* The clock was started meanwhile, and earlier than this credential's end was reckoned from. */
 	if (credentials->expiration > request->granted_until) {
 		jb_engine_fault(fault, 503, "issuer.unavailable",
@@ -327,7 +329,7 @@ static int ask_issuer(struct jb_collect *c, struct jb_request *request)
 
 	memcpy(c->id, request->id, sizeof(c->id));
 	if (request->status == JB_APPROVED)
-		jb_engine_start_clock(request, c->now);
+		jb_engine_start_clock(c->engine, request, c->now);
 	return role ? jb_issuer_issue(c->engine->issuer, request, role, c->now, issued, c) : -ENOENT;
 }
 

@@ -6,7 +6,6 @@
 
 #include "cleanup.h"
 #include "engine_private.h"
-#include "policy.h"
 #include "secret.h"
 
 #define LIST_MAX	100  /* requests in one answer */
@@ -136,7 +135,7 @@ static enum jb_step approve_step(struct jb_engine *engine, struct jb_request *re
 
 	if (went != JB_STEP_DONE)
 		return went;
-	struct jb_decision policy = jb_policy_allows(engine->conf, request);
+	struct jb_decision policy = jb_policy_allows(engine->conf, request, said->person, now);
 	if (!policy.allowed)
 		return refused(&policy, fault);
 	if (request->code[0]) {

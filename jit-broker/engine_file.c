@@ -11,7 +11,6 @@
 
 #include "cleanup.h"
 #include "engine_private.h"
-#include "policy.h"
 #include "seal.h"
 #include "text.h"
 #include "uuid.h"
@@ -151,10 +150,13 @@ static char *join(const struct jb_words *words, const char *self)
 }
 
 /* What an approval will give, as the role has it now. False: out of memory. */
-static bool take_terms(struct jb_request *r, const struct jb_role *role)
+static bool take_terms(struct jb_request *r, const struct jb_conf *conf, const struct jb_role *role, int64_t now)
 {
 	if (r->duration > (int64_t)role->max_duration)
 		r->duration = role->max_duration;
+	const int64_t most = jb_policy_ends(conf, r, now) - now;
+	if (most > 0) /* else the role's hours refuse it, with their own words */
+		r->duration = most;
 	r->approvals_needed = role->approvals;
 	return (r->role_arn || copy(&r->role_arn, role->arn)) && (r->services = join(&role->services, NULL)) &&
 	       (r->targets = join(&role->targets, r->requester)) && copy(&r->region, role->region) &&
@@ -175,22 +177,25 @@ static int make_code(char code[static 3])
 	return 0;
 }
 
-static int set_status(struct jb_request *r, const struct jb_role *role, int64_t now)
+static int set_status(struct jb_request *r, const struct jb_role *role, const struct jb_decision *d, int64_t now)
 {
+	const char *why = d->message;
+
 	r->status = JB_PENDING;
 	r->requested_at = now;
 	r->pending_until = now + role->pending;
-	if (role->auto_approve == JB_AUTO_SIMULATED && r->simulate) {
+	if (d->by_policy) {
 		r->status = JB_APPROVED;
 		r->use_until = now + role->use_within;
 	} else if (role->approvers.count == 0) {
+		why = "nobody approves this role, and the policy does not approve it just now";
 		r->status = JB_DENIED;
 		r->ended_at = now;
 	} else {
 		return role->code_required ? make_code(r->code) : 0;
 	}
 	r->decided_at = now;
-	return copy(&r->decided_by, "policy") ? 0 : -ENOMEM;
+	return copy(&r->decided_by, "policy") && jb_engine_set_text(&r->comment, why) ? 0 : -ENOMEM;
 }
 
 /* Nobody may fill the approvers' list: not one requester, not one host. */
@@ -236,7 +241,8 @@ static int find_replay(struct jb_engine *engine, const char *host, const struct 
 	return jb_engine_get(engine, host, before->id, now, ret, fault) < 0 ? -1 : 1;
 }
 
-static char *filed_detail(const struct jb_request *r)
+/* `line`: the rule by which the policy let it through, or approved it. */
+static char *filed_detail(const struct jb_request *r, const char *line)
 {
 	char duration[24];
 
@@ -245,17 +251,17 @@ static char *filed_detail(const struct jb_request *r)
 			 {"requester", r->requester}, {"person", r->person}, {"loginUser", r->login_user},
 			 {"role", r->role}, {"duration", duration}, {"service", r->service}, {"target", r->target},
 			 {"tty", r->tty}, {"rhost", r->rhost}, {"command", r->command}, {"reason", r->reason},
-			 {"ticket", r->ticket});
+			 {"ticket", r->ticket}, {"decidedBy", r->decided_by}, {"why", r->comment}, {"line", line});
 }
 
 /* 0, -EEXIST (the id or the idempotency key is taken), or another error. */
-static int insert(struct jb_engine *engine, const char *host, struct jb_request *r, int64_t now)
+static int insert(struct jb_engine *engine, const char *host, struct jb_request *r, const char *line, int64_t now)
 {
 	char actor[NAME_SIZE + 8];
 
 	if (jit_uuid_new(r->id, r->short_id) < 0)
 		return -EIO;
-	JIT_FREE char *detail = filed_detail(r);
+	JIT_FREE char *detail = filed_detail(r, line);
 	if (!detail)
 		return -ENOMEM;
 	jb_engine_host_actor(host, actor, sizeof(actor));
@@ -269,13 +275,13 @@ static int insert(struct jb_engine *engine, const char *host, struct jb_request 
 }
 
 /* "*": the policy names the role. 0, or -1 with the fault. */
-static int choose_role(struct jb_engine *engine, struct jb_request *r, struct jb_fault *fault)
+static int choose_role(struct jb_engine *engine, struct jb_request *r, int64_t now, struct jb_fault *fault)
 {
 	struct jb_decision d;
 
 	if (strcmp(r->role, ANY_ROLE) != 0)
 		return 0;
-	const struct jb_role *role = jb_policy_choose(engine->conf, r, &d);
+	const struct jb_role *role = jb_policy_choose(engine->conf, r, now, &d);
 	if (!role)
 		return jb_engine_fault(fault, 403, d.code, "%s", d.message);
 	return jb_engine_set_text(&r->role, role->name)
@@ -284,17 +290,19 @@ static int choose_role(struct jb_engine *engine, struct jb_request *r, struct jb
 }
 
 /* Judges the new record and gives it its first state. */
-static int judge(struct jb_engine *engine, const char *host, struct jb_request *r, int64_t now, struct jb_fault *fault)
+static int judge(struct jb_engine *engine, const char *host, struct jb_request *r, int64_t now, char *ret_line,
+		 struct jb_fault *fault)
 {
-	if (choose_role(engine, r, fault) < 0)
+	if (choose_role(engine, r, now, fault) < 0)
 		return -1;
 	const struct jb_role *role = jb_conf_role(engine->conf, r->role);
-	if (role && !take_terms(r, role))
+	if (role && !take_terms(r, engine->conf, role, now))
 		return jb_engine_fault(fault, 503, "store.unavailable", "the broker is out of memory; try again");
-	struct jb_decision d = jb_policy_allows(engine->conf, r);
+	struct jb_decision d = jb_policy_allows(engine->conf, r, NULL, now);
 	if (!d.allowed || !role)
 		return jb_engine_fault(fault, 403, d.code, "%s", d.message);
-	if (set_status(r, role, now) < 0)
+	jb_engine_line(engine, &d, ret_line);
+	if (set_status(r, role, &d, now) < 0)
 		return jb_engine_fault(fault, 503, "store.unavailable",
 				       "the broker is out of memory or randomness; try again");
 	int64_t last = r->use_until > r->pending_until ? r->use_until : r->pending_until;
@@ -306,6 +314,7 @@ int jb_engine_file(struct jb_engine *engine, const char *host, const struct jb_f
 		   struct jb_request **ret, bool *ret_replayed, struct jb_fault *fault)
 {
 	REQUEST *request = NULL;
+	char line[JB_LINE_SIZE];
 	int r = -EEXIST;
 
 	if (check_filing(filing, fault) < 0)
@@ -322,10 +331,10 @@ int jb_engine_file(struct jb_engine *engine, const char *host, const struct jb_f
 			if (!request)
 				return jb_engine_fault(fault, 503, "store.unavailable",
 						       "the broker is out of memory; try again");
-			if (judge(engine, host, request, now, fault) < 0)
+			if (judge(engine, host, request, now, line, fault) < 0)
 				return -1;
 		}
-		r = insert(engine, host, request, now);
+		r = insert(engine, host, request, line, now);
 	}
 	if (r < 0)
 		return jb_engine_store_fault(engine, fault);

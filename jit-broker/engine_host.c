@@ -31,7 +31,7 @@ static enum jb_step start_step(struct jb_engine *engine, struct jb_request *requ
 	went = jb_engine_recheck(engine, request, now, fault);
 	if (went != JB_STEP_DONE)
 		return went;
-	jb_engine_start_clock(request, now);
+	jb_engine_start_clock(engine, request, now);
 	jb_engine_host_actor(host, actor, sizeof(actor));
 	const struct jb_change change = {.to = JB_ACTIVE,
 					 .action = "grant.started",

@@ -3,6 +3,7 @@
 #define JB_ENGINE_PRIVATE_H
 
 #include "engine.h"
+#include "policy.h"
 
 #define JB_TEXT_SIZE 512 /* of a comment or reason, NUL included */
 
@@ -79,7 +80,10 @@ enum jb_step jb_engine_usable_from(const struct jb_request *request, const char 
 enum jb_step jb_engine_recheck(struct jb_engine *engine, struct jb_request *request, int64_t now,
 			       struct jb_fault *fault);
 /* Starts the grant's clock in the record, without writing it. */
-void jb_engine_start_clock(struct jb_request *request, int64_t now);
+void jb_engine_start_clock(struct jb_engine *engine, struct jb_request *request, int64_t now);
+/* Where the rule that decided stands: "/etc/jit-broker/jit-broker.conf:17". */
+#define JB_LINE_SIZE 512
+void jb_engine_line(const struct jb_engine *engine, const struct jb_decision *d, char buf[static JB_LINE_SIZE]);
 /* The actor of what a host does. */
 void jb_engine_host_actor(const char *host, char *buf, size_t size);
 

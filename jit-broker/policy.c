@@ -1,5 +1,5 @@
 /* See policy.h. Every answer starts as a refusal; each rule is one function in a table, asked in order. */
-#include "policy.h"
+#include "policy_private.h"
 
 #include <fnmatch.h>
 #include <regex.h>
@@ -16,24 +16,39 @@ struct question {
 	const struct jb_conf *conf;
 	const struct jb_role *role;
 	const struct jb_request *request;
+	int64_t now;
 	struct jb_decision *decision;
 };
 
-/* Fills the refusal; the names in its sentence may be a stranger's. */
-__attribute__((format(printf, 4, 5))) static bool refuse(struct jb_decision *d, const char *code, unsigned line,
-							 const char *format, ...)
+/* The names in its sentence may be a stranger's. */
+static void explain(struct jb_decision *d, const char *format, va_list args)
 {
 	char message[sizeof(d->message)];
+
+	vsnprintf(message, sizeof(message), format, args);
+	jit_text_clean_str(d->message, sizeof(d->message), message);
+}
+
+bool jb_policy_refuse(struct jb_decision *d, const char *code, unsigned line, const char *format, ...)
+{
 	va_list args;
 
-	va_start(args, format);
-	vsnprintf(message, sizeof(message), format, args);
-	va_end(args);
-	jit_text_clean_str(d->message, sizeof(d->message), message);
+	*d = (struct jb_decision){.allowed = false, .line = line};
 	snprintf(d->code, sizeof(d->code), "%s", code);
-	d->line = line;
-	d->allowed = false;
+	va_start(args, format);
+	explain(d, format, args);
+	va_end(args);
 	return false;
+}
+
+void jb_policy_accept(struct jb_decision *d, unsigned line, const char *format, ...)
+{
+	va_list args;
+
+	*d = (struct jb_decision){.allowed = true, .line = line};
+	va_start(args, format);
+	explain(d, format, args);
+	va_end(args);
 }
 
 static unsigned role_line(const struct question *q, enum jb_key key)
@@ -61,14 +76,16 @@ static bool host_rule(const struct question *q)
 	const struct jb_request *r = q->request;
 
 	if (!matches_any(&q->role->hosts, r->host))
-		return refuse(q->decision, "policy.host", role_line(q, JB_KEY_HOSTS),
-			      "role %s is not for host %s; the broker's operator sets its hosts", r->role, r->host);
+		return jb_policy_refuse(q->decision, "policy.host", role_line(q, JB_KEY_HOSTS),
+					"role %s is not for host %s; the broker's operator sets its hosts", r->role,
+					r->host);
 	if (!r->filed_by || jb_policy_may_file_for(q->conf, r->filed_by, r->host))
 		return true;
 	const struct jb_host_conf *filer = jb_conf_host(q->conf, r->filed_by);
-	return refuse(q->decision, "policy.host", filer ? jb_conf_line(&filer->lines, JB_KEY_MAY_REQUEST_FOR) : 0,
-		      "host %s may not request for host %s; the broker's operator sets may_request_for", r->filed_by,
-		      r->host);
+	return jb_policy_refuse(q->decision, "policy.host",
+				filer ? jb_conf_line(&filer->lines, JB_KEY_MAY_REQUEST_FOR) : 0,
+				"host %s may not request for host %s; the broker's operator sets may_request_for",
+				r->filed_by, r->host);
 }
 
 static bool requester_rule(const struct question *q)
@@ -76,14 +93,15 @@ static bool requester_rule(const struct question *q)
 	const char *requester = q->request->requester;
 
 	if (!jb_conf_lists(q->conf, &q->role->requesters, requester))
-		return refuse(q->decision, "policy.requester", role_line(q, JB_KEY_REQUESTERS),
-			      "%s may not ask for role %s; the broker's operator sets its requesters", requester,
-			      q->role->name);
+		return jb_policy_refuse(q->decision, "policy.requester", role_line(q, JB_KEY_REQUESTERS),
+					"%s may not ask for role %s; the broker's operator sets its requesters",
+					requester, q->role->name);
 	if (q->role->arn && !jb_issuer_accepts_requester(requester))
-		return refuse(q->decision, "policy.requester", role_line(q, JB_KEY_ARN),
-			      "AWS cannot take the name %s as a source identity; only letters, digits and _+=,.@- can "
-			      "hold role %s",
-			      requester, q->role->name);
+		return jb_policy_refuse(
+			q->decision, "policy.requester", role_line(q, JB_KEY_ARN),
+			"AWS cannot take the name %s as a source identity; only letters, digits and _+=,.@- can "
+			"hold role %s",
+			requester, q->role->name);
 	return true;
 }
 
@@ -96,16 +114,17 @@ static bool shared_rule(const struct question *q)
 	if (!account || !account->shared)
 		return true;
 	if (q->request->filed_by && strcmp(q->request->filed_by, q->request->host) != 0)
-		return refuse(
+		return jb_policy_refuse(
 			q->decision, "policy.shared", jb_conf_line(&account->lines, JB_KEY_SHARED),
 			"%s is a shared account, and anybody could use on %s what one person asked for elsewhere; "
 			"ask under your own name, or on that host",
 			q->request->requester, q->request->host);
 	if (behind && !behind->shared)
 		return true;
-	return refuse(q->decision, "policy.shared", jb_conf_line(&account->lines, JB_KEY_SHARED),
-		      "%s is a shared account; log in under your own name first, so that it is known who asks",
-		      q->request->requester);
+	return jb_policy_refuse(
+		q->decision, "policy.shared", jb_conf_line(&account->lines, JB_KEY_SHARED),
+		"%s is a shared account; log in under your own name first, so that it is known who asks",
+		q->request->requester);
 }
 
 /* Every word of a blank-separated text in the list? `self` stands for the requester. */
@@ -129,9 +148,9 @@ static bool service_rule(const struct question *q)
 
 	if ((r->service && !jb_words_have(&q->role->services, r->service)) ||
 	    !covers(&q->role->services, r->services, NULL))
-		return refuse(q->decision, "policy.service", role_line(q, JB_KEY_SERVICES),
-			      "role %s is not good for service %s; the broker's operator sets its services", r->role,
-			      r->service ? r->service : r->services);
+		return jb_policy_refuse(q->decision, "policy.service", role_line(q, JB_KEY_SERVICES),
+					"role %s is not good for service %s; the broker's operator sets its services",
+					r->role, r->service ? r->service : r->services);
 	return true;
 }
 
@@ -155,12 +174,13 @@ static bool target_rule(const struct question *q)
 	const char *target = r->target ? r->target : login ? r->requester : NULL;
 
 	if (login && strcmp(target, r->requester) != 0)
-		return refuse(q->decision, "policy.target", 0, "with %s the target is the requester, %s, and not %s",
-			      r->service, r->requester, target);
+		return jb_policy_refuse(q->decision, "policy.target", 0,
+					"with %s the target is the requester, %s, and not %s", r->service, r->requester,
+					target);
 	if ((target && !gives_target(q, target)) || !covers(&q->role->targets, r->targets, r->requester))
-		return refuse(q->decision, "policy.target", role_line(q, JB_KEY_TARGETS),
-			      "role %s does not let anyone become %s; the broker's operator sets its targets", r->role,
-			      target ? target : r->targets);
+		return jb_policy_refuse(q->decision, "policy.target", role_line(q, JB_KEY_TARGETS),
+					"role %s does not let anyone become %s; the broker's operator sets its targets",
+					r->role, target ? target : r->targets);
 	return true;
 }
 
@@ -173,26 +193,42 @@ static bool arn_rule(const struct question *q)
 {
 	if (same(q->request->role_arn, q->role->arn))
 		return true;
-	return refuse(q->decision, "policy.arn", role_line(q, JB_KEY_ARN),
-		      "roleArn is not the ARN of role %s; leave it out or take the one the broker's operator set",
-		      q->role->name);
+	return jb_policy_refuse(
+		q->decision, "policy.arn", role_line(q, JB_KEY_ARN),
+		"roleArn is not the ARN of role %s; leave it out or take the one the broker's operator set",
+		q->role->name);
 }
 
 static bool unsealed_rule(const struct question *q)
 {
 	if (q->request->public_key || q->role->unsealed_allowed)
 		return true;
-	return refuse(q->decision, "policy.unsealed", role_line(q, JB_KEY_UNSEALED),
-		      "role %s gives credentials only sealed to a publicKey, and the request has none", q->role->name);
+	return jb_policy_refuse(q->decision, "policy.unsealed", role_line(q, JB_KEY_UNSEALED),
+				"role %s gives credentials only sealed to a publicKey, and the request has none",
+				q->role->name);
+}
+
+static bool hours_rule(const struct question *q)
+{
+	const struct jb_hours *hours = &q->role->hours;
+	char clock[JB_HOURS_CLOCK_SIZE], windows[200];
+
+	if (hours->count == 0 || jb_hours_open(hours, q->now))
+		return true;
+	jb_hours_clock(&hours->window[0], q->now, clock);
+	jb_hours_text(hours, windows, sizeof(windows));
+	return jb_policy_refuse(q->decision, "policy.hours", hours->window[0].line,
+				"role %s may be used %s, and it is %s; the broker's operator sets its hours",
+				q->role->name, windows, clock);
 }
 
 static bool duration_rule(const struct question *q)
 {
 	if (q->request->duration > 0 && q->request->duration <= (int64_t)q->role->max_duration)
 		return true;
-	return refuse(q->decision, "policy.duration", role_line(q, JB_KEY_MAX_DURATION),
-		      "the request is for %lld s, and role %s lasts %u s at most", (long long)q->request->duration,
-		      q->role->name, q->role->max_duration);
+	return jb_policy_refuse(q->decision, "policy.duration", role_line(q, JB_KEY_MAX_DURATION),
+				"the request is for %lld s, and role %s lasts %u s at most",
+				(long long)q->request->duration, q->role->name, q->role->max_duration);
 }
 
 static bool reason_rule(const struct question *q)
@@ -201,8 +237,8 @@ static bool reason_rule(const struct question *q)
 
 	if (!q->role->reason_required || (reason && reason[strspn(reason, " \t")]))
 		return true;
-	return refuse(q->decision, "policy.reason", role_line(q, JB_KEY_REASON),
-		      "role %s wants a reason; say why you need it", q->role->name);
+	return jb_policy_refuse(q->decision, "policy.reason", role_line(q, JB_KEY_REASON),
+				"role %s wants a reason; say why you need it", q->role->name);
 }
 
 static bool ticket_rule(const struct question *q)
@@ -213,155 +249,145 @@ static bool ticket_rule(const struct question *q)
 	if (!q->role->ticket)
 		return true;
 	if (regcomp(&regex, q->role->ticket, REG_EXTENDED | REG_NOSUB) != 0)
-		return refuse(q->decision, "policy.ticket", role_line(q, JB_KEY_TICKET),
-			      "the broker cannot judge tickets; tell its operator");
+		return jb_policy_refuse(q->decision, "policy.ticket", role_line(q, JB_KEY_TICKET),
+					"the broker cannot judge tickets; tell its operator");
 	fits = q->request->ticket && regexec(&regex, q->request->ticket, 0, NULL, 0) == 0;
 	regfree(&regex);
-	return fits || refuse(q->decision, "policy.ticket", role_line(q, JB_KEY_TICKET),
-			      "role %s wants a ticket of the form %s", q->role->name, q->role->ticket);
+	return fits || jb_policy_refuse(q->decision, "policy.ticket", role_line(q, JB_KEY_TICKET),
+					"role %s wants a ticket of the form %s", q->role->name, q->role->ticket);
+}
+
+/* Does the policy approve by itself what is filed at that instant? Then *ret_line is the line that says so. */
+static bool approves_itself(const struct jb_role *role, const struct jb_request *request, int64_t at,
+			    unsigned *ret_line)
+{
+	const struct jb_window *window = NULL;
+
+	*ret_line = jb_conf_line(&role->lines, JB_KEY_AUTO_APPROVE);
+	if (role->auto_approve == JB_AUTO_SIMULATED)
+		return request->simulate;
+	if (role->auto_approve == JB_AUTO_HOURS)
+		window = jb_hours_open(&role->auto_hours, at);
+	if (window)
+		*ret_line = window->line;
+	return window != NULL;
 }
 
 /*
  * A grant lives only while somebody who approved it may still do so; one that
- * nobody approved, while the role still approves by itself.
+ * nobody approved, while the role would still approve by itself what it approved
+ * then.
  */
 static bool approval_rule(const struct question *q)
 {
 	const struct jb_request *r = q->request;
+	unsigned line;
 
 	if (r->status != JB_APPROVED && r->status != JB_ACTIVE)
 		return true;
 	if (r->approved_by)
 		return jb_policy_count_approvals(q->conf, r) > 0 ||
-		       refuse(q->decision, "policy.approval", role_line(q, JB_KEY_APPROVERS),
-			      "nobody who approved this may approve role %s any more; ask anew", q->role->name);
-	if (q->role->auto_approve == JB_AUTO_SIMULATED && r->simulate)
+		       jb_policy_refuse(q->decision, "policy.approval", role_line(q, JB_KEY_APPROVERS),
+					"nobody who approved this may approve role %s any more; ask anew",
+					q->role->name);
+	if (approves_itself(q->role, r, r->decided_at, &line))
 		return true;
-	return refuse(q->decision, "policy.auto_approve", role_line(q, JB_KEY_AUTO_APPROVE),
-		      "role %s is no longer approved without a person", q->role->name);
+	return jb_policy_refuse(q->decision, "policy.auto_approve", line,
+				"role %s is no longer approved without a person", q->role->name);
 }
 
-struct jb_decision jb_policy_allows(const struct jb_conf *conf, const struct jb_request *request)
+/* All rules let it through: which line did, and who is to approve it? */
+static void accept(const struct question *q)
+{
+	char windows[200];
+	unsigned line;
+
+	if (q->request->status != JB_PENDING || !approves_itself(q->role, q->request, q->now, &line)) {
+		jb_policy_accept(q->decision, role_line(q, JB_KEY_REQUESTERS), "%s may ask for role %s on %s",
+				 q->request->requester, q->role->name, q->request->host);
+		return;
+	}
+	jb_hours_text(&q->role->auto_hours, windows, sizeof(windows));
+	if (q->role->auto_approve == JB_AUTO_HOURS)
+		jb_policy_accept(q->decision, line, "role %s is approved without a person %s", q->role->name, windows);
+	else
+		jb_policy_accept(q->decision, line, "role %s is approved without a person where simulateApproval asks",
+				 q->role->name);
+	q->decision->by_policy = true;
+}
+
+static struct jb_decision no_role(const struct jb_request *request)
+{
+	struct jb_decision d;
+
+	jb_policy_refuse(&d, "policy.role", 0, "there is no role %s; the broker's operator sets the roles",
+			 request->role ? request->role : "without a name");
+	return d;
+}
+
+struct jb_decision jb_policy_allows(const struct jb_conf *conf, const struct jb_request *request, const char *person,
+				    int64_t now)
 {
 	static bool (*const rules[])(const struct question *) = {
-		host_rule,     requester_rule, shared_rule,   service_rule, target_rule, arn_rule,
-		unsealed_rule, duration_rule,  approval_rule, reason_rule,  ticket_rule,
+		host_rule,  requester_rule, shared_rule,   service_rule,  target_rule, arn_rule,
+		hours_rule, unsealed_rule,  duration_rule, approval_rule, reason_rule, ticket_rule,
 	};
 	struct jb_decision d = {.allowed = false};
-	const struct question q = {conf, jb_conf_role(conf, request->role), request, &d};
+	struct jb_decision may = {.allowed = true};
+	const struct question q = {conf, jb_conf_role(conf, request->role), request, now, &d};
 
-	if (!q.role) {
-		refuse(&d, "policy.role", 0, "there is no role %s; the broker's operator sets the roles",
-		       request->role ? request->role : "without a name");
-		return d;
-	}
+	if (person)
+		may = jb_policy_may_decide(conf, request, person);
+	if (!may.allowed)
+		return may;
+	if (!q.role)
+		return no_role(request);
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
 		if (!rules[i](&q))
 			return d;
-	d.allowed = true;
+	if (person)
+		return may;
+	accept(&q);
 	return d;
 }
 
-const struct jb_role *jb_policy_choose(const struct jb_conf *conf, const struct jb_request *request,
+int64_t jb_policy_ends(const struct jb_conf *conf, const struct jb_request *request, int64_t from)
+{
+	const struct jb_role *role = jb_conf_role(conf, request->role);
+	const int64_t latest = from + request->duration;
+
+	return role && role->hours.count ? jb_hours_until(&role->hours, from, latest) : latest;
+}
+
+const struct jb_role *jb_policy_choose(const struct jb_conf *conf, const struct jb_request *request, int64_t now,
 				       struct jb_decision *refusal)
 {
 	static bool (*const rules[])(const struct question *) = {
-		host_rule, requester_rule, shared_rule, service_rule, target_rule,
+		host_rule, requester_rule, shared_rule, service_rule, target_rule, hours_rule,
 	};
+	const size_t count = sizeof(rules) / sizeof(rules[0]);
+	bool shut = false;
 
 	for (size_t i = 0; i < conf->role_count; i++) {
 		struct jb_decision d = {.allowed = true};
-		const struct question q = {conf, &conf->roles[i], request, &d};
+		const struct question q = {conf, &conf->roles[i], request, now, &d};
+		size_t passed = 0;
 
-		for (size_t j = 0; d.allowed && j < sizeof(rules) / sizeof(rules[0]); j++)
-			rules[j](&q);
-		if (d.allowed && (!request->role_arn || same(request->role_arn, q.role->arn)))
+		if (request->role_arn && !same(request->role_arn, q.role->arn))
+			continue;
+		while (passed < count && rules[passed](&q))
+			passed++;
+		if (passed == count)
 			return q.role;
+		if (passed == count - 1 && !shut) { /* all but the hour lets it through */
+			*refusal = d;
+			shut = true;
+		}
 	}
-	*refusal = (struct jb_decision){.allowed = false};
-	refuse(refusal, "policy.role", 0, "no role lets %s ask for %s%s%s on %s; the broker's operator sets the roles",
-	       request->requester, request->service ? request->service : "anything", request->target ? " as " : "",
-	       request->target ? request->target : "", request->host);
+	if (!shut)
+		jb_policy_refuse(refusal, "policy.role", 0,
+				 "no role lets %s ask for %s%s%s on %s; the broker's operator sets the roles",
+				 request->requester, request->service ? request->service : "anything",
+				 request->target ? " as " : "", request->target ? request->target : "", request->host);
 	return NULL;
-}
-
-/* The section's name is a person's own too, even where `unix` leaves it out. */
-static bool is_name_of(const struct jb_conf *conf, const struct jb_person *person, const char *name)
-{
-	return name && (strcmp(name, person->name) == 0 || jb_conf_person_by_unix(conf, name) == person);
-}
-
-bool jb_policy_is_own(const struct jb_conf *conf, const struct jb_request *request, const struct jb_person *person)
-{
-	return (request->person && strcmp(request->person, person->name) == 0) ||
-	       is_name_of(conf, person, request->requester) || is_name_of(conf, person, request->login_user);
-}
-
-/* A person who may decide over anything at all: declared, and one human being. */
-static const struct jb_person *decider(const struct jb_conf *conf, const char *name, struct jb_decision *d)
-{
-	const struct jb_person *person = jb_conf_person(conf, name);
-
-	if (person && !person->shared)
-		return person;
-	refuse(d, "approval.not_eligible", person ? person->lines.section : 0,
-	       "%s is no person that the broker knows, so nothing can be approved under that name",
-	       name ? name : "nobody");
-	return NULL;
-}
-
-struct jb_decision jb_policy_may_decide(const struct jb_conf *conf, const struct jb_request *request, const char *name)
-{
-	struct jb_decision d = {.allowed = false};
-	const struct jb_role *role = jb_conf_role(conf, request->role);
-	const struct jb_person *person = decider(conf, name, &d);
-
-	if (!person)
-		return d;
-	if (jb_policy_is_own(conf, request, person))
-		refuse(&d, "approval.own_request", 0,
-		       "this is your own request; another approver of role %s has to decide it", request->role);
-	else if (!role || !jb_conf_lists(conf, &role->approvers, person->name))
-		refuse(&d, "approval.not_eligible", role ? jb_conf_line(&role->lines, JB_KEY_APPROVERS) : 0,
-		       "%s is not an approver of role %s; the broker's operator sets its approvers", person->name,
-		       request->role);
-	else
-		d.allowed = true;
-	return d;
-}
-
-struct jb_decision jb_policy_may_revoke(const struct jb_conf *conf, const struct jb_request *request, const char *name)
-{
-	struct jb_decision d = {.allowed = false};
-	const struct jb_role *role = jb_conf_role(conf, request->role);
-	const struct jb_person *person = decider(conf, name, &d);
-
-	if (!person)
-		return d;
-	if (role)
-		d.allowed = jb_conf_lists(conf, &role->approvers, person->name);
-	for (size_t i = 0; !role && i < conf->role_count; i++) /* taking away is the safe direction */
-		d.allowed |= jb_conf_lists(conf, &conf->roles[i].approvers, person->name);
-	if (!d.allowed)
-		refuse(&d, "approval.not_eligible", role ? jb_conf_line(&role->lines, JB_KEY_APPROVERS) : 0,
-		       "%s is not an approver of role %s; the broker's operator sets its approvers", person->name,
-		       request->role);
-	return d;
-}
-
-unsigned jb_policy_count_approvals(const struct jb_conf *conf, const struct jb_request *request)
-{
-	unsigned count = 0;
-
-	/* Persons, not words: each declared person is asked once whether the words hold them. */
-	for (size_t i = 0; request->approved_by && i < conf->person_count; i++) {
-		const char *name = conf->persons[i].name;
-		size_t len = strlen(name);
-		bool approved = false;
-
-		for (const char *w = request->approved_by; *(w += strspn(w, " ")); w += strcspn(w, " "))
-			approved |= strcspn(w, " ") == len && memcmp(w, name, len) == 0;
-		count += approved && jb_policy_may_decide(conf, request, name).allowed;
-	}
-	return count;
 }

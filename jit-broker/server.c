@@ -46,6 +46,7 @@ struct jb_call {
 	struct event *deadline;
 	enum call_state state;
 	bool trusted;
+	struct jb_address peer;
 	char *head_text;
 	size_t head_len;
 	struct jb_http_head head;
@@ -287,7 +288,6 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	struct jb_call *call;
 
 	(void)listener;
-	(void)peer;
 	(void)peer_len;
 	if (server->count >= server->max || !(call = calloc(1, sizeof(*call)))) {
 		close(fd);
@@ -295,6 +295,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	}
 	set_socket(fd);
 	call->server = server;
+	call->peer = jb_address_of(peer);
 	call->next = server->calls;
 	if (call->next)
 		call->next->prev = call;
@@ -360,6 +361,11 @@ const char *jb_call_body(const struct jb_call *call, size_t *ret_len)
 {
 	*ret_len = call->head.content_length;
 	return call->body;
+}
+
+const struct jb_address *jb_call_peer(const struct jb_call *call)
+{
+	return &call->peer;
 }
 
 void jb_call_trust(struct jb_call *call)

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "source.h"
+
 struct event_base;
 struct jb_server;
 /* One request, from its last byte to the last byte of its answer. Owned by the server. */
@@ -45,6 +47,9 @@ int jb_call_query(const struct jb_call *call, const char *name, char *buf, size_
 int jb_call_query_next(const struct jb_call *call, const char *name, const char **at, char *buf,
 		       size_t size);				       /* as jb_http_query_next */
 const char *jb_call_body(const struct jb_call *call, size_t *ret_len); /* NUL-terminated, never NULL */
+
+/* Whose connection it is: the peer's own address, whatever a header says. */
+const struct jb_address *jb_call_peer(const struct jb_call *call);
 
 /* The peer proved who it is: its connection may lie idle for long. */
 void jb_call_trust(struct jb_call *call);
