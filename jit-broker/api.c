@@ -283,6 +283,11 @@ struct jb_api *jb_api_new(struct event_base *base, const struct jb_conf *conf, s
 	return api;
 }
 
+void jb_api_set_conf(struct jb_api *api, const struct jb_conf *conf)
+{
+	api->conf = conf;
+}
+
 void jb_api_free(struct jb_api *api)
 {
 	if (!api)

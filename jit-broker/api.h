@@ -36,6 +36,9 @@ struct jb_api *jb_api_new(struct event_base *base, const struct jb_conf *conf, s
 /* After the server is gone, before the engine. NULL is fine. */
 void jb_api_free(struct jb_api *api);
 
+/* Calls from here on see this configuration. */
+void jb_api_set_conf(struct jb_api *api, const struct jb_conf *conf);
+
 /* The server's handler; arg is the api. */
 void jb_api_handle(void *arg, struct jb_call *call);
 

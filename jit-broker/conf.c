@@ -13,6 +13,7 @@
 #include "conf_keys.h"
 #include "inifile.h"
 #include "safefile.h"
+#include "secret.h"
 
 #define NAME_MAX_LEN	63   /* bytes of a role's, group's, person's or host's name */
 #define SECTION_MAX_LEN 49   /* bytes between the brackets that libinih keeps */
@@ -254,6 +255,8 @@ struct jb_conf *jb_conf_read(const char *path, void (*on_error)(void *arg, const
 		jb_conf_free(conf);
 		return NULL;
 	}
+	if (jb_sha256_hex(text, len, conf->hash) < 0)
+		tell(&r, 0, "its SHA-256 could not be made");
 	declare_sections(&r, text);
 	jit_ini_parse(path, text, on_key, relay_error, &r);
 	if (!name_persons(conf))

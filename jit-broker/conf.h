@@ -143,6 +143,7 @@ struct jb_host_conf {
 struct jb_conf {
 	struct jb_lines lines; /* of [broker] */
 	char *path;
+	char hash[65];	      /* hex SHA-256 of the file */
 	char *listen_address; /* numeric IPv4 or IPv6 */
 	uint16_t listen_port;
 	bool tls;			/* false only with a loopback listen address */

@@ -42,6 +42,11 @@ void jb_engine_free(struct jb_engine *engine)
 	free(engine);
 }
 
+void jb_engine_set_conf(struct jb_engine *engine, const struct jb_conf *conf)
+{
+	engine->conf = conf;
+}
+
 void jb_engine_on_change(struct jb_engine *engine, jb_changed changed, void *arg)
 {
 	engine->changed = changed;

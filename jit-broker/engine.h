@@ -46,6 +46,8 @@ struct jb_engine *jb_engine_new(const struct jb_conf *conf, struct jb_store *sto
 				int64_t now);
 /* Collections under way are dropped without a word: free the issuer first, it may still call back. */
 void jb_engine_free(struct jb_engine *engine);
+/* From here on this configuration judges; it must outlive the engine, or the next one. */
+void jb_engine_set_conf(struct jb_engine *engine, const struct jb_conf *conf);
 void jb_engine_on_change(struct jb_engine *engine, jb_changed changed, void *arg);
 
 /*

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "admin.h"
@@ -21,18 +22,15 @@
 #include "engine.h"
 #include "issuer.h"
 #include "log.h"
+#include "reload.h"
 #include "server.h"
 #include "store.h"
 
 struct broker {
 	struct event_base *base;
-	struct jb_conf *conf;
-	struct jb_store *store;
+	struct jb_running running;
 	struct jb_issuer *issuer;
-	struct jb_engine *engine;
-	struct jb_api *api;
-	struct jb_server *server;
-	struct event *stop[2];
+	struct event *signals[3];
 };
 
 /* Nobody but root looks into this process, and nothing it starts gains rights. */
@@ -66,13 +64,31 @@ static void on_stop(evutil_socket_t signal_number, short what, void *arg)
 	event_base_loopbreak(broker->base);
 }
 
+static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
+{
+	struct broker *broker = arg;
+	struct timespec now;
+
+	(void)signal_number;
+	(void)what;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld",
+		   (long long)now.tv_sec * 1000000 + (long long)now.tv_nsec / 1000);
+	const bool changed = jb_reload(&broker->running);
+	sd_notifyf(0, "READY=1\nSTATUS=%s",
+		   changed ? "" : "the new configuration was refused, and the old one counts; the log says why");
+}
+
 static int watch_signals(struct broker *broker)
 {
-	static const int signals[] = {SIGTERM, SIGINT};
+	static const struct {
+		int number;
+		event_callback_fn heed;
+	} signals[] = {{SIGTERM, on_stop}, {SIGINT, on_stop}, {SIGHUP, on_hangup}};
 
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		broker->stop[i] = evsignal_new(broker->base, signals[i], on_stop, broker);
-		if (!broker->stop[i] || event_add(broker->stop[i], NULL) < 0)
+		broker->signals[i] = evsignal_new(broker->base, signals[i].number, signals[i].heed, broker);
+		if (!broker->signals[i] || event_add(broker->signals[i], NULL) < 0)
 			return -1;
 	}
 	return 0;
@@ -92,56 +108,62 @@ static int passed_socket(void)
 
 static int open_parts(struct broker *broker, char *why, size_t why_size)
 {
+	struct jb_running *r = &broker->running;
+
 	snprintf(why, why_size, "out of memory");
 	broker->base = event_base_new();
 	if (!broker->base || watch_signals(broker) < 0)
 		return -1;
-	broker->store = jb_store_open(broker->conf->store, why, why_size);
-	if (!broker->store)
+	r->store = jb_store_open(r->conf->store, why, why_size);
+	if (!r->store)
 		return -1;
-	broker->issuer = jb_issuer_new(broker->base, broker->conf, why, why_size);
+	broker->issuer = jb_issuer_new(broker->base, r->conf, why, why_size);
 	if (!broker->issuer)
 		return -1;
-	broker->engine = jb_engine_new(broker->conf, broker->store, broker->issuer, jit_wall_s());
-	snprintf(why, why_size, "%s", broker->engine ? "out of memory" : jb_store_error(broker->store));
-	if (broker->engine)
-		broker->api = jb_api_new(broker->base, broker->conf, broker->store, broker->engine);
-	return broker->api ? 0 : -1;
+	r->engine = jb_engine_new(r->conf, r->store, broker->issuer, jit_wall_s());
+	snprintf(why, why_size, "%s", r->engine ? "out of memory" : jb_store_error(r->store));
+	if (r->engine)
+		r->api = jb_api_new(broker->base, r->conf, r->store, r->engine);
+	return r->api ? 0 : -1;
 }
 
 static int open_server(struct broker *broker, char *why, size_t why_size)
 {
-	const struct jb_conf *conf = broker->conf;
+	struct jb_running *r = &broker->running;
 	const struct jb_server_options options = {
-		.address = conf->listen_address,
-		.port = conf->listen_port,
+		.address = r->conf->listen_address,
+		.port = r->conf->listen_port,
 		.listen_fd = passed_socket(),
-		.tls = conf->tls,
-		.tls_certificate = conf->tls_certificate,
-		.tls_key = conf->tls_key,
+		.tls = r->conf->tls,
+		.tls_certificate = r->conf->tls_certificate,
+		.tls_key = r->conf->tls_key,
 	};
 
 	snprintf(why, why_size, "it was given more than one socket");
 	if (options.listen_fd == -2)
 		return -1;
-	broker->server = jb_server_new(broker->base, &options, jb_api_handle, broker->api, why, why_size);
-	return broker->server ? 0 : -1;
+	r->server = jb_server_new(broker->base, &options, jb_api_handle, r->api, why, why_size);
+	return r->server ? 0 : -1;
 }
 
 /* Callers before callees: who waits is told, then nobody is left who could call. */
 static void close_all(struct broker *broker)
 {
-	jb_server_free(broker->server);
-	jb_api_free(broker->api);
+	struct jb_running *r = &broker->running;
+
+	jb_server_free(r->server);
+	jb_api_free(r->api);
 	jb_issuer_free(broker->issuer);
-	jb_engine_free(broker->engine);
-	jb_store_close(broker->store);
-	for (size_t i = 0; i < sizeof(broker->stop) / sizeof(broker->stop[0]); i++)
-		if (broker->stop[i])
-			event_free(broker->stop[i]);
+	jb_engine_free(r->engine);
+	jb_store_close(r->store);
+	for (size_t i = 0; i < sizeof(broker->signals) / sizeof(broker->signals[0]); i++)
+		if (broker->signals[i])
+			event_free(broker->signals[i]);
 	if (broker->base)
 		event_base_free(broker->base);
-	jb_conf_free(broker->conf);
+	if (r->conf != r->started)
+		jb_conf_free(r->conf);
+	jb_conf_free(r->started);
 }
 
 static int run(struct broker *broker)
@@ -152,16 +174,18 @@ static int run(struct broker *broker)
 		jit_log(LOG_ERR, "the broker cannot start: %s", why);
 		return EXIT_FAILURE;
 	}
-	if (strcmp(broker->conf->issuer, "demo") == 0)
+	if (strcmp(broker->running.conf->issuer, "demo") == 0)
 		jit_log(LOG_WARNING, "issuer = demo: the credentials it hands out open nothing");
-	jit_log(LOG_NOTICE, "jit-broker %s serves %s on %s port %u", JIT_VERSION, broker->conf->tls ? "https" : "http",
-		broker->conf->listen_address, jb_server_port(broker->server));
+	jit_log(LOG_NOTICE, "jit-broker %s serves %s on %s port %u", JIT_VERSION,
+		broker->running.conf->tls ? "https" : "http", broker->running.conf->listen_address,
+		jb_server_port(broker->running.server));
 	sd_notify(0, "READY=1");
 	return event_base_dispatch(broker->base) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static const char *const help = "usage: jit-broker serve [--config FILE]\n"
-				"Runs the broker in the foreground until SIGTERM or SIGINT.\n"
+				"Runs the broker in the foreground until SIGTERM or SIGINT. SIGHUP reads its\n"
+				"configuration, certificate and key anew; a file with errors changes nothing.\n"
 				"  -c, --config FILE  its configuration (default " JB_CONF_DEFAULT ")\n";
 
 int jb_cmd_serve(int argc, char **argv)
@@ -189,8 +213,8 @@ int jb_cmd_serve(int argc, char **argv)
 	}
 	if (harden() < 0)
 		return EXIT_FAILURE;
-	broker.conf = jb_conf_read(path, tell_error, NULL);
-	status = broker.conf ? run(&broker) : EXIT_FAILURE;
+	broker.running.conf = broker.running.started = jb_conf_read(path, tell_error, NULL);
+	status = broker.running.conf ? run(&broker) : EXIT_FAILURE;
 	close_all(&broker);
 	return status;
 }

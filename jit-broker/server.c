@@ -487,6 +487,12 @@ void jb_server_free(struct jb_server *server)
 	free(server);
 }
 
+void jb_server_set_tls(struct jb_server *server, SSL_CTX *tls)
+{
+	SSL_CTX_free(server->tls); /* connections that it greeted keep it for themselves */
+	server->tls = tls;
+}
+
 uint16_t jb_server_port(const struct jb_server *server)
 {
 	return server->port;

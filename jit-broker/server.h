@@ -14,6 +14,7 @@
 
 struct event_base;
 struct jb_server;
+struct ssl_ctx_st;
 /* One request, from its last byte to the last byte of its answer. Owned by the server. */
 struct jb_call;
 
@@ -36,6 +37,8 @@ struct jb_server *jb_server_new(struct event_base *base, const struct jb_server_
 				void *arg, char *why, size_t why_size);
 /* Ends all connections; whoever waits is told through its gone callback. NULL is fine. */
 void jb_server_free(struct jb_server *server);
+/* Connections from here on are greeted with this (tls.h); it belongs to the server then. */
+void jb_server_set_tls(struct jb_server *server, struct ssl_ctx_st *tls);
 uint16_t jb_server_port(const struct jb_server *server);
 unsigned jb_server_connections(const struct jb_server *server);
 

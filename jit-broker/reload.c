@@ -1,0 +1,108 @@
+/* See reload.h. Everything that can fail comes first; the change itself cannot. */
+#include "reload.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "conf_keys.h"
+#include "log.h"
+#include "tls.h"
+
+/* What a file is opened or a socket bound with, once. */
+static const enum jb_key fixed[] = {
+	JB_KEY_LISTEN,	      JB_KEY_TLS,
+	JB_KEY_STORE,	      JB_KEY_ISSUER,
+	JB_KEY_ISSUER_REGION, JB_KEY_ISSUER_CREDENTIALS,
+	JB_KEY_ISSUER_CA,     JB_KEY_ISSUER_PLAIN_LOOPBACK,
+};
+
+static void tell_error(void *arg, const char *message)
+{
+	(void)arg;
+	jit_log(LOG_ERR, "%s", message);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_value(enum jb_key key, const struct jb_conf *a, const struct jb_conf *b)
+{
+	const struct jb_conf_key *k = &jb_conf_keys[key];
+	const void *in_a = (const char *)a + k->offset, *in_b = (const char *)b + k->offset;
+
+	if (k->kind == JB_LISTEN)
+		return same_text(a->listen_address, b->listen_address) && a->listen_port == b->listen_port;
+	if (k->kind == JB_FLAG)
+		return *(const bool *)in_a == *(const bool *)in_b;
+	return same_text(*(char *const *)in_a, *(char *const *)in_b);
+}
+
+static void tell_fixed(const struct jb_conf *started, const struct jb_conf *conf)
+{
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		if (!same_value(fixed[i], started, conf))
+			jit_log(LOG_WARNING,
+				"%s:%u: %s is read at the start alone; the broker goes on with what it was started "
+				"with "
+				"until it is restarted",
+				conf->path, jb_conf_line(&conf->lines, fixed[i]), jb_conf_keys[fixed[i]].name);
+}
+
+/* Who changed the rules, and when, stands among what was decided by them. */
+static bool record(struct jb_store *store, const struct jb_conf *conf)
+{
+	char detail[128];
+	const struct jb_audit audit = {
+		.at = jit_wall_s(), .action = "configuration.loaded", .actor = "admin", .detail = detail};
+
+	snprintf(detail, sizeof(detail), "{\"sha256\":\"%s\"}", conf->hash);
+	if (jb_store_audit(store, &audit) == 0)
+		return true;
+	jit_log(LOG_ERR, "the configuration is kept as it was: its change could not be recorded: %s",
+		jb_store_error(store));
+	return false;
+}
+
+/* The context for the new certificate; NULL where TLS is off. False: it cannot be had. */
+static bool make_tls(const struct jb_running *running, const struct jb_conf *conf, SSL_CTX **ret)
+{
+	char why[512];
+
+	*ret = NULL;
+	if (!running->started->tls || !conf->tls)
+		return true;
+	*ret = jb_tls_new(conf->tls_certificate, conf->tls_key, why, sizeof(why));
+	if (!*ret)
+		jit_log(LOG_ERR, "%s; the configuration is kept as it was", why);
+	return *ret != NULL;
+}
+
+bool jb_reload(struct jb_running *running)
+{
+	struct jb_conf *conf = jb_conf_read(running->started->path, tell_error, NULL);
+	SSL_CTX *tls;
+
+	if (!conf) {
+		jit_log(LOG_ERR, "the configuration is kept as it was: %s has errors", running->started->path);
+		return false;
+	}
+	if (!make_tls(running, conf, &tls) || !record(running->store, conf)) {
+		SSL_CTX_free(tls);
+		jb_conf_free(conf);
+		return false;
+	}
+	tell_fixed(running->started, conf);
+	if (tls)
+		jb_server_set_tls(running->server, tls);
+	jb_engine_set_conf(running->engine, conf);
+	jb_api_set_conf(running->api, conf);
+	if (running->conf != running->started)
+		jb_conf_free(running->conf);
+	running->conf = conf;
+	jit_log(LOG_NOTICE, "the configuration has been read anew: %zu roles, %zu groups, %zu persons",
+		conf->role_count, conf->group_count, conf->person_count);
+	return true;
+}
