@@ -13,8 +13,8 @@
 int jb_cmd_key(int argc, char **argv);
 /* token add PERSON | list | revoke ID */
 int jb_cmd_token(int argc, char **argv);
-/* check [--who USER --host HOST --role ROLE [--service S] [--target U] [--login-user U] [--duration D] [--reason T]
- * [--ticket T]]: every error of the configuration; or what the policy would say, and by which line. */
+/* check: every error of the configuration. check --who USER --host HOST …: what the policy would say at that instant,
+ * who could approve, and the line that decided. */
 int jb_cmd_check(int argc, char **argv);
 /* audit verify | show */
 int jb_cmd_audit(int argc, char **argv);

@@ -152,11 +152,7 @@ static char *join(const struct jb_words *words, const char *self)
 /* What an approval will give, as the role has it now. False: out of memory. */
 static bool take_terms(struct jb_request *r, const struct jb_conf *conf, const struct jb_role *role, int64_t now)
 {
-	if (r->duration > (int64_t)role->max_duration)
-		r->duration = role->max_duration;
-	const int64_t most = jb_policy_ends(conf, r, now) - now;
-	if (most > 0) /* else the role's hours refuse it, with their own words */
-		r->duration = most;
+	r->duration = jb_policy_duration(conf, r, now);
 	r->approvals_needed = role->approvals;
 	return (r->role_arn || copy(&r->role_arn, role->arn)) && (r->services = join(&role->services, NULL)) &&
 	       (r->targets = join(&role->targets, r->requester)) && copy(&r->region, role->region) &&

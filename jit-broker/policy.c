@@ -359,6 +359,16 @@ int64_t jb_policy_ends(const struct jb_conf *conf, const struct jb_request *requ
 	return role && role->hours.count ? jb_hours_until(&role->hours, from, latest) : latest;
 }
 
+int64_t jb_policy_duration(const struct jb_conf *conf, const struct jb_request *request, int64_t now)
+{
+	const struct jb_role *role = jb_conf_role(conf, request->role);
+	int64_t most = jb_policy_ends(conf, request, now) - now;
+
+	if (most <= 0) /* the hours refuse it, in their own words */
+		most = request->duration;
+	return role && most > (int64_t)role->max_duration ? role->max_duration : most;
+}
+
 const struct jb_role *jb_policy_choose(const struct jb_conf *conf, const struct jb_request *request, int64_t now,
 				       struct jb_decision *refusal)
 {

@@ -30,6 +30,8 @@ struct jb_decision {
 struct jb_decision jb_policy_allows(const struct jb_conf *conf, const struct jb_request *request, const char *person,
 				    int64_t now);
 
+/* How long a grant of it can be that is filed at that instant: what is asked for, cut to max_duration and the hours. */
+int64_t jb_policy_duration(const struct jb_conf *conf, const struct jb_request *request, int64_t now);
 /* Until when a grant of it that begins at that instant lasts: its duration, and never past the role's hours. */
 int64_t jb_policy_ends(const struct jb_conf *conf, const struct jb_request *request, int64_t from);
 

@@ -196,7 +196,7 @@ class CheckTest(AdminCase):
                                  (("deploy", "web-1", "admin"), "policy.shared", "shared")):
             text = self.who(*args, status=1)
             self.assertTrue(text.startswith(f"refused, {code}: "), text)
-            self.assertTrue(text.endswith(f"decided by {self.line_of(line)}\n"), text)
+            self.assertTrue(text.splitlines()[-1].startswith(f"decided by {self.line_of(line)}: {line}"), text)
         text = self.who("op1", "web-1", "nothing", status=1)
         self.assertTrue(text.startswith("refused, policy.role: ") and "decided by" not in text, text)
         self.who("op1", "web-1", "admin", "--duration", "soon", status=2)
