@@ -351,22 +351,25 @@ struct jb_decision jb_policy_allows(const struct jb_conf *conf, const struct jb_
 	return d;
 }
 
+static int64_t longest(const struct jb_role *role, const struct jb_request *request)
+{
+	return role && request->duration > (int64_t)role->max_duration ? role->max_duration : request->duration;
+}
+
 int64_t jb_policy_ends(const struct jb_conf *conf, const struct jb_request *request, int64_t from)
 {
 	const struct jb_role *role = jb_conf_role(conf, request->role);
-	const int64_t latest = from + request->duration;
+	const int64_t latest = from + longest(role, request);
 
 	return role && role->hours.count ? jb_hours_until(&role->hours, from, latest) : latest;
 }
 
 int64_t jb_policy_duration(const struct jb_conf *conf, const struct jb_request *request, int64_t now)
 {
-	const struct jb_role *role = jb_conf_role(conf, request->role);
-	int64_t most = jb_policy_ends(conf, request, now) - now;
+	const int64_t most = jb_policy_ends(conf, request, now) - now;
 
-	if (most <= 0) /* the hours refuse it, in their own words */
-		most = request->duration;
-	return role && most > (int64_t)role->max_duration ? role->max_duration : most;
+	/* Where they are shut the hours refuse it, in their own words. */
+	return most > 0 ? most : longest(jb_conf_role(conf, request->role), request);
 }
 
 const struct jb_role *jb_policy_choose(const struct jb_conf *conf, const struct jb_request *request, int64_t now,
