@@ -11,6 +11,7 @@ DOC_DIR ?= $(PREFIX)/share/doc/pam-jit
 HOST_EXAMPLES ?= $(PREFIX)/share/pam-jit/examples
 BROKER_EXAMPLES ?= $(PREFIX)/share/jit-broker/examples
 UNIT_DIR ?= $(PREFIX)/lib/systemd/system
+APPARMOR_DIR ?= /etc/apparmor.d
 MAN_DIR ?= $(PREFIX)/share/man
 BASH_DIR ?= $(PREFIX)/share/bash-completion/completions
 FISH_DIR ?= $(PREFIX)/share/fish/vendor_completions.d
@@ -25,18 +26,19 @@ B ?= build$(if $(SAN),/san)
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
 	-Wformat=2 -Wundef -Wvla -Werror
-HARDEN := -fstack-protector-strong -fstack-clash-protection -fno-delete-null-pointer-checks -fno-strict-overflow -fPIC
+HARDEN = -fstack-protector-strong -fstack-clash-protection -fno-delete-null-pointer-checks -fno-strict-overflow -fPIC
 ifeq ($(SAN),)
-HARDEN += -D_FORTIFY_SOURCE=2
+# A distribution brings its own level.
+HARDEN += $(if $(findstring _FORTIFY_SOURCE,$(CFLAGS) $(CPPFLAGS)),,-D_FORTIFY_SOURCE=2)
 else
 SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DJIT_VERSION='"$(VERSION)"' -fvisibility=hidden $(WARN) $(HARDEN) $(SANFLAGS) \
-	$(CFLAGS) -Icommon $(PKG_CFLAGS)
-LDHARDEN := -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SANFLAGS)
+	$(CPPFLAGS) $(CFLAGS) -Icommon $(PKG_CFLAGS)
+LDHARDEN = $(LDFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SANFLAGS)
 
-PACKAGES := json-c libcurl libevent libevent_openssl inih openssl sqlite3 expat libsystemd cmocka
+PACKAGES := json-c libcurl libevent libevent_openssl inih openssl sqlite3 expat libsystemd
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 
@@ -146,6 +148,9 @@ $(B)/tests/interop/%_tool: $(O)/tests/interop/%_tool.o $(O)/libcommon.a
 
 tests-build: all $(UNIT_TESTS) $(PAM_TESTS) $(INTEROP_TOOLS)
 
+unit-tests: $(UNIT_TESTS) ## build and run the unit tests: no root, no host needed
+	@for t in $(UNIT_TESTS); do $$t || exit 1; done
+
 check: ## build, and run the short tier of tests (tests/run --help)
 	@tests/run
 
@@ -157,28 +162,33 @@ demo: all ## show the main job: sudo asks, a second person approves
 	@demo/demo
 
 # Configuration names programs by their path: $(call put,FILES,FOLDER) writes them for this PREFIX.
-put = for f in $(1); do sed 's|/usr/\(s\{0,1\}bin\)/|$(PREFIX)/\1/|g' $$f >$(DESTDIR)$(2)/$$(basename $$f) && \
-	chmod 0644 $(DESTDIR)$(2)/$$(basename $$f) || exit 1; done
+put = install -d $(DESTDIR)$(2) && for f in $(1); do sed 's|/usr/\(s\{0,1\}bin\)/|$(PREFIX)/\1/|g' $$f \
+	>$(DESTDIR)$(2)/$$(basename $$f) && chmod 0644 $(DESTDIR)$(2)/$$(basename $$f) || exit 1; done
+# $(call copy,FILES,FOLDER): as they are.
+copy = install -d $(DESTDIR)$(2) && for f in $(1); do install -m 0644 $$f $(DESTDIR)$(2)/ || exit 1; done
 
+# What packages and hosts get: packaging/manifest is the list.
 install: all ## install below DESTDIR (PREFIX=/usr); gates nothing by itself
-	install -d $(DESTDIR)$(PAM_MODULE_DIR) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(DOC_DIR) \
-		$(DESTDIR)$(HOST_EXAMPLES) $(DESTDIR)$(BROKER_EXAMPLES) \
-		$(addprefix $(DESTDIR)$(MAN_DIR)/man,1 5 8) $(DESTDIR)$(BASH_DIR) $(DESTDIR)$(FISH_DIR) $(DESTDIR)$(ZSH_DIR) \
-		$(DESTDIR)$(UNIT_DIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	@module=$(DESTDIR)$(PAM_MODULE_DIR)/pam_jit.so; if [ -e $$module ] && ! grep -qF /run/pam-jit/pam.sock $$module; then \
+		echo "make install: $$module is another program's PAM module of the same name; take it out of use and away." >&2; \
+		exit 1; fi
+	install -d $(addprefix $(DESTDIR),$(PAM_MODULE_DIR) $(PREFIX)/sbin $(PREFIX)/bin $(BASH_DIR) $(FISH_DIR) $(ZSH_DIR))
 	install -m 0644 $(B)/pam_jit.so $(DESTDIR)$(PAM_MODULE_DIR)/pam_jit.so
 	install -m 0755 $(B)/jit-helper $(B)/jit-broker $(DESTDIR)$(PREFIX)/sbin/
 	install -m 0755 $(B)/jit $(DESTDIR)$(PREFIX)/bin/jit
-	for n in 1 5 8; do install -m 0644 docs/man/*.$$n $(DESTDIR)$(MAN_DIR)/man$$n/ || exit 1; done
 	install -m 0644 etc/completion/jit.bash $(DESTDIR)$(BASH_DIR)/jit
 	install -m 0644 etc/completion/jit.bash $(DESTDIR)$(BASH_DIR)/jit-broker
 	install -m 0644 etc/completion/_jit $(DESTDIR)$(ZSH_DIR)/_jit
 	install -m 0644 etc/completion/jit.fish $(DESTDIR)$(FISH_DIR)/jit.fish
-	install -m 0644 README.md CHANGELOG.md SECURITY.md LICENSE $(wildcard docs/*.md) $(DESTDIR)$(DOC_DIR)/
-	$(call put,etc/pam-jit/jit-helper.conf etc/pam-jit/aws-credentials $(wildcard etc/pam.d/*.example),$(HOST_EXAMPLES))
+	$(foreach n,1 5 8,$(call copy,$(wildcard docs/man/*.$(n)),$(MAN_DIR)/man$(n)) &&) true
+	$(call copy,README.md CHANGELOG.md SECURITY.md LICENSE $(wildcard docs/*.md),$(DOC_DIR))
+	$(call put,etc/pam-jit/jit-helper.conf etc/pam-jit/aws-credentials,$(HOST_EXAMPLES))
+	$(call put,$(wildcard etc/pam.d/*.example etc/sudoers.d/* etc/sshd_config.d/*),$(HOST_EXAMPLES))
 	$(call put,etc/jit-broker/jit-broker.conf,$(BROKER_EXAMPLES))
 	$(call put,$(wildcard etc/systemd/*.s*),$(UNIT_DIR))
-	install -m 0644 etc/sysusers.d/pam-jit.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/
-	install -m 0644 etc/tmpfiles.d/pam-jit.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/
+	$(call put,$(wildcard etc/sysusers.d/*.conf),$(PREFIX)/lib/sysusers.d)
+	$(call put,$(wildcard etc/tmpfiles.d/*.conf),$(PREFIX)/lib/tmpfiles.d)
+	$(if $(wildcard etc/apparmor.d/*),$(call put,$(wildcard etc/apparmor.d/*),$(APPARMOR_DIR)))
 
 # The rest of the interface: named here so that nobody takes silence for success.
 bench: ## ratios against other ways to gate sudo, side by side (not there yet)
@@ -194,4 +204,4 @@ clean: ## remove what was built
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
-.PHONY: help all clean tests-build install check check-full bench fuzz lambda demo
+.PHONY: help all clean tests-build unit-tests install check check-full bench fuzz lambda demo
