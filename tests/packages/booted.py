@@ -61,21 +61,23 @@ ln -sf /dev/null /etc/systemd/system/apt-daily.timer
 ln -sf /dev/null /etc/systemd/system/apt-daily-upgrade.timer
 install -d -m 0700 /root/test
 ssh-keygen -q -t ed25519 -N '' -f {SSH_KEY}
-for name in {" ".join(PEOPLE)}; do useradd --create-home --shell /bin/bash "$name"; done
-for name in root {" ".join(PEOPLE)}; do
+{{ printf '127.0.0.1 '; cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub; }} >/etc/ssh/ssh_known_hosts
+"""
+# A person, who may exist already: the test's key lets them in by ssh, and their login's prompt can be waited for.
+LET_IN = f"""
+set -e
+for name in "$@"; do
+    getent passwd "$name" >/dev/null || useradd --create-home --shell /bin/bash "$name"
     home=$(getent passwd "$name" | cut -d: -f6)
-    echo "$name:{PASSWORD}" | chpasswd
     install -d -m 0700 -o "$name" -g "$name" "$home/.ssh"
     install -m 0600 -o "$name" -g "$name" {SSH_KEY}.pub "$home/.ssh/authorized_keys"
     printf '%s' {shlex.quote(PROFILE)} >"$home/.bash_profile"
-    chown "$name:$name" "$home/.bash_profile"
     touch "$home/.hushlogin"
-done
-printf 'op1 ALL=(ALL:ALL) NOPASSWD: ALL\\nop2 ALL=(ALL:ALL) NOPASSWD: ALL\\n' >/etc/sudoers.d/people
-chmod 0440 /etc/sudoers.d/people
-echo 'Defaults !lecture' >/etc/sudoers.d/lecture
-{{ printf '127.0.0.1 '; cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub; }} >/etc/ssh/ssh_known_hosts
+    chown "$name:$name" "$home/.bash_profile" "$home/.hushlogin"
+    echo "$name:{PASSWORD}"
+done | chpasswd
 """
+SUDOERS = "op1 ALL=(ALL:ALL) NOPASSWD: ALL\nop2 ALL=(ALL:ALL) NOPASSWD: ALL\nDefaults !lecture\n"
 BASE = {"suite": SUITE, "packages": sorted(" ".join(PACKAGES.values()).split()), "furnish": FURNISH}
 NEEDED = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "unshare": "util-linux",
           "nsenter": "util-linux"}
@@ -216,7 +218,7 @@ def _start(lower, name, notify):
             file.write(text)
     command = ["systemd-nspawn", "--quiet", "--boot", f"--directory={top}/root", f"--machine={name}", "--register=no",
                "--keep-unit", "--private-network", "--console=read-only", "--notify-ready=yes", "--resolv-conf=off",
-               "--timezone=off", "--link-journal=no", "--system-call-filter=@keyring"]
+               "--timezone=off", "--link-journal=no", "--system-call-filter=@keyring @memlock"]
     status = REBOOT
     while status == REBOOT:
         child = subprocess.Popen(command, env={**ENVIRONMENT, "NOTIFY_SOCKET": notify})
@@ -231,10 +233,12 @@ def _start(lower, name, notify):
 
 
 class Machine:
-    """A booted machine. `name` is its host name. Times are seconds; what is late raises AssertionError."""
+    """A booted machine. `name` is its host name; the people can log in and sudo; without them (people=()) it is as
+    Debian makes it, with root alone. Times are seconds; what is late raises AssertionError."""
 
-    def __init__(self, name="web-1", boot=True):
+    def __init__(self, name="web-1", boot=True, people=PEOPLE):
         self.name = name
+        self.people = people
         self.logs = os.environ.get("PAM_JIT_LOGS") or os.path.join(TREE, "build/test-logs/booted")
         os.makedirs(self.logs, exist_ok=True)
         self.label = f"{name}-{next(_serial)}"
@@ -265,7 +269,11 @@ class Machine:
         with open(self.log("console"), "ab") as console:
             self.keeper = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console,
                                            env=ENVIRONMENT, preexec_fn=die_with_parent, cwd="/")
-        return self._wait_booted(timeout)
+        failed = self._wait_booted(timeout)
+        self.let_in("root", *self.people)
+        if self.people:
+            self.put("/etc/sudoers.d/people", SUDOERS, 0o440)
+        return failed
 
     def _wait_booted(self, timeout):
         self._wait_notified(r"^READY=1$", timeout, "it has booted")
@@ -436,7 +444,7 @@ class Machine:
                 raise AssertionError(f"make install: {done.stdout}{done.stderr}")
             packed = subprocess.Popen(["tar", "-C", folder, "--owner=0", "--group=0", "-c", "."], stdout=subprocess.PIPE)
             with packed:
-                self._pipe_in(packed.stdout, ["tar", "-C", "/", "--keep-directory-symlink", "-x"])
+                self._pipe_in(packed.stdout, ["tar", "-C", "/", "--keep-directory-symlink", "--no-overwrite-dir", "-x"])
         self.run("systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload")
         self.run("systemctl --quiet enable jit-helper.socket jit-helper-session.socket jit-helper jit-broker")
 
@@ -447,6 +455,10 @@ class Machine:
             raise AssertionError(f"{self.label}: {command}: {(out + err).decode('utf-8', 'replace')}")
 
     # People
+
+    def let_in(self, *names):
+        """Makes accounts that are missing; each gets PASSWORD and can come in by terminal()."""
+        self.run(["bash", "-c", LET_IN, "let_in", *names])
 
     def terminal(self, user, door="ssh", wait=True, **how):
         """A person's login: see Login."""
@@ -536,8 +548,13 @@ class MachineCase(unittest.TestCase):
         reason = why_not()
         if reason:
             raise unittest.SkipTest(reason)
-        cls.machine = Machine()
-        cls.addClassCleanup(cls.machine.stop)
+        cls.machine = cls.make_machine()
+
+    @classmethod
+    def make_machine(cls):
+        machine = Machine()
+        cls.addClassCleanup(machine.stop)
+        return machine
 
     @classmethod
     def log_tails(cls):
