@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
@@ -172,7 +173,7 @@ static int run(struct broker *broker)
 
 	if (open_parts(broker, why, sizeof(why)) < 0 || open_server(broker, why, sizeof(why)) < 0) {
 		jit_log(LOG_ERR, "the broker cannot start: %s", why);
-		return EXIT_FAILURE;
+		return EXIT_FAILURE; /* tried again: its port may be somebody's yet, its store locked */
 	}
 	if (strcmp(broker->running.conf->issuer, "demo") == 0)
 		jit_log(LOG_WARNING, "issuer = demo: the credentials it hands out open nothing");
@@ -214,7 +215,8 @@ int jb_cmd_serve(int argc, char **argv)
 	if (harden() < 0)
 		return EXIT_FAILURE;
 	broker.running.conf = broker.running.started = jb_conf_read(path, tell_error, NULL);
-	status = broker.running.conf ? run(&broker) : EXIT_FAILURE;
+	/* EX_CONFIG: the unit does not try again what only an administrator can mend. */
+	status = broker.running.conf ? run(&broker) : EX_CONFIG;
 	close_all(&broker);
 	return status;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -262,8 +263,9 @@ int main(int argc, char **argv)
 		return status;
 	if (options.probe)
 		return jh_probe(options.config);
+	/* EX_CONFIG: the unit does not try again what only an administrator can mend. */
 	if (jh_conf_read(options.config, tell_error, NULL, &helper.conf) > 0)
-		return EXIT_FAILURE;
+		return options.check ? EXIT_FAILURE : EX_CONFIG;
 	if (options.check) {
 		status = check(&helper, options.config);
 		helper_free(&helper);
@@ -274,7 +276,7 @@ int main(int argc, char **argv)
 		jit_log(LOG_ERR, "cannot make this process safe: %s", strerror(-r));
 		return EXIT_FAILURE;
 	}
-	status = EXIT_FAILURE;
+	status = EX_CONFIG;
 	if (jh_harden_secrets(why, sizeof(why)) < 0)
 		fail(why);
 	else if (prepare(&helper) == 0)
