@@ -63,7 +63,7 @@ class Install(unittest.TestCase):
         for name in ("AmbientCapabilities", "CapabilityBoundingSet"):
             self.assertEqual(re.findall(rf"^{name}=(.*)$", unit, re.M), ["CAP_KILL"])
         self.assertEqual(re.findall(r"^SupplementaryGroups=(.*)$", unit, re.M), ["tty"])
-        self.assertEqual(re.findall(r"^SystemCallFilter=(.*)$", unit, re.M), ["@system-service", "~@privileged"])
+        self.assertEqual(re.findall(r"^SystemCallFilter=(.*)$", unit, re.M), ["@system-service", "~@privileged", "capset"])
 
     def test_the_helpers_unit_lets_it_end_processes(self):
         """What @system-service holds less @privileged has the calls that an ending makes."""
