@@ -3,19 +3,29 @@
 import os
 import re
 import shutil
-import stat
 import subprocess
 import tempfile
 import unittest
 
+import manifest
 from namespace import TREE
 
 ENTRIES = {"pam_sm_acct_mgmt", "pam_sm_authenticate", "pam_sm_chauthtok", "pam_sm_close_session",
            "pam_sm_open_session", "pam_sm_setcred"}
+TRIPLET = subprocess.run(["gcc", "-print-multiarch"], capture_output=True, text=True).stdout.strip()
+PLACES = {"security": f"/usr/lib/{TRIPLET}/security" if TRIPLET else "/usr/lib64/security",
+          "units": "/usr/lib/systemd/system",
+          "doc": "/usr/share/doc/pam-jit",
+          "zsh": "/usr/share/zsh/" + ("vendor-completions" if TRIPLET else "site-functions")}
 
 
 def output(*command):
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def install(root, *variables):
+    return subprocess.run(["make", "--no-print-directory", "-C", TREE, "-o", "all", "install", f"DESTDIR={root}",
+                           *variables], capture_output=True, text=True, timeout=60)
 
 
 def system_calls(group):
@@ -32,8 +42,9 @@ class Install(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.root = folder.name
-        output("make", "--no-print-directory", "-C", TREE, "-o", "all", "install", f"DESTDIR={cls.root}",
-               "PREFIX=/usr")
+        done = install(cls.root, "PREFIX=/usr")
+        if done.returncode:
+            raise AssertionError(done.stderr)
         cls.files = {os.path.relpath(os.path.join(at, name), cls.root): os.path.join(at, name)
                      for at, _, names in os.walk(cls.root) for name in names}
         cls.module = next(path for path in cls.files.values() if path.endswith("/security/pam_jit.so"))
@@ -42,20 +53,17 @@ class Install(unittest.TestCase):
         lines = output("nm", "-D", which, self.module).splitlines()
         return {line.split()[-1].split("@")[0] for line in lines}
 
-    def test_programs_stand_where_hosts_look_for_them(self):
-        self.assertTrue({"usr/sbin/jit-helper", "usr/sbin/jit-broker", "usr/bin/jit"} <= set(self.files), self.files)
+    def test_what_is_installed_is_what_the_manifest_lists(self):
+        listed = manifest.entries(("host", "broker", "both"), ("all", "install"), PLACES)
+        self.assertEqual(manifest.differences(listed, manifest.tree(self.root), os.geteuid() == 0), [])
 
-    def test_nothing_has_a_setuid_or_setgid_bit(self):
-        raised = [name for name, path in self.files.items() if os.lstat(path).st_mode & (stat.S_ISUID | stat.S_ISGID)]
-        self.assertEqual(raised, [])
+    def test_the_manifest_lists_nothing_that_raises_privileges(self):
+        listed = manifest.entries(("host", "broker", "both"), ("all", "install", "package", "configure"), PLACES)
+        self.assertEqual([entry for entry in listed if entry.mode & 0o7022], [])
 
     def test_nothing_has_file_capabilities(self):
         getcap = shutil.which("getcap") or "/usr/sbin/getcap"
         self.assertEqual(output(getcap, "-r", self.root), "")
-
-    def test_nothing_can_be_written_by_others(self):
-        loose = [name for name, path in self.files.items() if os.lstat(path).st_mode & 0o022]
-        self.assertEqual(loose, [])
 
     def test_the_helpers_unit_gives_it_one_capability_and_one_group(self):
         with open(self.files["usr/lib/systemd/system/jit-helper.service"], encoding="utf-8") as file:
@@ -73,7 +81,30 @@ class Install(unittest.TestCase):
                              system_calls("@system-service") - system_calls("@privileged"))
 
     def test_installing_gates_no_service(self):
-        self.assertEqual([name for name in self.files if name.startswith("etc/")], [])
+        self.assertEqual([name for name in self.files if name.startswith("etc/") and
+                          not name.startswith("etc/apparmor.d/")], [])
+
+    def test_another_programs_module_of_that_name_is_left_alone(self):
+        with tempfile.TemporaryDirectory() as root:
+            theirs = os.path.join(root, os.path.relpath(self.module, self.root))
+            os.makedirs(os.path.dirname(theirs))
+            with open(theirs, "w", encoding="ascii") as file:
+                file.write("theirs\n")
+            done = install(root)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(f"{theirs} is another program's PAM module of the same name", done.stderr)
+            self.assertEqual({path for path in manifest.tree(root) if not path.endswith("/")},
+                             {theirs.removeprefix(root)})
+            shutil.copy(self.module, theirs)
+            self.assertEqual(install(root).returncode, 0)  # an older one of ours is replaced
+
+    def test_another_prefix_is_heeded_by_what_is_installed(self):
+        with tempfile.TemporaryDirectory() as root:
+            self.assertEqual(install(root, "PREFIX=/opt/jit").returncode, 0)
+            outside = [path for path in manifest.tree(root) if not path.startswith(("/opt/", "/etc/apparmor.d/"))]
+            self.assertEqual([path for path in outside if not path.endswith("/")], [])
+            with open(f"{root}/opt/jit/lib/systemd/system/jit-helper.service", encoding="utf-8") as unit:
+                self.assertIn("\nExecStart=/opt/jit/sbin/jit-helper\n", unit.read())
 
     def test_the_module_needs_libpam_and_libc_alone(self):
         needed = set(re.findall(r"\(NEEDED\).*\[(.*)\]", output("readelf", "-d", self.module)))
