@@ -100,9 +100,13 @@ static void every_key_is_read(void **state)
 					 "approvals = 2\nmax_duration = 4h\ncredential_lifetime = 30s\npending = 2m\n"
 					 "use_within = 60\nscope = user\non_expiry = end\n"
 					 "auto_approve = simulated\ncode = off\nreason = optional\nunsealed = allow\n"
+					 "hours = daily 08:00-18:00\nhours = Sat 20:00-21:00 Asia/Tokyo\n"
 					 "chaining = allow\nticket = ^INC-[0-9]+$\n"
 					 "[group g]\nmembers = appr1\n[person appr1]\nunix = appr1 a1\n[person appr2]\n"
-					 "[person deploy]\nshared = yes\n[host ctl]\nmay_request_for = web-*\n",
+					 "oidc = https://login.example 1|a=b\n"
+					 "oidc = https://login.example email=a2@example.com\n"
+					 "[person deploy]\nshared = yes\n[host ctl]\nmay_request_for = web-*\n"
+					 "source = 10.0.0.0/8 2001:db8::/32\n",
 					 errors);
 
 	(void)state;
@@ -129,6 +133,13 @@ static void every_key_is_read(void **state)
 	assert_null(jb_conf_person_by_unix(conf, "a"));
 	assert_null(jb_conf_person_by_unix(conf, NULL));
 	assert_non_null(jb_conf_host(conf, "ctl"));
+	assert_string_equal(jb_conf_person_by_oidc(conf, "https://login.example", "sub", "1|a=b")->name, "appr2");
+	assert_string_equal(jb_conf_person_by_oidc(conf, "https://login.example", "email", "a2@example.com")->name,
+			    "appr2");
+	assert_null(jb_conf_person_by_oidc(conf, "https://login.example", "sub", "a2@example.com"));
+	assert_int_equal(jb_conf_host(conf, "ctl")->source.count, 2);
+	assert_int_equal(role->hours.count, 2);
+	assert_int_equal(role->hours.window[1].line, jb_conf_line(&role->lines, JB_KEY_HOURS) + 1);
 	assert_true(jb_conf_lists(conf, &role->requesters, "appr1"));
 	assert_true(jb_conf_lists(conf, &role->requesters, "op2"));
 	assert_false(jb_conf_lists(conf, &role->requesters, "@g"));
@@ -161,10 +172,38 @@ static void every_error_is_told_with_its_line(void **state)
 		{"unix = a ; b\n", ""},
 		{"[group g]\n", ":12: group g wants members"},
 		{"[group g]\nmembers = @h\n", ":13: group g has @h as a member"},
-		{"[host h]\n", ":12: host h wants may_request_for"},
+		{"[host h]\n", ":12: host h wants may_request_for or source"},
+		{"[host h]\nsource = 10.0.0.0/8\nsource = ::1\n", ""},
+		{"[host h]\nsource = 10.0.0.1/8\n", ":13: source names addresses"},
+		{"[host h]\nsource = 10.0.0.0/8 # us\n", ":13: source has a comment behind its value"},
+		{"[person b]\nunix = b2\n[person c]\nunix = b\n",
+		 ":15: Unix name b is the name of [person b] (line 12); one name is one person's"},
+#define LOGIN "oidc = https://login.example op1\n"
+		{LOGIN "oidc = https://login.example email=a@example.com\n", ""},
+		{LOGIN "[person b]\n" LOGIN, ":14: sub op1 of https://login.example is person appr1 already"},
+		{LOGIN "[person b]\noidc = https://login.example sub=op1\n", ":14: sub op1 of https://login.example"},
+		{LOGIN "[person b]\noidc = https://other.example op1\n", ""},
+		{LOGIN "[person b]\noidc = https://login.example name=op1\n", ""},
+		{"oidc = https://login.example\n", ":12: oidc is an issuer and a subject"},
+		{"oidc = http://login.example op1\n", ":12: oidc is an issuer and a subject"},
+		{"oidc = https:// op1\n", ":12: oidc is an issuer and a subject"},
+		{"oidc = https://login.example email=\n", ":12: oidc is an issuer and a subject"},
+		{"oidc = https://login.example op1 op2\n", ":12: oidc is an issuer and a subject"},
+		{"[person d]\nshared = yes\n" LOGIN, ":14: d is a shared account; only persons sign in"},
 #define ROLE "[role s]\nservices = sudo\nrequesters = op1\nhosts = *\ntargets = root\n" /* lines 12 to 16 */
 		{ROLE, ":12: nobody can approve role s"},
 		{ROLE "auto_approve = simulated\n", ""},
+		{ROLE "auto_approve = hours daily 09:00-17:00\n", ""},
+		{ROLE "auto_approve = hours daily 09:00-17:00\nauto_approve = hours Sat 18:00-19:00 Asia/Tokyo\n", ""},
+		{ROLE "auto_approve = hours daily 09:00-17:00\nauto_approve = never\n", ":18: auto_approve is never,"},
+		{ROLE "auto_approve = simulated\nauto_approve = hours daily 09:00-17:00\n", ":18: auto_approve is"},
+		{ROLE "auto_approve = never\nauto_approve = never\n", ":18: auto_approve is never, simulated, or"},
+		{ROLE "auto_approve = daily 09:00-17:00\n", ":17: auto_approve is never, simulated, or"},
+		{ROLE "auto_approve = hours 09:00-17:00\n", ":17: hours are days, times"},
+		{ROLE "auto_approve = never\n", ":12: nobody can approve role s: it wants approvers"},
+		{ROLE "approvers = appr1\nhours = Mon-Fri 08:00-18:00 Europe/Berlin\nhours = Sat 10:00-12:00\n", ""},
+		{ROLE "approvers = appr1\nhours = Mon-Fri\n", ":18: hours are days, times"},
+		{ROLE "approvers = appr1\nhours = daily 08:00-18:00 Mars/Base\n", ":18: time zone Mars/Base cannot"},
 		{ROLE "approvers = @none\n", ":17: approvers names @none, and there is no [group none]"},
 		{ROLE "approvers = op1\n", ":17: op1 is to approve but is no declared person"},
 		{ROLE "approvers = @g\n[group g]\nmembers = appr1 op1\n", ":19: op1 is to approve but is no declared"},

@@ -1,0 +1,106 @@
+/* Another configuration under a running engine: it judges everything from that instant on, what is under way included.
+ */
+#include "broker.h"
+
+static int refused_http;
+static char refused_code[48];
+
+static void note(void *arg, const struct jb_collected *collected)
+{
+	(void)arg;
+	refused_http = collected->fault ? collected->fault->http : 0;
+	snprintf(refused_code, sizeof(refused_code), "%s", collected->fault ? collected->fault->code : "");
+}
+
+static struct jb_request *file(struct broker *b)
+{
+	const struct jb_filing filing = {
+		.requester = "op1",
+		.role = "admin",
+		.duration = 900,
+		.service = "sudo",
+		.target = "root",
+		.public_key = "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+			      "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}"};
+	struct jb_request *request;
+	bool replayed;
+
+	if (jb_engine_file(b->engine, "web-1", &filing, NOW, &request, &replayed, &b->fault) < 0)
+		fail_msg("%s", b->fault.message);
+	return request;
+}
+
+static void approve(struct broker *b, const struct jb_request *request)
+{
+	struct jb_request *after;
+
+	assert_int_equal(
+		jb_engine_approve(b->engine, "appr1", request->id, request->code, NULL, NOW, &after, &b->fault), 0);
+	jb_request_free(after);
+}
+
+/* The test's configuration with that line in place of the other; the one before it lives on until it is freed. */
+static struct jb_conf *change(struct broker *b, const char *line, const char *instead)
+{
+	struct jb_conf *before = b->conf;
+	const char *found = strstr(broker_conf, line);
+	char text[4096];
+
+	assert_non_null(found);
+	snprintf(text, sizeof(text), "%.*s%s%s", (int)(found - broker_conf), broker_conf, instead,
+		 found + strlen(line));
+	b->conf = NULL;
+	broker_configure(b, text);
+	jb_engine_set_conf(b->engine, b->conf);
+	return before;
+}
+
+static void credentials_that_come_after_the_rule_has_gone_are_thrown_away(void **state)
+{
+	static const struct jb_credentials credentials = {"AKIA", "secret", "token", NOW + 300};
+	struct broker *b = *state;
+	struct jb_request *request = file(b), *after;
+
+	approve(b, request);
+	jb_engine_collect(b->engine, "web-1", request->id, request->public_key, NULL, NOW, note, b);
+	assert_int_equal(b->issuer.calls, 1); /* STS has been asked and has not answered */
+	jb_conf_free(change(b, "members = op1 op2 ", "members = op2 "));
+	b->issuer.done(b->issuer.arg, &(struct jb_issue){.credentials = &credentials});
+	assert_int_equal(refused_http, 403);
+	assert_string_equal(refused_code, "policy.requester");
+	assert_int_equal(jb_engine_get(b->engine, "web-1", request->id, NOW, &after, &b->fault), 0);
+	assert_int_equal(after->status, JB_REVOKED);
+	assert_string_equal(after->ended_by, "policy");
+	assert_null(after->sealed);
+	jb_request_free(after);
+	jb_request_free(request);
+}
+
+static void what_waits_is_decided_by_the_new_rules_until_its_old_deadline(void **state)
+{
+	struct broker *b = *state;
+	struct jb_request *request = file(b), *after;
+
+	jb_conf_free(change(b, "approvers = @oncall\nmax", "approvers = appr2\nmax"));
+	assert_int_equal(
+		jb_engine_approve(b->engine, "appr1", request->id, request->code, NULL, NOW, &after, &b->fault), -1);
+	assert_string_equal(b->fault.code, "approval.not_eligible");
+	assert_int_equal(jb_engine_approve(b->engine, "appr2", request->id, request->code, NULL,
+					   request->pending_until - 1, &after, &b->fault),
+			 0);
+	assert_int_equal(after->status, JB_APPROVED);
+	jb_request_free(after);
+	jb_request_free(request);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(credentials_that_come_after_the_rule_has_gone_are_thrown_away,
+						setup_broker, teardown_broker),
+		cmocka_unit_test_setup_teardown(what_waits_is_decided_by_the_new_rules_until_its_old_deadline,
+						setup_broker, teardown_broker),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
