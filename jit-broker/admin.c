@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "conf.h"
+#include "exit.h"
 #include "secret.h"
 #include "store.h"
 #include "text.h"
@@ -38,7 +39,7 @@ static void print_error(void *arg, const char *message)
 static int usage(const char *text)
 {
 	fprintf(stderr, "usage: jit-broker %s\n", text);
-	return 2;
+	return JB_EXIT_USAGE;
 }
 
 static bool wants_help(int argc, char **argv)
@@ -49,7 +50,7 @@ static bool wants_help(int argc, char **argv)
 static int help(const char *text)
 {
 	printf("usage: jit-broker %s\n", text);
-	return 0;
+	return JB_EXIT_OK;
 }
 
 /* Reads --config, the one option of these commands; the rest of argv begins at optind. NULL: another option. */
@@ -89,9 +90,9 @@ static struct jb_store *open_store(const struct jb_conf *conf, bool may_make)
 static int printed(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
-		return 0;
+		return JB_EXIT_OK;
 	fprintf(stderr, "jit-broker: not all of it could be printed: %s\n", strerror(errno));
-	return 1;
+	return JB_EXIT_FAILED;
 }
 
 static void print_secret(void *arg, const char *id, const char *owner, int64_t created, int64_t revoked)
@@ -135,11 +136,11 @@ static int add_secret(const struct jb_conf *conf, struct jb_store *store, const 
 	char text[JB_SECRET_SIZE];
 
 	if (!is_owner(conf, kind, owner))
-		return 1;
+		return JB_EXIT_FAILED;
 	int r = jb_store_secret_add(store, kind, owner, jit_wall_s(), text, sizeof(text));
 	if (r < 0) {
 		fprintf(stderr, "jit-broker: the store could not take it: %s\n", jb_store_error(store));
-		return 1;
+		return JB_EXIT_FAILED;
 	}
 	fprintf(stderr, "This is shown once and cannot be had again; keep it where only %s reads it.\n",
 		strcmp(kind, "host") == 0 ? "that host's jit-helper" : owner);
@@ -154,12 +155,12 @@ static int revoke_secret(struct jb_store *store, const char *kind, const char *i
 	int r = jb_store_secret_revoke(store, kind, id, jit_wall_s());
 
 	if (r == 0)
-		return 0;
+		return JB_EXIT_OK;
 	if (r == -ENOENT)
 		fprintf(stderr, "jit-broker: there is no valid one with the id %s; `list` shows them\n", id);
 	else
 		fprintf(stderr, "jit-broker: the store could not change it: %s\n", jb_store_error(store));
-	return 1;
+	return JB_EXIT_FAILED;
 }
 
 static int list_secrets(struct jb_store *store, const char *kind)
@@ -168,7 +169,7 @@ static int list_secrets(struct jb_store *store, const char *kind)
 	if (jb_store_secret_list(store, kind, print_secret, NULL) == 0)
 		return printed();
 	fprintf(stderr, "jit-broker: the store could not be read: %s\n", jb_store_error(store));
-	return 1;
+	return JB_EXIT_FAILED;
 }
 
 static int manage_secrets(const char *kind, int argc, char **argv, const char *how)
@@ -185,7 +186,7 @@ static int manage_secrets(const char *kind, int argc, char **argv, const char *h
 	CONF *conf = jb_conf_read(path, print_error, NULL);
 	STORE *store = conf ? open_store(conf, strcmp(what, "add") == 0) : NULL;
 	if (!store)
-		return 1;
+		return JB_EXIT_FAILED;
 	if (strcmp(what, "list") == 0)
 		return list_secrets(store, kind);
 	return strcmp(what, "add") == 0 ? add_secret(conf, store, kind, argv[optind + 1])
@@ -215,7 +216,7 @@ static int verify(struct jb_store *store)
 		printf("the audit chain is broken: record %lld is missing or altered\n", (long long)seq);
 	else
 		fprintf(stderr, "jit-broker: the chain could not be read: %s\n", jb_store_error(store));
-	return 1;
+	return JB_EXIT_FAILED;
 }
 
 static void print_record(void *arg, int64_t seq, const char *json)
@@ -232,7 +233,7 @@ static int show(struct jb_store *store)
 		before = last;
 		if (jb_store_audit_read(store, last, AUDIT_PAGE, print_record, &last) < 0) {
 			fprintf(stderr, "jit-broker: the chain could not be read: %s\n", jb_store_error(store));
-			return 1;
+			return JB_EXIT_FAILED;
 		}
 	} while (last != before);
 	return printed();
@@ -252,6 +253,6 @@ int jb_cmd_audit(int argc, char **argv)
 	CONF *conf = jb_conf_read(path, print_error, NULL);
 	STORE *store = conf ? open_store(conf, false) : NULL;
 	if (!store)
-		return 1;
+		return JB_EXIT_FAILED;
 	return strcmp(what, "verify") == 0 ? verify(store) : show(store);
 }

@@ -2,7 +2,7 @@
  * The commands of whoever runs the broker, on its own machine: keys of hosts,
  * tokens of approvers, the configuration, the audit chain. argv[0] is the
  * command's own name ("key"). Each takes --config FILE (default
- * JB_CONF_DEFAULT) and returns an exit status: 0, 1 (no), 2 (usage).
+ * JB_CONF_DEFAULT) and returns an exit status (enum jb_exit).
  */
 #ifndef JB_ADMIN_H
 #define JB_ADMIN_H

@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "conf.h"
+#include "exit.h"
 #include "inifile.h"
 #include "policy.h"
 #include "safefile.h"
@@ -262,11 +263,11 @@ static int explain(const struct jb_conf *conf, const struct asked *asked)
 
 	if (asked->duration && (jit_parse_duration(asked->duration, INT32_MAX, &wanted) < 0 || wanted == 0)) {
 		fprintf(stderr, "jit-broker: --duration is a time like 90s, 15m or 4h\n");
-		return 2;
+		return JB_EXIT_USAGE;
 	}
 	if (asked->at && jit_iso_parse(asked->at, &answer.at) < 0) {
 		fprintf(stderr, "jit-broker: --at is an instant like 2026-11-23T03:00:00Z\n");
-		return 2;
+		return JB_EXIT_USAGE;
 	}
 	answer.wanted = (int64_t)wanted;
 	judge(&answer, asked);
@@ -283,18 +284,18 @@ int jb_cmd_check(int argc, char **argv)
 
 	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		printf("usage: jit-broker %s\n", how);
-		return 0;
+		return JB_EXIT_OK;
 	}
 	if (!read_options(argc, argv, &asked)) {
 		fprintf(stderr, "usage: jit-broker %s\n", how);
-		return 2;
+		return JB_EXIT_USAGE;
 	}
 	CONF *conf = jb_conf_read(asked.config, print_error, NULL);
 	if (!conf)
-		return 1;
+		return JB_EXIT_FAILED;
 	if (asked.who)
 		return explain(conf, &asked);
 	printf("%s is in order: %zu roles, %zu groups, %zu persons\n", conf->path, conf->role_count, conf->group_count,
 	       conf->person_count);
-	return 0;
+	return JB_EXIT_OK;
 }

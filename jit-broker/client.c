@@ -121,19 +121,19 @@ static int parse(int argc, char **argv, const struct usage *usage, struct comman
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (option == 'h') {
 			fputs(usage->text, stdout);
-			return JB_CLIENT_OK;
+			return JB_EXIT_OK;
 		}
 		if (!take_option(c, usage, option)) {
 			fputs(usage->text, stderr);
-			return JB_CLIENT_USAGE;
+			return JB_EXIT_USAGE;
 		}
 	}
 	if (argc - optind != (usage->wants_id ? 1 : 0)) {
 		fputs(usage->text, stderr);
-		return JB_CLIENT_USAGE;
+		return JB_EXIT_USAGE;
 	}
 	if ((usage->wants_id && take_id(c, argv[optind]) < 0) || jb_client_conf_complete(&c->conf) < 0)
-		return JB_CLIENT_USAGE;
+		return JB_EXIT_USAGE;
 	return -1;
 }
 
@@ -186,14 +186,14 @@ static int look_and_ask(struct command *c, char *buf, size_t size)
 
 	snprintf(path, sizeof(path), "/requests/%s", c->id);
 	status = jb_client_call(&c->conf, path, NULL, &request);
-	if (status != JB_CLIENT_OK)
+	if (status != JB_EXIT_OK)
 		return status;
 	jb_show_request(stdout, request);
 	fflush(stdout);
 	status = -1;
 	if (jb_show_wants_code(request)) {
 		if (ask_code(buf, size) < 0)
-			status = JB_CLIENT_USAGE;
+			status = JB_EXIT_USAGE;
 		c->code = buf;
 	}
 	json_object_put(request);
@@ -211,7 +211,7 @@ static int decide(int argc, char **argv, const struct usage *usage, const char *
 		status = look_and_ask(&c, code, sizeof(code));
 	if (status < 0) {
 		status = post(&c, verb, &request);
-		if (status == JB_CLIENT_OK)
+		if (status == JB_EXIT_OK)
 			jb_show_decision(stdout, verb, request);
 	}
 	json_object_put(request);
@@ -242,9 +242,9 @@ int jb_cmd_list(int argc, char **argv)
 
 	if (status < 0) {
 		status = jb_client_call(&c.conf, "/requests?status=PENDING", NULL, &list);
-		if (status == JB_CLIENT_OK && c.json)
+		if (status == JB_EXIT_OK && c.json)
 			jb_show_json(stdout, list);
-		else if (status == JB_CLIENT_OK)
+		else if (status == JB_EXIT_OK)
 			jb_show_list(stdout, list);
 	}
 	json_object_put(list);

@@ -6,14 +6,9 @@
 #ifndef JB_CLIENT_H
 #define JB_CLIENT_H
 
-/* Exit statuses. */
-enum jb_client_exit {
-	JB_CLIENT_OK = 0,
-	JB_CLIENT_REFUSED = 1,	   /* the broker said no */
-	JB_CLIENT_USAGE = 2,	   /* the command line or the configuration is wrong */
-	JB_CLIENT_UNAVAILABLE = 4, /* the broker cannot be reached or cannot answer now */
-};
+#include "exit.h"
 
+/* Each returns an exit status (enum jb_exit). */
 int jb_cmd_approve(int argc, char **argv);
 int jb_cmd_deny(int argc, char **argv);
 int jb_cmd_revoke(int argc, char **argv);

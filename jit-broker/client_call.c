@@ -130,7 +130,7 @@ static void on_done(void *arg, const struct jit_fetch_result *result)
 	struct json_object *json;
 
 	event_base_loopbreak(outcome->base);
-	outcome->status = JB_CLIENT_UNAVAILABLE;
+	outcome->status = JB_EXIT_UNAVAILABLE;
 	if (result->fault != JIT_FETCH_OK) {
 		fprintf(stderr, "jit-broker: the broker at %s cannot be asked: %s\n", outcome->url, result->why);
 		return;
@@ -138,11 +138,11 @@ static void on_done(void *arg, const struct jit_fetch_result *result)
 	json = jb_json_object(result->body, result->body_len);
 	if (result->status == 200 && json) {
 		*outcome->ret = json;
-		outcome->status = JB_CLIENT_OK;
+		outcome->status = JB_EXIT_OK;
 		return;
 	}
 	if (result->status >= 400 && result->status < 500 && result->status != 429)
-		outcome->status = JB_CLIENT_REFUSED;
+		outcome->status = JB_EXIT_FAILED;
 	print_refusal(result, json);
 	json_object_put(json);
 }
@@ -183,7 +183,7 @@ int jb_client_call(const struct jb_client_conf *conf, const char *path, const ch
 	struct outcome outcome = {.ret = ret, .url = conf->url, .status = -1};
 
 	if (read_token(conf->token_file, authorization, sizeof(authorization)) < 0)
-		return JB_CLIENT_USAGE;
+		return JB_EXIT_USAGE;
 	outcome.base = event_base_new();
 	if (outcome.base)
 		fetch(conf, outcome.base, authorization, path, body, &outcome);
@@ -192,7 +192,7 @@ int jb_client_call(const struct jb_client_conf *conf, const char *path, const ch
 		event_base_free(outcome.base);
 	if (outcome.status < 0) {
 		fprintf(stderr, "jit-broker: out of memory\n");
-		return JB_CLIENT_UNAVAILABLE;
+		return JB_EXIT_UNAVAILABLE;
 	}
 	return outcome.status;
 }

@@ -5,6 +5,7 @@
 
 #include "admin.h"
 #include "client.h"
+#include "exit.h"
 #include "serve.h"
 
 static const struct command {
@@ -35,15 +36,15 @@ int main(int argc, char **argv)
 {
 	if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		print_help(stdout);
-		return EXIT_SUCCESS;
+		return JB_EXIT_OK;
 	}
 	if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
 		puts("jit-broker " JIT_VERSION);
-		return EXIT_SUCCESS;
+		return JB_EXIT_OK;
 	}
 	for (size_t i = 0; argc >= 2 && i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
 	print_help(stderr);
-	return 2;
+	return JB_EXIT_USAGE;
 }

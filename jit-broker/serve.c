@@ -11,7 +11,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sysexits.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,6 +20,7 @@
 #include "clock.h"
 #include "conf.h"
 #include "engine.h"
+#include "exit.h"
 #include "issuer.h"
 #include "log.h"
 #include "reload.h"
@@ -173,7 +173,7 @@ static int run(struct broker *broker)
 
 	if (open_parts(broker, why, sizeof(why)) < 0 || open_server(broker, why, sizeof(why)) < 0) {
 		jit_log(LOG_ERR, "the broker cannot start: %s", why);
-		return EXIT_FAILURE; /* tried again: its port may be somebody's yet, its store locked */
+		return JB_EXIT_FAILED; /* tried again: its port may be somebody's yet, its store locked */
 	}
 	if (strcmp(broker->running.conf->issuer, "demo") == 0)
 		jit_log(LOG_WARNING, "issuer = demo: the credentials it hands out open nothing");
@@ -181,7 +181,7 @@ static int run(struct broker *broker)
 		broker->running.conf->tls ? "https" : "http", broker->running.conf->listen_address,
 		jb_server_port(broker->running.server));
 	sd_notify(0, "READY=1");
-	return event_base_dispatch(broker->base) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return event_base_dispatch(broker->base) < 0 ? JB_EXIT_FAILED : JB_EXIT_OK;
 }
 
 static const char *const help = "usage: jit-broker serve [--config FILE]\n"
@@ -200,23 +200,23 @@ int jb_cmd_serve(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);
-			return EXIT_SUCCESS;
+			return JB_EXIT_OK;
 		}
 		if (option != 'c') {
 			fputs(help, stderr);
-			return 2;
+			return JB_EXIT_USAGE;
 		}
 		path = optarg;
 	}
 	if (optind < argc) {
 		fputs(help, stderr);
-		return 2;
+		return JB_EXIT_USAGE;
 	}
 	if (harden() < 0)
-		return EXIT_FAILURE;
+		return JB_EXIT_FAILED;
 	broker.running.conf = broker.running.started = jb_conf_read(path, tell_error, NULL);
-	/* EX_CONFIG: the unit does not try again what only an administrator can mend. */
-	status = broker.running.conf ? run(&broker) : EX_CONFIG;
+	/* The unit does not try again what only an administrator can mend. */
+	status = broker.running.conf ? run(&broker) : JB_EXIT_CONFIG;
 	close_all(&broker);
 	return status;
 }

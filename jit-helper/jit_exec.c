@@ -11,7 +11,7 @@
 #include "text.h"
 
 /* As shells do. */
-enum { CANNOT_RUN = 126, NOT_FOUND = 127 };
+enum exec_exit { CANNOT_RUN = 126, NOT_FOUND = 127 };
 
 /* What the command must not inherit: AWS_PROFILE would go before the variables in the SDK for JavaScript. */
 static bool is_replaced(const char *variable)

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 #include "changes.h"
 #include "elevation.h"
 #include "ending.h"
+#include "exit.h"
 #include "grant.h"
 #include "harden.h"
 #include "helper.h"
@@ -72,19 +72,19 @@ static int read_options(int argc, char **argv, struct options *ret)
 			break;
 		case 'V':
 			puts("jit-helper " JIT_VERSION);
-			return EXIT_SUCCESS;
+			return JH_EXIT_OK;
 		case 'h':
 			usage(stdout);
-			return EXIT_SUCCESS;
+			return JH_EXIT_OK;
 		default:
 			usage(stderr);
-			return 2;
+			return JH_EXIT_USAGE;
 		}
 	}
 	if (optind == argc)
 		return -1;
 	usage(stderr);
-	return 2;
+	return JH_EXIT_USAGE;
 }
 
 static void tell_error(void *arg, const char *message)
@@ -161,7 +161,7 @@ static int serve(struct jh_helper *h)
 	jit_log(LOG_NOTICE, "jit-helper " JIT_VERSION " serves; its broker is %s", jh_broker_url(h->broker));
 	int r = event_base_dispatch(h->base);
 	stop(h);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return r < 0 ? JH_EXIT_FAILED : JH_EXIT_OK;
 }
 
 /* Before anybody can connect: whoever is told to stop from then on stops in good order. */
@@ -207,10 +207,10 @@ static int check(struct jh_helper *h, const char *path)
 	if (!h->base || check_glass_group(h->conf->break_glass_group, why, sizeof(why)) < 0 ||
 	    drop(h->conf, why, sizeof(why)) < 0 || !(h->broker = jh_broker_new(h->base, h->conf, why, sizeof(why)))) {
 		fprintf(stderr, "jit-helper: %s\n", why);
-		return EXIT_FAILURE;
+		return JH_EXIT_FAILED;
 	}
 	printf("%s is in order; the broker is %s\n", path, jh_broker_url(h->broker));
-	return EXIT_SUCCESS;
+	return JH_EXIT_OK;
 }
 
 /* Sockets and files as whoever started us, all else as the unprivileged user. */
@@ -263,9 +263,9 @@ int main(int argc, char **argv)
 		return status;
 	if (options.probe)
 		return jh_probe(options.config);
-	/* EX_CONFIG: the unit does not try again what only an administrator can mend. */
+	/* The unit does not try again what only an administrator can mend. */
 	if (jh_conf_read(options.config, tell_error, NULL, &helper.conf) > 0)
-		return options.check ? EXIT_FAILURE : EX_CONFIG;
+		return options.check ? JH_EXIT_FAILED : JH_EXIT_CONFIG;
 	if (options.check) {
 		status = check(&helper, options.config);
 		helper_free(&helper);
@@ -274,9 +274,9 @@ int main(int argc, char **argv)
 	int r = jh_harden_start(jh_listen_inherited());
 	if (r < 0) {
 		jit_log(LOG_ERR, "cannot make this process safe: %s", strerror(-r));
-		return EXIT_FAILURE;
+		return JH_EXIT_FAILED;
 	}
-	status = EX_CONFIG;
+	status = JH_EXIT_CONFIG;
 	if (jh_harden_secrets(why, sizeof(why)) < 0)
 		fail(why);
 	else if (prepare(&helper) == 0)

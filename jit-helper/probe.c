@@ -13,6 +13,7 @@
 #include "broker.h"
 #include "clock.h"
 #include "conf.h"
+#include "exit.h"
 #include "harden.h"
 #include "json.h"
 #include "proto.h"
@@ -216,12 +217,12 @@ int jh_probe(const char *config)
 	struct jh_conf *conf = NULL;
 
 	if (!document)
-		return EXIT_FAILURE;
+		return JH_EXIT_FAILED;
 	json_object_object_add(document, "version", json_object_new_int(1));
 	put_text(document, "config", config);
 	if (jh_conf_read(config, on_conf_error, put_array(document, "errors"), &conf) == 0)
 		look(document, conf);
 	jh_conf_free(conf);
 	const char *text = json_object_to_json_string_ext(document, JSON_C_TO_STRING_NOSLASHESCAPE);
-	return text && puts(text) >= 0 && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return text && puts(text) >= 0 && fflush(stdout) == 0 ? JH_EXIT_OK : JH_EXIT_FAILED;
 }
