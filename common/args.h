@@ -1,6 +1,6 @@
 /*
  * The module's line in /etc/pam.d: its arguments, their ranges and defaults
- * (docs/configuration.md, "pam_jit.so arguments"). A line that is not understood
+ * (pam_jit(8), ARGUMENTS). A line that is not understood
  * to the last argument is refused whole: half of it could mean another gate.
  */
 #ifndef PJ_ARGS_H

@@ -89,7 +89,7 @@ enum jit_outcome {
 	JIT_LATER = 7,	     /* the request goes on without this connection: come back when it is decided */
 };
 
-/* jit's exit statuses (docs/configuration.md, "jit exit codes"). */
+/* jit's exit statuses (jit(1), EXIT STATUS). */
 enum jit_exit {
 	JIT_EXIT_OK = 0,	  /* done; jit request: approved */
 	JIT_EXIT_NOTHING = 1,	  /* this session holds no grant */

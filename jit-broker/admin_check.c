@@ -275,7 +275,7 @@ static int explain(const struct jb_conf *conf, const struct asked *asked)
 		print_json(&answer, asked);
 	else
 		print_text(&answer, asked);
-	return answer.decision.allowed && (!asked->approver || answer.approver.allowed) ? 0 : 1;
+	return answer.decision.allowed && (!asked->approver || answer.approver.allowed) ? JB_EXIT_OK : JB_EXIT_FAILED;
 }
 
 int jb_cmd_check(int argc, char **argv)

@@ -218,7 +218,7 @@ static bool on_key(void *arg, const char *header, const char *name, const char *
 			section->key[i] = line;
 		return jb_conf_set(key, section, value, line, why, why_size);
 	}
-	snprintf(why, why_size, "[%s] has no key %.40s; docs/configuration.md lists them", kind_names[kind], name);
+	snprintf(why, why_size, "[%s] has no key %.40s; man jit-broker.conf lists them", kind_names[kind], name);
 	return false;
 }
 

@@ -1,7 +1,7 @@
 /*
  * jit-broker.conf, read into structures: what the file says, checked for sense, and
  * nothing about any one request (that is policy.h). Every key stands in
- * docs/configuration.md.
+ * jit-broker.conf(5).
  */
 #ifndef JB_CONF_H
 #define JB_CONF_H

@@ -1,4 +1,4 @@
-/* See conf_keys.h. docs/configuration.md tells people the same. */
+/* See conf_keys.h. jit-broker.conf(5) tells people the same. */
 #include "conf_keys.h"
 
 #include <arpa/inet.h>

@@ -1,5 +1,5 @@
 /*
- * jit-helper.conf (docs/configuration.md): read strictly, every error told. The
+ * jit-helper.conf(5): read strictly, every error told. The
  * API key's file is only named here; its content is read by the broker client.
  */
 #ifndef JH_CONF_H

@@ -59,7 +59,7 @@ static void judge_conf_error(struct jd_report *report, enum jd_severity severity
 	}
 	struct jd_finding *f = jd_find(report, severity, "helper.conf", NULL, config, line);
 	jd_what(f, "jit-helper does not start: %s.", what);
-	jd_fix(f, "Correct it; docs/configuration.md lists every key. `jit-helper --check` says whether it is right.");
+	jd_fix(f, "Correct it; man jit-helper.conf lists every key. `jit-helper --check` says whether it is right.");
 }
 
 static bool judge_conf(struct jd_report *report, enum jd_severity severity, struct json_object *document)

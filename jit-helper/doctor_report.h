@@ -1,7 +1,7 @@
 /*
  * What the doctor found, kept until it is told: findings with a stable code,
  * and the table of what happens at each service's door. Told as text that fits
- * 80 columns, or as JSON (docs/operations.md).
+ * 80 columns, or as JSON (jit(1)).
  */
 #ifndef JD_REPORT_H
 #define JD_REPORT_H

@@ -106,7 +106,7 @@ static void judge_args(struct jd_report *report, const struct jd_service *s, con
 		return;
 	struct jd_finding *f = find_at(report, JD_ERROR, "gate.args", s, line);
 	jd_what(f, "The module refuses everybody at this line: %s.", why);
-	jd_fix(f, "Correct the argument; docs/configuration.md lists them.");
+	jd_fix(f, "Correct the argument; man pam_jit lists them.");
 }
 
 static bool same(const char *a, const char *b)

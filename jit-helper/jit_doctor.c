@@ -1,7 +1,7 @@
 /*
  * `jit doctor`: looks at this host as it stands, says what is wrong with the
  * gate, what to do about it, and what happens at each door. It changes nothing.
- * See docs/operations.md.
+ * See jit(1).
  */
 #include <stdio.h>
 #include <string.h>

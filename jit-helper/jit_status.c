@@ -168,7 +168,7 @@ const struct jit_command jit_command_status = {
 	.name = "status",
 	.synopsis = "[--json] [--socket PATH]",
 	.summary = "What this login session holds and waits for, and for how long",
-	.details = "  --json  the document as it is (docs/protocol-helper.md); its exit status is 0\n"
+	.details = "  --json  the document as it is (man jit, DOCUMENTS); its exit status is 0\n"
 		   "          without a grant too\n"
 		   "\n"
 		   "Colour is for terminals alone, and not with NO_COLOR in the environment.\n",

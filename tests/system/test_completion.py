@@ -1,4 +1,4 @@
-"""Completion in the shells themselves, as `make install` puts it there, and the manual pages."""
+"""Completion in the shells themselves, as `make install` puts it there."""
 
 import re
 import shutil
@@ -10,7 +10,6 @@ import pexpect
 from namespace import TREE
 
 FROM_HELP = {"status", "end", "request", "credentials", "env", "exec", "doctor"}
-MAN = "/usr/share/man"
 ENVIRONMENT = {"PATH": "/usr/bin:/bin:/usr/sbin", "HOME": "/root", "TERM": "dumb", "LANG": "C.UTF-8"}
 
 
@@ -19,7 +18,7 @@ def output(*command):
                           stdin=subprocess.DEVNULL).stdout
 
 
-class Installed(unittest.TestCase):
+class Completion(unittest.TestCase):
     laboratory = True
 
     @classmethod
@@ -30,8 +29,6 @@ class Installed(unittest.TestCase):
         if not shutil.which(program):
             self.skipTest(f"{program} is not installed")
 
-
-class Completion(Installed):
     def bash(self, program, *words):
         """What bash offers for the last word."""
         function = "_" + program.replace("-", "_")
@@ -83,51 +80,6 @@ class Completion(Installed):
                 offered = output("fish", "-c", f"complete -C '{typed}'").splitlines()
                 offered = {line.split("\t")[0] for line in offered if line}
                 self.assertEqual({word for word in offered if not word.endswith("-")}, expected)
-
-
-class Manual(Installed):
-    PAGES = ("man1/jit.1", "man5/jit-helper.conf.5", "man8/jit-helper.8", "man8/pam_jit.8")
-
-    def test_every_page_is_there_and_can_be_set_without_a_warning(self):
-        self.need("groff")
-        for page in self.PAGES:
-            done = subprocess.run(["groff", "-mdoc", "-Tutf8", "-ww", "-z", f"{MAN}/{page}"], capture_output=True, text=True,
-                                  timeout=60, check=False)
-            self.assertEqual((done.returncode, done.stderr), (0, ""), page)
-
-    def test_every_page_passes_mandocs_lint(self):
-        self.need("mandoc")
-        for page in self.PAGES:
-            done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", f"{MAN}/{page}"], capture_output=True, text=True,
-                                  timeout=60, check=False)
-            self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""), page)
-
-    def test_jits_page_names_every_option_and_exit_status(self):
-        with open(f"{MAN}/man1/jit.1", encoding="utf-8") as file:
-            page = file.read()
-        for command in FROM_HELP:
-            self.assertIn(f".Cm {command}", page)
-            for option in re.findall(r"--([a-z]+)", output("jit", "help", command)):
-                self.assertIn(f"Fl -{option}", page)
-        with open(f"{TREE}/docs/configuration.md", encoding="utf-8") as file:
-            documented = re.findall(r"^\| (\d+) \|", file.read().split("### jit exit codes")[1].split("\n## ")[0], re.M)
-        self.assertEqual(re.findall(r"^\.It (\d+)$", page, re.M), documented)
-
-    def test_the_configurations_page_has_every_key(self):
-        with open(f"{TREE}/docs/configuration.md", encoding="utf-8") as file:
-            table = file.read().split("## jit-helper.conf")[1].split("\n## ")[0]
-        keys = re.findall(r"^\| `(\w+)` \| `\[", table, re.M)
-        self.assertIn("broker", keys)
-        with open(f"{MAN}/man5/jit-helper.conf.5", encoding="utf-8") as file:
-            self.assertEqual(set(re.findall(r"^\.It Cm (\w+) =", file.read(), re.M)), set(keys))
-
-    def test_the_modules_page_has_every_argument(self):
-        with open(f"{TREE}/docs/configuration.md", encoding="utf-8") as file:
-            table = file.read().split("## pam_jit.so arguments")[1].split("\n## ")[0]
-        with open(f"{MAN}/man8/pam_jit.8", encoding="utf-8") as file:
-            page = file.read()
-        for name in re.findall(r"^\| `(\w+=?)` \|", table, re.M):
-            self.assertIn(f"Cm {name}", page)
 
 
 if __name__ == "__main__":
