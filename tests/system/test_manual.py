@@ -386,14 +386,14 @@ class Behaviour(unittest.TestCase):
         for name, code in PROGRAMS.items():
             lines = [line for line in code.splitlines()
                      if re.search(r"evsignal_new|\bsignal\(|\w+\[\] = \{+SIG|struct volley \w+ =", line)]
-            handled = {signal for line in lines for signal in re.findall(r"\bSIG[A-Z]+\b", line)}
+            handled = {signal for line in lines for signal in re.findall(r"\bSIG[A-Z0-9]+\b", line)}
             self.assertTrue(handled, name)
             described = set(PAGES[name].words("Dv")) | {word for head, _ in items(PAGES[name].lines) for word in head.split()}
-            described = {word for word in described if re.fullmatch("SIG[A-Z]+", word)}
+            described = {word for word in described if re.fullmatch("SIG[A-Z0-9]+", word)}
             self.assertLessEqual(handled, described, name)
         for name, page in PAGES.items():
-            said = set(re.findall(r"\bSIG[A-Z]+\b", page.text.replace(".Sh SIGNALS", "")))
-            self.assertLessEqual(said, set(re.findall(r"\bSIG[A-Z]+\b", EVERYTHING)), name)
+            said = set(re.findall(r"\bSIG[A-Z0-9]+\b", page.text.replace(".Sh SIGNALS", "")))
+            self.assertLessEqual(said, set(re.findall(r"\bSIG[A-Z0-9]+\b", EVERYTHING)), name)
 
     def test_the_members_of_documents_are_those_that_are_written(self):
         code = one_line(sources("jit-helper/status.c", "jit-helper/ahead.c", "jit-helper/ahead_side.c",
