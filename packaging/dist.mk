@@ -2,7 +2,9 @@
 
 # A tarball has no git: .source-epoch, which `make dist` writes into it, says of which second it is and that this is one.
 SOURCE_EPOCH_FILE := $(wildcard .source-epoch)
-SOURCE_DATE_EPOCH ?= $(shell $(if $(SOURCE_EPOCH_FILE),cat .source-epoch,git log -1 --format=%ct))
+ifndef SOURCE_DATE_EPOCH
+SOURCE_DATE_EPOCH := $(shell $(if $(SOURCE_EPOCH_FILE),cat .source-epoch,git log -1 --format=%ct 2>/dev/null))
+endif
 export SOURCE_DATE_EPOCH
 # A command that prints the tree's own files, with what is changed in them and not yet committed.
 tree_files = $(if $(SOURCE_EPOCH_FILE),find . -type f -not -path './build/*' -not -path '*/node_modules/*' \
@@ -19,6 +21,7 @@ dist: ## reproducible source tarball and its SBOM (SPDX), in build/packages
 	@stage=$$(mktemp -d build/dist/XXXXXX) && trap 'rm -rf "$$stage"' EXIT && mkdir "$$stage/$(DIST_NAME)" && \
 	$(tree_files) | while read -r file; do [ ! -e "$$file" ] || echo "$$file"; done | \
 		tar -c --no-recursion -T - | tar -x -C "$$stage/$(DIST_NAME)" && \
+	[ -s "$$stage/$(DIST_NAME)/Makefile" ] && \
 	echo '$(VERSION)' >"$$stage/$(DIST_NAME)/VERSION" && \
 	echo '$(SOURCE_DATE_EPOCH)' >"$$stage/$(DIST_NAME)/.source-epoch" && \
 	LC_ALL=C tar -c -C "$$stage" --format=ustar --sort=name --owner=0 --group=0 --numeric-owner \

@@ -54,10 +54,12 @@ def die_with_parent():
 
 
 def heed_the_keyboard():
-    """For whoever starts programs that Ctrl-C is to reach: a shell without job control lets what it starts in the
-    background ignore it, and that is inherited down to sudo."""
+    """For whoever starts programs that Ctrl-C and a closed terminal are to reach: a shell without job control lets
+    what it starts in the background ignore the one, nohup the other, and that is inherited down to sudo."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)  # ignored here as before, and no more after an exec
 
 
 def enter(argv, environment=None):
