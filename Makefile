@@ -183,7 +183,10 @@ install: all ## install below DESTDIR (PREFIX=/usr); gates nothing by itself
 	$(foreach n,1 5 8,$(call copy,$(wildcard docs/man/*.$(n)),$(MAN_DIR)/man$(n)) &&) true
 	$(call copy,README.md CHANGELOG.md SECURITY.md LICENSE $(wildcard docs/*.md),$(DOC_DIR))
 	$(call put,etc/pam-jit/jit-helper.conf etc/pam-jit/aws-credentials,$(HOST_EXAMPLES))
-	$(call put,$(wildcard etc/pam.d/*.example etc/sudoers.d/* etc/sshd_config.d/*),$(HOST_EXAMPLES))
+	$(call put,$(wildcard etc/pam.d/*.example),$(HOST_EXAMPLES))
+	$(call put,$(wildcard etc/pam.d/fedora/*.example),$(HOST_EXAMPLES)/fedora)
+	$(call put,$(wildcard etc/sudoers.d/*),$(HOST_EXAMPLES)/sudoers.d)
+	$(call put,$(wildcard etc/sshd_config.d/*),$(HOST_EXAMPLES)/sshd_config.d)
 	$(call put,etc/jit-broker/jit-broker.conf,$(BROKER_EXAMPLES))
 	$(call put,$(wildcard etc/systemd/*.s*),$(UNIT_DIR))
 	$(call put,$(wildcard etc/sysusers.d/*.conf),$(PREFIX)/lib/sysusers.d)

@@ -26,8 +26,10 @@ HELPER_CONF = "/etc/pam-jit/jit-helper.conf"
 BROKER_CONF = "/etc/jit-broker/jit-broker.conf"
 HELPER_STATE = "/run/pam-jit/state/helper.json"
 PAM_SOCKET = "/run/pam-jit/pam.sock"
+# The snippet first: what a test says has the last word.
 SUDOERS = """Defaults env_reset, !lecture, secure_path="/usr/sbin:/usr/bin:/sbin:/bin"
 root ALL=(ALL:ALL) ALL
+@include /etc/sudoers.d/pam-jit
 {lines}
 """
 NOPASSWD = "op1 ALL=(ALL:ALL) NOPASSWD: ALL\nop2 ALL=(ALL:ALL) NOPASSWD: ALL"
@@ -170,6 +172,7 @@ class Lab:
         self.as_root("chpasswd", text=f"{name}:{PASSWORD}\n")
 
     def set_sudoers(self, lines):
+        write("/etc/sudoers.d/pam-jit", read(f"{EXAMPLES}/sudoers.d/pam-jit"), 0o440)
         write("/etc/sudoers", SUDOERS.format(lines=lines), 0o440)
         self.as_root("visudo", "-cq")
 

@@ -12,7 +12,7 @@ import pexpect
 
 import brokerlib
 import container
-from lab import read, write
+from lab import EXAMPLES, read, write
 from namespace import HOSTNAME, die_with_parent
 from terminal import login_environment
 
@@ -22,18 +22,18 @@ EOF, TIMEOUT = pexpect.EOF, pexpect.TIMEOUT
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
 KNOWN_HOSTS = "/run/lab/known_hosts"
 PROGRAM = "/usr/sbin/sshd"
-CONFIG = """Port {port}
+# The first word on a setting counts: the test's, the laboratory's, then the snippet's.
+CONFIG = """{settings}Port {port}
 ListenAddress 127.0.0.1
 HostKey {key}
 PidFile none
-UsePAM yes
 UseDNS no
 PermitRootLogin yes
-PasswordAuthentication no
 PrintMotd no
 PrintLastLog no
 MaxStartups 200
 Subsystem sftp /usr/lib/openssh/sftp-server
+Include {examples}/sshd_config.d/pam-jit.conf
 """
 
 
@@ -66,7 +66,7 @@ class Sshd:
         if not os.path.exists(self.program):
             os.symlink(PROGRAM, self.program)
         lines = "".join(f"{key} {value}\n" for key, value in settings.items())
-        write(self.config, CONFIG.format(port=self.port, key=HOST_KEY) + lines)
+        write(self.config, CONFIG.format(settings=lines, port=self.port, key=HOST_KEY, examples=EXAMPLES))
         self.process = None
 
     def start(self, keys_error=None):

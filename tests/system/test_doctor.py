@@ -25,7 +25,7 @@ def path_of(service):
 
 def example(service):
     """A service as its example has it; both lines wait shorter than sshd's LoginGraceTime."""
-    text = read(f"{EXAMPLES}/{'sudo' if service == 'sudo-i' else service}.example")
+    text = read(f"{EXAMPLES}/{service}.example")
     return re.sub(r"^((?:account|session)  required  pam_jit\.so.*)$", rf"\1 {WAIT}", text, flags=re.M)
 
 
