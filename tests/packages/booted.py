@@ -34,7 +34,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
 
 from lab import PASSWORD, PEOPLE  # noqa: E402  (its folder has just been added)
 from namespace import TREE, die_with_parent  # noqa: E402
-from terminal import Terminal, wait_until  # noqa: E402, F401  (for those who use a machine)
+from terminal import Terminal, wait_until  # noqa: E402
+
+__all__ = ["Machine", "wait_until"]  # the latter for those who use a machine
 
 FOLDER = os.path.join(TREE, "build/booted")
 MIRROR = "http://deb.debian.org/debian"  # where apt knows no other one

@@ -69,8 +69,8 @@ class Snippets(LabCase):
         self.put("sshd_config.d/pam-jit.conf", "/etc/ssh/sshd_config.d/pam-jit.conf")
         write(SUDOERS, "Defaults env_reset, !lecture\nroot ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n", 0o440)
         self.put("sudoers.d/pam-jit", "/etc/sudoers.d/pam-jit", 0o440)
-        for service in GATED:
-            self.put(f"{service}.example", f"/etc/pam.d/{service}")
+        for name in GATED:
+            self.put(f"{name}.example", f"/etc/pam.d/{name}")
 
     def put(self, name, path, mode=0o644):
         write(path, read(snippet(name)), mode)
@@ -143,8 +143,8 @@ class Snippets(LabCase):
             self.addCleanup(os.unlink, f"/etc/pam.d/{name}")
         write("/etc/pam.d/postlogin", "session optional pam_umask.so silent\n")
         self.addCleanup(os.unlink, "/etc/pam.d/postlogin")
-        for service in ("sudo", "sshd"):
-            self.put(f"fedora/{service}.example", f"/etc/pam.d/{service}")
+        for name in ("sudo", "sshd"):
+            self.put(f"fedora/{name}.example", f"/etc/pam.d/{name}")
         write("/etc/pam.d/sudo-i", SUDO_I)
         self.assertEqual(self.findings(), {})
         text = read("/etc/pam.d/sudo")
