@@ -1,6 +1,5 @@
 # make rpm: RPM packages from packaging/rpm/pam_jit.spec and the tarball that `make dist` makes of this tree.
 
-RPM_PACKAGES := build/packages
 RPM_TOP = $(CURDIR)/build/rpm/$(or $(RPM_MACROS),host)/$(VERSION)
 # On Fedora and RHEL their own macros. Elsewhere those of the tree, RPM_MACROS=rhel9 or fedora, and as no rpm database
 # knows what is installed, nothing is asked of it.
@@ -19,7 +18,7 @@ rpm-spec: dist # the spec with all that is filled in, beside its sources, as a s
 	@cp $(DIST) etc/sysusers.d/pam-jit.conf etc/sysusers.d/jit-broker.conf $(RPM_TOP)/SOURCES
 	@cd $(RPM_TOP)/SOURCES && mv pam-jit.conf pam-jit.sysusers && mv jit-broker.conf jit-broker.sysusers && chmod 0644 *
 	@packaging/rpm/changelog.sh $(VERSION) $(SOURCE_DATE_EPOCH) >$(RPM_TOP)/changelog
-	@sed 's/libpam-jit:/pam_jit:/' packaging/debian/pam-lines-out.sh >$(RPM_TOP)/pam-lines-out
+	@sed 's/libpam-jit:/pam_jit:/' packaging/debian/pam-lines-out.sh | expand -t 4 >$(RPM_TOP)/pam-lines-out
 	@sed -e 's/@VERSION@/$(VERSION)/' -e '/^@CHANGELOG@$$/{r $(RPM_TOP)/changelog' -e 'd}' \
 		-e '/^@PAM_LINES_OUT@$$/{r $(RPM_TOP)/pam-lines-out' -e 'd}' packaging/rpm/pam_jit.spec \
 		>$(RPM_TOP)/SPECS/pam_jit.spec
@@ -30,8 +29,8 @@ rpm: rpm-spec ## RPM packages into build/packages (VERSION=0.0.9: as that versio
 	@echo '  RPM   $(VERSION) $(RPM_MACROS) ($(patsubst $(CURDIR)/%,%,$(RPM_TOP))/log)'
 	@umask 022 && $(RPM_ENVIRONMENT) rpmbuild -ba $(RPM_LOAD) $(RPM_SAME) --define '_topdir $(RPM_TOP)' $(RPM_FLAGS) \
 		$(RPM_TOP)/SPECS/pam_jit.spec >$(RPM_TOP)/log 2>&1 || { tail -n 40 $(RPM_TOP)/log >&2; exit 1; }
-	@mkdir -p $(RPM_PACKAGES)
+	@mkdir -p $(PACKAGES_DIR)
 	@for file in $(RPM_TOP)/SRPMS/*.rpm $(RPM_TOP)/RPMS/*/*.rpm; do \
-		cp $$file $(RPM_PACKAGES)/ && echo $(RPM_PACKAGES)/$$(basename $$file) || exit 1; done
+		cp $$file $(PACKAGES_DIR)/ && echo $(PACKAGES_DIR)/$$(basename $$file) || exit 1; done
 
 .PHONY: rpm rpm-spec
