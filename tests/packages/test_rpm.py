@@ -252,7 +252,8 @@ class Installed(RootCase):
         write(cls.root.at("etc/pam-jit/jit-helper.conf"), "[helper]\n", 0o640)
         with open(cls.root.at("etc/pam-jit/aws-credentials"), "a", encoding="utf-8") as file:
             file.write("# changed here\n")
-        cls.upgrade = cls.root.install(binary(Build.packages()), "-U").stdout
+        said = cls.root.install(binary(Build.packages()), "-U").stdout
+        cls.upgrade = [line for line in said.splitlines() if not line.startswith("rpm: ")]  # Debian's rpm on itself
         cls.second = cls.root.calls()
 
     def test_files_are_as_the_package_says(self):
@@ -304,7 +305,7 @@ class Installed(RootCase):
         self.assertTrue(read(self.root.at("etc/pam-jit/aws-credentials")).endswith("# changed here\n"))
 
     def test_an_upgrade_says_nothing(self):
-        self.assertEqual(self.upgrade, "")
+        self.assertEqual(self.upgrade, [])
 
     def test_the_policy_module_is_loaded_with_the_priority_of_packages(self):
         module = "/usr/share/selinux/packages/targeted/pam_jit.pp.bz2"
