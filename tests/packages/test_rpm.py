@@ -264,7 +264,7 @@ class Installed(RootCase):
             self.assertEqual([line for line in said if "/etc/pam-jit/aws-credentials" not in line], [])
 
     def test_folders_belong_to_the_accounts(self):
-        for name, owner in (("etc/pam-jit", "0750 root:_jit"), ("var/lib/pam-jit", "0700 _jit:_jit"),
+        for name, owner in (("etc/pam-jit", "0755 root:root"), ("var/lib/pam-jit", "0700 _jit:_jit"),
                             ("etc/pam-jit/aws-credentials", "0644 root:root"),
                             ("etc/jit-broker", "0750 root:_jitbroker"),
                             ("var/lib/jit-broker", "0700 _jitbroker:_jitbroker"),
