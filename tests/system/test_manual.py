@@ -12,7 +12,7 @@ import brokerlib
 from lab import write
 from namespace import TREE
 
-FOREIGN = {"cron 8", "cvtsudoers 1", "pam 8", "pam.d 5", "pkexec 1", "regex 7", "setsid 2", "sshd_config 5", "sudo 8",
+FOREIGN = {"cvtsudoers 1", "pam.d 5", "pkexec 1", "regex 7", "setsid 2", "sshd_config 5", "sudo 8",
            "sudoers 5", "systemd 1"}  # pages of other projects that ours name
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 BY_LIBSYSTEMD = {"sd_notify(": {"NOTIFY_SOCKET"}, "sd_listen_fds(": {"LISTEN_FDS", "LISTEN_PID"},
