@@ -27,7 +27,17 @@ static void tell(struct reader *r, const char *sentence)
 	r->errors++;
 }
 
-/* fgets for libinih over memory: counts lines, and refuses those that it would split. */
+/* libinih tells only the first line that is none of what a file is made of, and so we look before it does. */
+static bool is_understood(const char *line, size_t len)
+{
+	const char first = len ? line[strspn(line, " \t\r")] : '\n';
+
+	if (first == '\n' || first == '\0' || first == '#' || first == ';')
+		return true;
+	return first == '[' ? memchr(line, ']', len) != NULL : memchr(line, '=', len) || memchr(line, ':', len);
+}
+
+/* fgets for libinih over memory: counts lines, and refuses those that it would split, or not understand. */
 static char *next_line(char *buf, int size, void *stream)
 {
 	struct reader *r = stream;
@@ -48,6 +58,10 @@ static char *next_line(char *buf, int size, void *stream)
 		size_t blanks = strspn(line, " \t\r");
 		if (blanks && blanks < len && line[blanks] != '#' && line[blanks] != ';') {
 			tell(r, "this line begins with a blank; write it from the first column on");
+			continue;
+		}
+		if (!is_understood(line, len)) {
+			tell(r, "this is neither a [section], a 'name = value' nor a comment");
 			continue;
 		}
 		memcpy(buf, line, len);
@@ -72,7 +86,7 @@ int jit_ini_parse(const char *name, const char *text, jit_ini_key on_key, jit_in
 	struct reader r = {.name = name, .at = text, .on_key = on_key, .on_error = on_error, .arg = arg};
 	int bad = ini_parse_stream(next_line, &r, on_pair, &r);
 
-	if (bad != 0) { /* libinih's own complaint: the first line that is neither section, pair nor comment */
+	if (bad != 0) { /* libinih's own complaint: what it makes of a line is not what we do */
 		r.line = bad > 0 ? (unsigned)bad : 0;
 		tell(&r, "this is neither a [section], a 'name = value' nor a comment");
 	}

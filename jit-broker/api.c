@@ -99,6 +99,9 @@ static bool comes_from_its_source(const struct jb_ask *ask, const char *name)
 
 	if (!host || host->source.count == 0 || jb_sources_hold(&host->source, jb_call_peer(ask->call)))
 		return true;
+	if (ask->api->told_source == ask->now) /* whoever has the key could fill the log */
+		return false;
+	ask->api->told_source = ask->now;
 	jb_address_text(jb_call_peer(ask->call), address);
 	jit_log(LOG_WARNING, "the key of host %s was used from %s, which its source does not name (%s:%u): refused",
 		name, address, ask->api->conf->path, jb_conf_line(&host->lines, JB_KEY_SOURCE));

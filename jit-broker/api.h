@@ -27,6 +27,7 @@ struct jb_api {
 	struct jb_waiters *waiters;
 	struct event *timer;		  /* what is due next in the engine */
 	int64_t tick_ms;		  /* when it is to come, on the wall clock; 0 before the first time */
+	int64_t told_source;		  /* when a key from a wrong address was logged last: once a second */
 	struct jb_collecting *collecting; /* calls that wait for credentials */
 };
 

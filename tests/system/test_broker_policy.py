@@ -5,11 +5,15 @@ import datetime
 import json
 import os
 import signal
+import shutil
 import socket
 import ssl
+import tempfile
+import time
 import unittest
+import unittest.mock
 
-from brokerlib import PUBLIC_KEY, edit_ini, make_certificate, new_secret
+from brokerlib import PUBLIC_KEY, edit_ini, make_broker, make_certificate, new_secret
 from terminal import wait_until
 from test_broker_api import ARN, FILING, BrokerCase
 
@@ -282,6 +286,26 @@ class ReloadTest(PolicyCase):
         self.assertEqual(loaded[-1]["actor"], "admin")
         self.assertRegex(loaded[-1]["detail"]["sha256"], "^[0-9a-f]{64}$")
 
+    def test_systemd_hears_of_the_reload_and_of_its_end(self):
+        folder = tempfile.mkdtemp(prefix="broker-")
+        self.addCleanup(shutil.rmtree, folder)
+        broker = make_broker(folder, CONF)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(f"{folder}/notify")
+            manager.settimeout(10)
+            with unittest.mock.patch.dict(os.environ, {"NOTIFY_SOCKET": f"{folder}/notify"}):
+                broker.start()
+            self.addCleanup(broker.stop)
+            self.assertEqual(manager.recv(1000), b"READY=1")
+            os.kill(broker.process.pid, signal.SIGHUP)
+            self.assertRegex(manager.recv(1000), rb"^RELOADING=1\nMONOTONIC_USEC=\d+$")
+            self.assertEqual(manager.recv(1000), b"READY=1\nSTATUS=")
+            os.truncate(broker.conf, 0)
+            os.kill(broker.process.pid, signal.SIGHUP)
+            self.assertTrue(manager.recv(1000).startswith(b"RELOADING=1\n"))
+            self.assertEqual(manager.recv(1000), b"READY=1\nSTATUS=the new configuration was refused, and the old one "
+                             b"counts; the log says why")
+
     def serial(self):
         with ssl.create_default_context(cafile=self.ca).wrap_socket(
                 socket.create_connection(("127.0.0.1", self.broker.port), 5),
@@ -387,11 +411,18 @@ class SourceTest(PolicyCase):
         self.assertEqual(self.host.get("/requests").status, 200)
         self.change({("host web-1", "source"): "10.0.0.0/8 2001:db8::/32"})
         before = len(self.log())
-        for headers in ({}, {"X-Forwarded-For": "10.1.2.3"}, {"Forwarded": "for=10.1.2.3"}):
-            answer = self.host.get("/requests", headers)
-            self.assertEqual((answer.status, answer.body), (wrong.status, wrong.body))
-        self.assertIn("the key of host web-1 was used from 127.0.0.1, which its source does not name "
-                      f"({self.where('source')}): refused", self.log()[before:])
+        line = ("the key of host web-1 was used from 127.0.0.1, which its source does not name "
+                f"({self.where('source')}): refused")
+
+        def refused_and_logged():  # once a second at most
+            for headers in ({}, {"X-Forwarded-For": "10.1.2.3"}, {"Forwarded": "for=10.1.2.3"}):
+                answer = self.host.get("/requests", headers)
+                self.assertEqual((answer.status, answer.body), (wrong.status, wrong.body))
+            return self.log()[before:].count(line)
+
+        began = time.monotonic()
+        logged = wait_until("the log names the address", refused_and_logged)
+        self.assertLessEqual(logged, time.monotonic() - began + 2)
         self.assertNotIn(self.key, self.log())
         other = self.api(key=new_secret(self.broker, "key", "add", "web-2"))
         self.assertEqual(other.get("/requests").status, 200)  # a host without a source comes from anywhere

@@ -300,10 +300,18 @@ static void all_errors_are_told_in_one_run(void **state)
 	char errors[8192];
 
 	(void)state;
-	assert_null(read_text("[broker]\ncolour = red\n[role r]\nmax_duration = x\n[x]\n", errors));
+	assert_null(read_text("[broker]\ncolour = red\n[role r]\nmax_duration = x\n[x]\n\tshut\nnonsense\n"
+			      "; well\n\n[open\nmore nonsense\n",
+			      errors));
 	assert_non_null(strstr(errors, ":2: [broker] has no key colour"));
 	assert_non_null(strstr(errors, ":4: max_duration is a time"));
 	assert_non_null(strstr(errors, ":5: this section is none of"));
+	assert_non_null(strstr(errors, ":6: this line begins with a blank"));
+	assert_non_null(strstr(errors, ":7: this is neither"));
+	assert_null(strstr(errors, ":8: "));
+	assert_null(strstr(errors, ":9: "));
+	assert_non_null(strstr(errors, ":10: this is neither"));
+	assert_non_null(strstr(errors, ":11: this is neither"));
 	assert_non_null(strstr(errors, "[broker] wants store"));
 	assert_non_null(strstr(errors, ":3: role r wants hosts"));
 }
