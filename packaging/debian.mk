@@ -25,7 +25,7 @@ deb-if-changed:
 deb-build:
 	rm -rf $(DEB_FOLDER) $(DEB_RESULTS) $(PACKAGES_DIR)/pam-jit_$(VERSION)_*.buildinfo
 	mkdir -p $(DEB_SOURCE)
-	$(deb_files) | tar -c --no-recursion -T - | tar -x -C $(DEB_SOURCE)
+	$(deb_files) | tar -c --no-recursion --mtime=@$(SOURCE_DATE_EPOCH) --mode=u=rwX,go=rX -T - | tar -x -C $(DEB_SOURCE)
 	echo $(VERSION) >$(DEB_SOURCE)/VERSION
 	cp -r packaging/debian $(DEB_SOURCE)/debian
 	cd $(DEB_SOURCE) && debian/changelog.sh $(VERSION) $(SOURCE_DATE_EPOCH) >debian/changelog
