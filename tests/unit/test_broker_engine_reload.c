@@ -12,7 +12,7 @@ static void note(void *arg, const struct jb_collected *collected)
 	snprintf(refused_code, sizeof(refused_code), "%s", collected->fault ? collected->fault->code : "");
 }
 
-static struct jb_request *file(struct broker *b)
+static struct jb_request *file(struct broker *b, int64_t now)
 {
 	const struct jb_filing filing = {
 		.requester = "op1",
@@ -25,17 +25,17 @@ static struct jb_request *file(struct broker *b)
 	struct jb_request *request;
 	bool replayed;
 
-	if (jb_engine_file(b->engine, "web-1", &filing, NOW, &request, &replayed, &b->fault) < 0)
+	if (jb_engine_file(b->engine, "web-1", &filing, now, &request, &replayed, &b->fault) < 0)
 		fail_msg("%s", b->fault.message);
 	return request;
 }
 
-static void approve(struct broker *b, const struct jb_request *request)
+static void approve(struct broker *b, const struct jb_request *request, int64_t now)
 {
 	struct jb_request *after;
 
 	assert_int_equal(
-		jb_engine_approve(b->engine, "appr1", request->id, request->code, NULL, NOW, &after, &b->fault), 0);
+		jb_engine_approve(b->engine, "appr1", request->id, request->code, NULL, now, &after, &b->fault), 0);
 	jb_request_free(after);
 }
 
@@ -59,9 +59,9 @@ static void credentials_that_come_after_the_rule_has_gone_are_thrown_away(void *
 {
 	static const struct jb_credentials credentials = {"AKIA", "secret", "token", NOW + 300};
 	struct broker *b = *state;
-	struct jb_request *request = file(b), *after;
+	struct jb_request *request = file(b, NOW), *after;
 
-	approve(b, request);
+	approve(b, request, NOW);
 	jb_engine_collect(b->engine, "web-1", request->id, request->public_key, NULL, NOW, note, b);
 	assert_int_equal(b->issuer.calls, 1); /* STS has been asked and has not answered */
 	jb_conf_free(change(b, "members = op1 op2 ", "members = op2 "));
@@ -79,7 +79,7 @@ static void credentials_that_come_after_the_rule_has_gone_are_thrown_away(void *
 static void what_waits_is_decided_by_the_new_rules_until_its_old_deadline(void **state)
 {
 	struct broker *b = *state;
-	struct jb_request *request = file(b), *after;
+	struct jb_request *request = file(b, NOW), *after;
 
 	jb_conf_free(change(b, "approvers = @oncall\nmax", "approvers = appr2\nmax"));
 	assert_int_equal(
@@ -93,6 +93,22 @@ static void what_waits_is_decided_by_the_new_rules_until_its_old_deadline(void *
 	jb_request_free(request);
 }
 
+static void a_grant_that_begins_late_ends_with_the_hours_all_the_same(void **state)
+{
+	struct broker *b = *state;
+	struct jb_request *request, *after;
+
+	/* It is 16:00 on a Sunday. */
+	jb_conf_free(change(b, "credential_lifetime = 5m\n", "credential_lifetime = 5m\nhours = daily 00:00-17:00\n"));
+	request = file(b, NOW + 3000);
+	assert_int_equal(request->duration, 600);
+	approve(b, request, NOW + 3100);
+	assert_int_equal(jb_engine_start(b->engine, "web-1", request->id, NOW + 3200, &after, &b->fault), 0);
+	assert_int_equal(after->granted_until, NOW + 3600);
+	jb_request_free(after);
+	jb_request_free(request);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -100,6 +116,8 @@ int main(void)
 						setup_broker, teardown_broker),
 		cmocka_unit_test_setup_teardown(what_waits_is_decided_by_the_new_rules_until_its_old_deadline,
 						setup_broker, teardown_broker),
+		cmocka_unit_test_setup_teardown(a_grant_that_begins_late_ends_with_the_hours_all_the_same, setup_broker,
+						teardown_broker),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -368,6 +368,27 @@ static void the_hours_choose_among_roles_and_say_so_where_they_alone_refuse(void
 	assert_string_equal(d.code, "policy.role");
 }
 
+static void with_a_person_the_decision_is_about_that_person_first(void **state)
+{
+	struct broker *b = *state;
+	struct jb_request good = {GOOD}, bad = {GOOD, .ticket = NULL}, gone = {GOOD, .role = own("gone")};
+	const int64_t now = at("2026-11-23T10:00:00Z");
+	struct jb_decision d = jb_policy_allows(b->conf, &good, "appr1", now);
+
+	assert_true(d.allowed);
+	assert_false(d.by_policy); /* a person decides, whatever the clock would */
+	assert_int_equal(d.line, 11);
+	assert_string_equal(d.message, "appr1 is an approver of role office");
+	d = jb_policy_allows(b->conf, &bad, "op2", now); /* learns nothing of what else is wrong with it */
+	assert_string_equal(d.code, "approval.not_eligible");
+	assert_string_equal(jb_policy_allows(b->conf, &bad, "appr1", now).code, "policy.ticket");
+	d = jb_policy_allows(b->conf, &bad, "op1", now);
+	assert_string_equal(d.code, "approval.own_request");
+	assert_int_equal(d.line, 23);
+	assert_false(jb_policy_allows(b->conf, &gone, "appr1", now).allowed);
+	assert_string_equal(jb_policy_allows(b->conf, &gone, NULL, now).code, "policy.role");
+}
+
 /* A year may be asked for: the way to the hours' end is no longer than the role's longest grant. */
 static void a_long_request_costs_no_more_than_a_short_one(void **state)
 {
@@ -396,6 +417,7 @@ int main(void)
 		cmocka_unit_test(the_instant_decides_at_filing_at_approval_and_at_issue),
 		cmocka_unit_test(what_the_clock_approved_lives_on_after_its_window),
 		cmocka_unit_test(the_hours_choose_among_roles_and_say_so_where_they_alone_refuse),
+		cmocka_unit_test(with_a_person_the_decision_is_about_that_person_first),
 		cmocka_unit_test(a_long_request_costs_no_more_than_a_short_one),
 	};
 
