@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <linux/keyctl.h>
 #include <poll.h>
 #include <pwd.h>
@@ -20,6 +19,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "doctor_module.h"
 #include "text.h"
 
 #define GOODBYE_MS    1000
@@ -240,27 +240,19 @@ static void judge_socket(struct jd_report *report, enum jd_severity severity, co
 
 static void judge_module(struct jd_report *report, enum jd_severity severity)
 {
-	static const char *const places[] = {"/usr/lib/*/security/pam_jit.so", "/usr/lib/security/pam_jit.so",
-					     "/usr/lib64/security/pam_jit.so", "/lib/*/security/pam_jit.so",
-					     "/usr/local/lib/*/security/pam_jit.so"};
+	char path[256];
 	struct jd_finding *f;
-	glob_t found = {0};
 	struct stat st;
 
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && found.gl_pathc == 0; i++) {
-		globfree(&found);
-		glob(places[i], 0, NULL, &found);
-	}
-	if (found.gl_pathc == 0) {
+	if (!jd_module_find(path, sizeof(path))) {
 		f = jd_find(report, severity, "module.missing", NULL, NULL, 0);
 		jd_what(f, "pam_jit.so is not installed where libpam looks: every line that names it refuses.");
 		jd_fix(f, "Install it, or take the lines out of /etc/pam.d.");
-	} else if (stat(found.gl_pathv[0], &st) < 0 || st.st_uid != 0 || (st.st_mode & 022)) {
-		f = jd_find(report, JD_ERROR, "module.writable", NULL, found.gl_pathv[0], 0);
+	} else if (stat(path, &st) < 0 || st.st_uid != 0 || (st.st_mode & 022)) {
+		f = jd_find(report, JD_ERROR, "module.writable", NULL, path, 0);
 		jd_what(f, "Others than root can change the module: the gate is theirs.");
 		jd_fix(f, "chown root:root FILE && chmod 0644 FILE");
 	}
-	globfree(&found);
 }
 
 void jd_host_look(struct jd_report *report, bool gated, const struct jd_probe *probe)

@@ -229,20 +229,21 @@ void jd_probe_judge(struct jd_report *report, bool gated, struct json_object *do
 		judge_brokers(report, severity, document);
 }
 
-/* Beside this very program where it was installed elsewhere: /opt/x/bin/jit, /opt/x/sbin/jit-helper. */
+/* Where this very program was installed elsewhere, there: /opt/x/sbin/jit-helper, also for /opt/x/bin/jit. */
 static void find_helper(char *buf, size_t size)
 {
 	char self[512];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	static const char end[] = "/bin/jit";
-	size_t tail = sizeof(end) - 1;
+	static const char *const ends[] = {"/bin/jit", "/sbin/jit-helper"};
 
 	snprintf(buf, size, HELPER);
-	if (len <= (ssize_t)tail)
-		return;
-	self[len] = '\0';
-	if (strcmp(self + len - (ssize_t)tail, end) == 0)
-		snprintf(buf, size, "%.*s/sbin/jit-helper", (int)(len - (ssize_t)tail), self);
+	self[len > 0 ? len : 0] = '\0';
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		ssize_t before = len - (ssize_t)strlen(ends[i]);
+
+		if (before > 0 && strcmp(self + before, ends[i]) == 0)
+			snprintf(buf, size, "%.*s/sbin/jit-helper", (int)before, self);
+	}
 }
 
 void jd_probe_look(struct jd_report *report, bool gated, struct jd_probe *ret)

@@ -136,8 +136,10 @@ static void judge_open_door(struct jd_report *report, const struct jd_services *
 		bool other = report->only && strcmp(report->only, bypasses[i].gated) == 0;
 		f = jd_find(report, JD_ERROR, "service.bypass", other ? bypasses[i].gated : s->name, file, 0);
 		jd_what(f, "%s is gated and %s is not: %s.", bypasses[i].gated, s->name, bypasses[i].why);
-		jd_fix(f, "Put both pam_jit.so lines into /etc/pam.d/%s too, as in examples/%s.example.", s->name,
-		       bypasses[i].example);
+		jd_fix(f,
+		       "Run: jit-helper pam enable %s; or put both pam_jit.so lines into /etc/pam.d/%s by hand, as in "
+		       "examples/%s.example.",
+		       s->name, s->name, bypasses[i].example);
 		return;
 	}
 	f = jd_find(report, JD_NOTE, "service.ungated", s->name, file, 0);

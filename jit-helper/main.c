@@ -22,6 +22,7 @@
 #include "listen.h"
 #include "log.h"
 #include "pam_side.h"
+#include "pamd.h"
 #include "probe.h"
 #include "request.h"
 #include "session_side.h"
@@ -40,6 +41,7 @@ struct options {
 static void usage(FILE *to)
 {
 	fputs("Usage: jit-helper [--config FILE] [--check | --probe]\n"
+	      "       jit-helper pam show | enable | disable ...   (jit-helper pam --help)\n"
 	      "Asks the broker for PAM on this host and keeps the credentials of elevated sessions.\n\n"
 	      "  --config FILE  read FILE instead of " JH_CONF_FILE "\n"
 	      "  --check        say what is wrong with the configuration and the files it names, and exit\n"
@@ -257,8 +259,10 @@ int main(int argc, char **argv)
 	struct jh_helper helper = {.passed = -1};
 	struct options options;
 	char why[JIT_LINE_SIZE];
-	int status = read_options(argc, argv, &options);
 
+	if (argc > 1 && strcmp(argv[1], "pam") == 0)
+		return jh_pamd(argc - 1, argv + 1);
+	int status = read_options(argc, argv, &options);
 	if (status >= 0)
 		return status;
 	if (options.probe)
