@@ -10,5 +10,7 @@
 
 /* NULL with errno: EINVAL where it is no regular file, EFBIG where it is too long. */
 FILE *jd_file_open(const char *path);
+/* Do these bytes stand in it, however long it is? False for what is no regular file; -errno where it cannot be read. */
+int jd_file_has(const char *path, const char *bytes);
 
 #endif

@@ -248,6 +248,10 @@ static void judge_module(struct jd_report *report, enum jd_severity severity)
 		f = jd_find(report, severity, "module.missing", NULL, NULL, 0);
 		jd_what(f, "pam_jit.so is not installed where libpam looks: every line that names it refuses.");
 		jd_fix(f, "Install it, or take the lines out of /etc/pam.d.");
+	} else if (!jd_module_is_ours(path)) {
+		f = jd_find(report, severity, "module.foreign", NULL, path, 0);
+		jd_what(f, "This is another project's module of the same name: lines of pam_jit.so lead to it.");
+		jd_fix(f, "Remove that package, or this one; both cannot be had on one host.");
 	} else if (stat(path, &st) < 0 || st.st_uid != 0 || (st.st_mode & 022)) {
 		f = jd_find(report, JD_ERROR, "module.writable", NULL, path, 0);
 		jd_what(f, "Others than root can change the module: the gate is theirs.");

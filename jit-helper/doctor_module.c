@@ -1,21 +1,17 @@
 /* See doctor_module.h. */
 #include "doctor_module.h"
 
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "doctor_file.h"
 #include "doctor_walk.h"
 #include "proto.h"
-
-#define MODULE_MAX (16 << 20) /* bytes */
 
 static const char *const folders[] = {
 	"/usr/lib/*/security",	     "/usr/lib/security",	  "/usr/lib64/security",     "/lib/*/security",
@@ -27,19 +23,7 @@ static const char *const folders[] = {
 /* Ours has the helper's socket in it. A file that cannot be read is taken for ours: its lines are not to stay. */
 static bool is_our_file(const char *path)
 {
-	JIT_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > MODULE_MAX)
-		return true;
-	if (st.st_size == 0)
-		return false;
-	void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (bytes == MAP_FAILED)
-		return true;
-	bool found = memmem(bytes, (size_t)st.st_size, JIT_PAM_SOCKET, strlen(JIT_PAM_SOCKET)) != NULL;
-	munmap(bytes, (size_t)st.st_size);
-	return found;
+	return jd_file_has(path, JIT_PAM_SOCKET) != 0;
 }
 
 /* Calls `each` for every pam_jit.so in libpam's folders, until it says that this is enough. */

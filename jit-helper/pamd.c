@@ -45,26 +45,34 @@ static bool hold_standard_files(void)
 	return fd >= 0;
 }
 
+/* Of distributions that have no common-* files. */
+static bool is_only_included(const char *name)
+{
+	static const char *const included[] = {"common-",	 "system-auth",	     "password-auth", "postlogin",
+					       "smartcard-auth", "fingerprint-auth", "other"};
+
+	for (size_t i = 0; i < sizeof(included) / sizeof(included[0]); i++)
+		if (strncmp(name, included[i], strlen(included[i])) == 0)
+			return true;
+	return false;
+}
+
 bool jh_pamd_is_service(const char *name)
 {
-	static const char *const included[] = {"system-auth", "password-auth", "postlogin", "smartcard-auth",
-					       "fingerprint-auth"};
-	bool whole = !jd_service_is_name(name);
+	const char *why = NULL;
 	char clean[64];
 
 	jit_text_clean_str(clean, sizeof(clean), name);
-	for (size_t i = 0; i < sizeof(included) / sizeof(included[0]); i++)
-		whole = whole || strncmp(name, included[i], strlen(included[i])) == 0;
-	if (!name[0] || strlen(name) >= sizeof(clean) || strcmp(clean, name) != 0 || strpbrk(name, "/ ")) {
-		fprintf(stderr, "jit-helper pam: \"%s\" is no name of a PAM service\n", clean);
-		return false;
-	}
-	if (whole)
-		fprintf(stderr,
-			"jit-helper pam: %s is no service but what services include: name the service, as sudo or "
-			"sshd\n",
-			clean);
-	return !whole;
+	if (!name[0] || strlen(name) >= sizeof(clean) || strcmp(clean, name) != 0 || strpbrk(name, "/ "))
+		why = "is no name of a PAM service";
+	else if (is_only_included(name))
+		why = "is no service but what services include: name the service, as sudo or sshd";
+	else if (!jd_service_is_name(name))
+		why = "looks like a file that an editor or a package left behind, and `jit doctor` does not judge "
+		      "such: write its lines by hand";
+	if (why)
+		fprintf(stderr, "jit-helper pam: %s %s\n", clean[0] ? clean : "\"\"", why);
+	return !why;
 }
 
 enum jh_pamd_exit jh_pamd_no_service(const char *name)

@@ -131,7 +131,7 @@ static int make(struct job *job, const struct jobs *jobs)
 
 static bool is_refusal(const struct jd_finding *f, const struct job *job)
 {
-	static const char *const break_also_then[] = {"pam.broken", "module.missing", "gate.args"};
+	static const char *const break_also_then[] = {"pam.broken", "module.missing", "module.foreign", "gate.args"};
 
 	if (f->service[0] && strcmp(f->service, job->service) != 0)
 		return false;

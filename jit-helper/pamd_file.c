@@ -176,7 +176,8 @@ static void remove_leftovers(void)
 
 int jh_pamd_lock(char *why)
 {
-	JIT_CLOSE int fd = open(JH_PAMD_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	JIT_CLOSE int fd =
+		open(access(JH_PAMD_FOLDER, F_OK) == 0 ? JH_PAMD_FOLDER : "/etc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int64_t until = jit_boottime_ms() + LOCK_WAIT_MS;
 
 	if (fd < 0)

@@ -1,6 +1,7 @@
 """`jit-helper pam`: an administrator gates a service by one command, sees where it stands, and takes the gate out again;
 and a package that goes leaves no line behind that names its module. On Debian's own files, with real sudo."""
 
+import fcntl
 import glob
 import grp
 import os
@@ -13,6 +14,7 @@ from namespace import TREE
 
 STOCK = os.path.join(TREE, "tests/unit/pamd/debian12")
 BEFORE = "/etc/pam-jit/pam.d.before"
+LABEL = "security.selinux"
 MARK = "# jit-helper pam"
 ROLES = {("service " + name, "role"): "admin" for name in ("sudo", "sudo-i", "su", "su-l", "sshd", "login", "polkit-1")}
 GLASS = {("helper", "break_glass_group"): "glass"}
@@ -154,15 +156,23 @@ class Refusals(Pamd):
         self.assertIn("login: forced over (lockout.all)", err)
         self.assertEqual((len(ours("sshd")), len(ours("login"))), (2, 2))
 
-    def test_what_leans_on_a_refused_service_is_refused_too(self):
-        write(path_of("su"), self.stock("su") + "auth nonsense\n")
-        before = read(path_of("su"))
-        status, out, err = pam("enable", "su-l", "su")
-        self.assertEqual((status, out), (REFUSED, ""), err)
-        self.assertRegex(err, r"su: refused.*\(pam.broken\)")
-        self.assertRegex(err, r"su-l: refused.*\(pam.broken\)")
-        self.assertEqual(read(path_of("su")), before)
-        self.assert_stock("su-l")
+    def test_what_only_a_gate_would_make_worse_may_be_observed(self):
+        write(path_of("su"), self.stock("su") + "account required pam_deny.so\n")
+        self.assertIn("(gate.never_opens)", pam("enable", "su")[2])
+        self.assertEqual(pam("enable", "--observe", "su")[::2], (DONE, ""))
+
+    def test_what_leans_on_a_refused_service_gets_lines_of_its_own(self):
+        """alpha includes beta, which is refused: nothing comes from there."""
+        self.lab.configure(helper=self.helper_conf | {("service alpha", "role"): "admin"})
+        self.addCleanup(self.lab.configure, helper=self.helper_conf)
+        write(path_of("alpha"), "account include beta\nsession include beta\n")
+        write(path_of("beta"), "account required pam_unix.so\nsession required pam_unix.so\n")
+        status, out, err = pam("enable", "alpha", "beta")
+        self.assertEqual(status, REFUSED, out)
+        self.assertRegex(err, r"^beta: refused.*\(service.no_section\)")
+        self.assertEqual((len(ours("alpha")), ours("beta")), (2, []), out)
+        status, out, err = pam("enable", "--observe", "beta", "alpha")
+        self.assertEqual((len(ours("alpha")), len(ours("beta"))), (0, 2), out + err)
 
     def test_lines_by_hand_are_left_to_the_hand(self):
         write(path_of("sudo"), self.stock("sudo") + "auth optional pam_jit.so\n")
@@ -202,6 +212,7 @@ class Refusals(Pamd):
                 (("enable", "nosuch"), NO_SERVICE, "there is neither /etc/pam.d/nosuch nor /usr/lib/pam.d/nosuch"),
                 (("disable", "nosuch"), NO_SERVICE, "no such service"), (("show", "nosuch"), NO_SERVICE, "no such service"),
                 (("enable", "common-auth"), NO_SERVICE, "is no service but what services include"),
+                (("enable", "sudo.dpkg-old"), NO_SERVICE, "write its lines by hand"),
                 (("enable", "../shadow"), NO_SERVICE, "is no name of a PAM service")):
             with self.subTest(arguments):
                 got, _, err = pam(*arguments)
@@ -218,10 +229,12 @@ class Files(Pamd):
     def test_mode_owner_and_other_peoples_changes_stay(self):
         os.chmod(path_of("sudo"), 0o640)
         shutil.chown(path_of("sudo"), "root", "glass")
+        os.setxattr(path_of("sudo"), LABEL, b"system_u:object_r:etc_t:s0")
         pam("enable", "--observe", "sudo")
         status = os.stat(path_of("sudo"))
         self.assertEqual((stat.S_IMODE(status.st_mode), status.st_gid), (0o640, grp.getgrnam("glass").gr_gid))
         self.assertEqual(stat.S_IMODE(os.stat(f"{BEFORE}/sudo").st_mode), 0o640)
+        self.assertEqual(os.getxattr(path_of("sudo"), LABEL), b"system_u:object_r:etc_t:s0")
         write(path_of("sudo"), read(path_of("sudo")) + "# mine\n")
         _, out, _ = pam("disable", "sudo")
         self.assertIn(f"somebody else changed the file too; the one from before is kept as {BEFORE}/sudo", out)
@@ -243,6 +256,17 @@ class Files(Pamd):
         write(path_of("polkit-1"), read(path_of("polkit-1")) + "# mine\n")
         pam("disable", "polkit-1")
         self.assertEqual(read(path_of("polkit-1")), read("/usr/lib/pam.d/polkit-1") + "# mine\n")
+
+    def test_whoever_comes_second_waits(self):
+        folder = os.open("/etc/pam.d", os.O_RDONLY)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        second = subprocess.Popen(["/usr/sbin/jit-helper", "pam", "enable", "--observe", "sudo"], stdout=subprocess.DEVNULL)
+        with self.assertRaises(subprocess.TimeoutExpired):
+            second.wait(1.5)  # alone it needs a tenth of that
+        self.assert_all_stock()
+        os.close(folder)
+        self.assertEqual(second.wait(60), DONE)
+        self.assertEqual(len(ours("sudo")), 2)
 
     def test_two_at_once_wait_for_each_other_and_leftovers_go(self):
         write("/etc/pam.d/.pam_jit-abc123", "left by one that was killed\n")
@@ -352,6 +376,9 @@ class Removal(Pamd):
 
     def test_another_projects_module_keeps_its_lines(self):
         write(self.module, "a module of the same name\n")
+        got, _, err = pam("enable", "--observe", "su")
+        self.assertEqual(got, REFUSED)
+        self.assertIn("(module.foreign)", err)
         write(path_of("sudo"), self.stock("sudo") + "account optional pam_jit.so\n")
         status, said = self.disable_all()
         self.assertEqual(status, DONE, said)
@@ -364,6 +391,16 @@ class Removal(Pamd):
         self.assertEqual(status, DONE, said)
         self.assertEqual(read(path_of("common-account")).splitlines()[1],
                          "account  [default=ignore]  pam_permit.so  # pam_jit removed: account required pam_jit.so")
+
+    def test_what_lies_about_in_the_folder_is_nobodys_business(self):
+        with open(path_of("backup.tar"), "wb") as file:
+            file.write(bytes(500000))
+        os.mkfifo(path_of("fifo"))
+        os.symlink("/nowhere", path_of("dangling"))
+        os.mkdir(path_of("folder"))
+        write(path_of("theirs"), "account required pam_permit.so\n", 0o666, "op1")
+        status, said = self.disable_all()
+        self.assertEqual((status, said), (DONE, "no line of PAM's files names pam_jit.so: nothing was to be done\n"))
 
     def test_a_line_that_cannot_be_taken_out_fails_the_removal(self):
         write(path_of("sudo"), self.stock("sudo") + "account required pam_jit.so\n")
