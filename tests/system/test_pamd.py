@@ -163,15 +163,14 @@ class Refusals(Pamd):
 
     def test_what_leans_on_a_refused_service_gets_lines_of_its_own(self):
         """alpha includes beta, which is refused: nothing comes from there."""
-        self.lab.configure(helper=self.helper_conf | {("service alpha", "role"): "admin"})
-        self.addCleanup(self.lab.configure, helper=self.helper_conf)
         write(path_of("alpha"), "account include beta\nsession include beta\n")
-        write(path_of("beta"), "account required pam_unix.so\nsession required pam_unix.so\n")
+        write(path_of("beta"), "auth nonsense pam_unix.so\naccount required pam_unix.so\nsession required pam_unix.so\n")
         status, out, err = pam("enable", "alpha", "beta")
         self.assertEqual(status, REFUSED, out)
-        self.assertRegex(err, r"^beta: refused.*\(service.no_section\)")
+        self.assertRegex(err, r"^beta: refused.*\(pam.broken\)")
         self.assertEqual((len(ours("alpha")), ours("beta")), (2, []), out)
-        status, out, err = pam("enable", "--observe", "beta", "alpha")
+        write(path_of("beta"), read(path_of("beta")).replace("nonsense", "required"))
+        status, out, err = pam("enable", "beta", "alpha")
         self.assertEqual((len(ours("alpha")), len(ours("beta"))), (0, 2), out + err)
 
     def test_lines_by_hand_are_left_to_the_hand(self):
