@@ -3,6 +3,7 @@
 
 #include <fnmatch.h>
 #include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,9 +81,10 @@ static bool look_whose(void *arg, const char *path)
 /* Also where the folder is gone, or reached by a link or through $ISA. */
 static bool is_libpams_folder(const char *module)
 {
-	JIT_FREE char *folder = strdup(module);
-	char *slash = folder ? strrchr(folder, '/') : NULL, *isa;
+	char folder[PATH_MAX], *slash, *isa;
 
+	snprintf(folder, sizeof(folder), "%s", module);
+	slash = strrchr(folder, '/');
 	if (!slash)
 		return true;
 	*slash = '\0';

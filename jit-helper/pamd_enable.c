@@ -161,15 +161,13 @@ static void tell(FILE *to, const char *service, const char *verdict, const struc
 /* True where it may be written. */
 static bool judge(struct job *job, const struct jd_report *report, const struct jd_services *services, bool force)
 {
-	const struct jd_finding *f;
 	bool good = true;
 
 	if (!jd_services_find(services, job->service)) {
 		refuse(job, "`jit doctor` cannot judge it: this host has more gated services than it looks at");
 		return false;
 	}
-	STAILQ_FOREACH(f, &report->findings, link)
-	{
+	for (const struct jd_finding *f = STAILQ_FIRST(&report->findings); f; f = STAILQ_NEXT(f, link)) {
 		if (!is_refusal(f, job))
 			continue;
 		tell(stderr, job->service, force ? "forced over" : "refused, and its file is as it was", f);
@@ -185,10 +183,7 @@ static bool judge(struct job *job, const struct jd_report *report, const struct 
 
 static void tell_open_doors(const struct jobs *jobs, const struct jd_report *report)
 {
-	const struct jd_finding *f;
-
-	STAILQ_FOREACH(f, &report->findings, link)
-	{
+	for (const struct jd_finding *f = STAILQ_FIRST(&report->findings); f; f = STAILQ_NEXT(f, link)) {
 		bool written = false;
 
 		for (int i = 0; i < jobs->count; i++)
