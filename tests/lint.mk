@@ -52,12 +52,13 @@ lint-man:
 			[ -n "$$page" ] && [ -e "docs/man/$$page" ] || echo "$$line"; done); \
 	[ -z "$$found" ] || { echo "$$found"; exit 1; }
 
-# Judged as they are installed, with the targets of this machine beside them.
+# Judged as they are installed, with the targets and the tools of this machine beside them.
 lint-units: all
 	@$(call need,systemd-analyze)
 	@echo '  LINT  units'
 	@rm -rf $(LINT_ROOT) && $(MAKE) --no-print-directory -s -o all install DESTDIR=$(CURDIR)/$(LINT_ROOT) PREFIX=/usr >/dev/null
 	@cp -a /usr/lib/systemd/system/*.target $(LINT_ROOT)/usr/lib/systemd/system/
+	@install -D /bin/kill $(LINT_ROOT)/bin/kill
 	@for unit in $(notdir $(wildcard etc/systemd/*.*)); do \
 		said=$$(systemd-analyze verify --man=no --root=$(LINT_ROOT) $(LINT_ROOT)/usr/lib/systemd/system/$$unit 2>&1) && \
 			[ -z "$$said" ] || { echo "$$said"; exit 1; }; done
