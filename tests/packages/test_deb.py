@@ -30,7 +30,6 @@ account  [success=1 default=ignore] \\
     observe
 -session optional {folder}/pam_jit.so
 session\trequired\tpam_permit.so
-session  optional  pam_exec.so /usr/bin/not_pam_jit.so pam_jit.so.old \\
 """
 AFTER = """\
 # pam_jit.so is loaded below
@@ -44,8 +43,8 @@ account  required  pam_permit.so
 # pam_jit removed:     observe
 # pam_jit removed: -session optional {folder}/pam_jit.so
 session\trequired\tpam_permit.so
-session  optional  pam_exec.so /usr/bin/not_pam_jit.so pam_jit.so.old \\
 """
+ALIKE = "session  optional  pam_exec.so /usr/bin/not_pam_jit.so pam_jit.so.old \\\n"
 INVOKE = '#!/bin/sh\necho "$(basename "$0") $*" >>/run/called\n'
 
 
@@ -225,15 +224,15 @@ class Lifecycle(Packages):
     def test_removal_does_so_without_the_helper(self):
         os.symlink("../by-hand-too", "/etc/pam.d/linked")
         self.addCleanup(os.remove, "/etc/pam.d/linked")
-        write("/etc/by-hand-too", self.before, 0o640, "root", "shadow")
+        write("/etc/by-hand-too", self.before + ALIKE, 0o640, "root", "shadow")
         write("/etc/pam.conf", "other account required pam_jit.so\n")
         os.chmod(HAND, 0o600)
         self.dpkg("-i", package(HOST))
         self.break_helper()
         said = self.dpkg("-r", HOST)
         self.assert_open()
-        for path in (HAND, "/etc/by-hand-too"):
-            self.assertEqual(read(path), self.after)
+        for path, more in ((HAND, ""), ("/etc/by-hand-too", ALIKE)):
+            self.assertEqual(read(path), self.after + more)
             self.assertIn(f"{path} loaded pam_jit.so", said)
         self.assertTrue(os.path.islink("/etc/pam.d/linked"))
         self.assertEqual(manifest.of(os.stat("/etc/by-hand-too")), (0o640, "root", "shadow"))
