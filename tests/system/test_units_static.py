@@ -1,4 +1,4 @@
-"""What systemd's own tools say of the units, the accounts and the folders, without systemd being process 1."""
+"""What systemd and AppArmor themselves say of the units, the accounts, the folders and the profiles, without a boot."""
 
 import glob
 import os
@@ -63,6 +63,18 @@ class Units(unittest.TestCase):
     def test_what_the_configuration_lacks_is_not_tried_again(self):
         for path in SERVICES:
             self.assertRegex(read(path), r"(?m)^RestartPreventExitStatus=78$")
+
+
+class Profiles(unittest.TestCase):
+    @needs("apparmor_parser")
+    def test_apparmor_takes_them(self):
+        paths = glob.glob(f"{TREE}/etc/apparmor.d/usr.*")
+        self.assertEqual(len(paths), len(SERVICES))
+        for path in paths:
+            with self.subTest(os.path.basename(path)):
+                status, text = run("apparmor_parser", "--skip-kernel-load", "--skip-cache", path)
+                self.assertEqual(status, 0, text)
+                self.assertIn(f"include if exists <local/{os.path.basename(path)}>", read(path))
 
 
 class Accounts(unittest.TestCase):
