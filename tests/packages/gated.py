@@ -1,5 +1,7 @@
 """A booted machine that is a broker and a host at once, with sudo gated: what tests of units and packages begin with."""
 
+import glob
+import os
 import tempfile
 
 import brokerlib
@@ -10,11 +12,19 @@ HOST_EXAMPLES = "/usr/share/pam-jit/examples"
 BROKER_EXAMPLE = "/usr/share/jit-broker/examples/jit-broker.conf"
 HELPER_CONF = "/etc/pam-jit/jit-helper.conf"
 BROKER_CONF = "/etc/jit-broker/jit-broker.conf"
+DEBS = "PAM_JIT_DEBS"  # a folder of packages, build/packages say; without it the tree as it is built is installed
 HELPER_UNITS = "jit-helper.socket jit-helper-session.socket jit-helper"
 
 
 class GatedMachine(Machine):
     """`broker` and `helper` are changes to the examples, {(section, key): value}."""
+
+    def install_programs(self):
+        folder = os.environ.get(DEBS)
+        if folder:
+            self.install(*[path for path in glob.glob(f"{folder}/*.deb") if "-dbgsym_" not in path])
+        else:
+            self.install_tree()
 
     def configure(self, broker=None, helper=None):
         """Writes both configurations; they count from the next start of the units on."""
@@ -84,7 +94,7 @@ class GatedCase(MachineCase):
     def make_machine(cls):
         machine = GatedMachine(people=cls.people)
         cls.addClassCleanup(machine.stop)
-        machine.install_tree()
+        machine.install_programs()
         machine.set_up(cls.broker_conf, cls.helper_conf)
         return machine
 

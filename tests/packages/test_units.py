@@ -48,7 +48,7 @@ class Running(GatedCase):
 
     def test_the_folders_belong_to_who_writes_them(self):
         wanted = ["755 root:root /run/pam-jit", "700 _jit:_jit /run/pam-jit/state", "700 _jit:_jit /var/lib/pam-jit",
-                  "750 root:_jit /etc/pam-jit", "700 _jitbroker:_jitbroker /var/lib/jit-broker",
+                  "755 root:root /etc/pam-jit", "700 _jitbroker:_jitbroker /var/lib/jit-broker",
                   "750 root:_jitbroker /etc/jit-broker", "600 root:root /run/pam-jit/pam.sock",
                   "666 root:root /run/pam-jit/session.sock"]
         paths = " ".join(line.split()[-1] for line in wanted)
@@ -249,7 +249,7 @@ class Boots(unittest.TestCase):
     def setUp(self):
         self.machine = GatedMachine()
         self.addCleanup(self.machine.stop)
-        self.machine.install_tree()
+        self.machine.install_programs()
 
     def show(self, unit, *names):
         return self.machine.show(unit, *names)

@@ -120,7 +120,7 @@ class Accounts(unittest.TestCase):
         for line in read(f"{self.root}/etc/passwd").splitlines():
             names[int(line.split(":")[2])] = line.split(":")[0]
         wanted = {"run/pam-jit": (0o755, "root"), "run/pam-jit/state": (0o700, "_jit"),
-                  "var/lib/pam-jit": (0o700, "_jit"), "etc/pam-jit": (0o750, "root"),
+                  "var/lib/pam-jit": (0o700, "_jit"), "etc/pam-jit": (0o755, "root"),
                   "var/lib/jit-broker": (0o700, "_jitbroker"), "etc/jit-broker": (0o750, "root")}
         found = {}
         for path in wanted:
