@@ -2,7 +2,8 @@
 
 A block's label is what stands behind its fence. In docs/quickstart.md:
 
-  sh            root types it; every line succeeds (run it as one `sh -e` script; blocks share no state but the machine's)
+  sh            root types it; every line succeeds (run it as one `sh -e` script; blocks share the
+                machine alone)
   sh look       root types it and reads: exit status 0 or 1 of each line is right (jit doctor: 1 is a warning)
   sh op1        op1 types it, line after line, on a terminal that stays open over all blocks with that label; sudo's and
                 ssh's questions (password, reason, Enter) are answered as they come, and a line that waits for an

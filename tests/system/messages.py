@@ -13,9 +13,9 @@ from namespace import TREE
 # literals among a call's arguments are sentences.
 SINKS = {
     "pam_jit/*.c": ("fail", "settle", "reject"),
-    "common/args.c": ("complain", "set_error", "wrong"),
+    "common/args.c": (),
     **{f"jit-helper/{name}.c": ("say", "verdict_of", "refuse", "refuse_question", "turn_away", "fail", "fault",
-                                "jh_fault_and_close", "refuse_all", "jh_visits_refuse_all", "finish_all")
+                                "jh_fault_and_close", "jh_visits_refuse_all")
        for name in ("verdict", "visit", "request", "question", "pam_side", "ahead", "ahead_side", "session_side",
                     "elevation", "glass", "collect", "admit", "peer", "place", "withdraw", "names")},
     "jit-helper/jit*.c": ("complain", "fputs", "fprintf"),
@@ -28,11 +28,15 @@ SINKS = {
 HANDED = re.compile(r'(?:\*ret_(?:why|refusal)\s*=|\breturn\b|'
                     r'\bsnprintf\(\s*(?:why|buf|ret_why|message|trouble|sentence|text|verdict->text)\s*,[^,"]*,)')
 # What goes through them and refuses nobody, or names a field to whoever writes a client.
-NO_REFUSAL = re.compile(r"^(told to come back|request …: approved by … for …|would be .*|a role that the policy chooses|"
-                        r"…\. Press Enter to wait:|the role that fits|from its first use on|`jit help COMMAND`.*|jit env: .*|"
+NO_REFUSAL = re.compile(r"^(told to come back|request …: approved by … for …|would be .*|"
+                        r"a role that the policy chooses|"
+                        r"…\. Press Enter to wait:|the role that fits|from its first use on|`jit help COMMAND`.*|"
+                        r"jit env: .*|"
                         r"\{.*|The parameter .*|status is one of .*|Request … is revoked; .*|approved by .*|"
-                        r"must be a (name of|number of|P-256) .*|must have .*|.* gets nothing\.|…: your approval counts.*|"
-                        r"jit: cannot write: …|\(id not known\)|waiting for approval|came without a body|… is approved: … gets …\.|"
+                        r"must be a (name of|number of|P-256) .*|must have .*|.* gets nothing\.|"
+                        r"…: your approval counts.*|"
+                        r"jit: cannot write: …|\(id not known\)|waiting for approval|came without a body|"
+                        r"… is approved: … gets …\.|"
                         r"[a-z_]+\.[a-z_]+)$")
 _STRING = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
 _TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[A-Za-z_]\w*|\S')
@@ -50,7 +54,8 @@ def _macros():
     for path in glob.glob(f"{TREE}/*/*.[ch]"):
         with open(path, encoding="utf-8") as file:
             text = file.read().replace("\\\n", " ")
-        for name, body in re.findall(r'^#define (\w+)\s+((?:"(?:[^"\\\n]|\\.)*"|\w+|\s)+?)[ \t]*(?:/\*.*)?$', text, re.M):
+        define = r'^#define (\w+)\s+((?:"(?:[^"\\\n]|\\.)*"|\w+|\s)+?)[ \t]*(?:/\*.*)?$'
+        for name, body in re.findall(define, text, re.M):
             if '"' in body:
                 found[name] = body
     return found
@@ -96,8 +101,8 @@ def of_code():
         for path in sorted(glob.glob(os.path.join(TREE, pattern))):
             with open(path, encoding="utf-8") as file:
                 text = _strip(file.read())
-            calls = re.compile(r"\b(?:" + "|".join(names) + r")\(")
-            for match in [*calls.finditer(text), *HANDED.finditer(text)]:
+            calls = re.finditer(rf"\b(?:{'|'.join(names)})\(", text) if names else ()
+            for match in [*calls, *HANDED.finditer(text)]:
                 for literal in _literals(_until_close(text, match.end()), macros):
                     shown = as_shown(literal)
                     if len(re.findall(r"[a-z]{2,}", shown)) >= 3 and not NO_REFUSAL.match(shown):
