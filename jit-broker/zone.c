@@ -156,7 +156,7 @@ static ssize_t read_whole(const char *path, uint8_t *bytes, size_t size)
 struct jb_zone *jb_zone_new(const char *name, char *why, size_t why_size)
 {
 	char path[sizeof(DIRECTORY) + NAME_LIMIT + 1];
-	uint8_t bytes[FILE_MAX];
+	uint8_t bytes[FILE_MAX] = {0}; /* for the analyzer, which cannot see how much was read */
 
 	if (!is_zone_name(name)) {
 		snprintf(why, why_size, "%.60s is no time zone; write one like Europe/Berlin, or UTC", name);
