@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin_private.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "conf.h"
@@ -19,42 +20,30 @@
 
 #define AUDIT_PAGE 1000 /* records read at once */
 
-static void conf_freep(struct jb_conf **conf)
-{
-	jb_conf_free(*conf);
-}
-static void store_closep(struct jb_store **store)
-{
-	jb_store_close(*store);
-}
-#define CONF  JIT_CLEANUP(conf_freep) struct jb_conf
-#define STORE JIT_CLEANUP(store_closep) struct jb_store
-
-static void print_error(void *arg, const char *message)
+void jb_admin_error(void *arg, const char *message)
 {
 	(void)arg;
 	fprintf(stderr, "jit-broker: %s\n", message);
 }
 
-static int usage(const char *text)
+int jb_admin_usage(const char *text)
 {
 	fprintf(stderr, "usage: jit-broker %s\n", text);
 	return JB_EXIT_USAGE;
 }
 
-static bool wants_help(int argc, char **argv)
+bool jb_admin_wants_help(int argc, char **argv)
 {
 	return argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
 }
 
-static int help(const char *text)
+int jb_admin_help(const char *text)
 {
 	printf("usage: jit-broker %s\n", text);
 	return JB_EXIT_OK;
 }
 
-/* Reads --config, the one option of these commands; the rest of argv begins at optind. NULL: another option. */
-static const char *config_option(int argc, char **argv)
+const char *jb_admin_config(int argc, char **argv)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
 	const char *path = JB_CONF_DEFAULT;
@@ -69,8 +58,7 @@ static const char *config_option(int argc, char **argv)
 	return path;
 }
 
-/* Only what adds to a store may make it: an empty one in a wrong place has a whole chain and no keys. */
-static struct jb_store *open_store(const struct jb_conf *conf, bool may_make)
+struct jb_store *jb_admin_store(const struct jb_conf *conf, bool may_make)
 {
 	const char *path = strchr(conf->store, ':') + 1; /* conf_check.c has seen to it */
 	struct jb_store *store;
@@ -82,12 +70,11 @@ static struct jb_store *open_store(const struct jb_conf *conf, bool may_make)
 	}
 	store = jb_store_open(conf->store, why, sizeof(why));
 	if (!store)
-		print_error(NULL, why);
+		jb_admin_error(NULL, why);
 	return store;
 }
 
-/* What was printed may not have arrived: a copy of the chain that a full disk cut short looks whole. */
-static int printed(void)
+int jb_admin_printed(void)
 {
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return JB_EXIT_OK;
@@ -145,7 +132,7 @@ static int add_secret(const struct jb_conf *conf, struct jb_store *store, const 
 	fprintf(stderr, "This is shown once and cannot be had again; keep it where only %s reads it.\n",
 		strcmp(kind, "host") == 0 ? "that host's jit-helper" : owner);
 	puts(text);
-	r = printed();
+	r = jb_admin_printed();
 	OPENSSL_cleanse(text, sizeof(text));
 	return r;
 }
@@ -167,24 +154,24 @@ static int list_secrets(struct jb_store *store, const char *kind)
 {
 	printf("%-18s %-32s %-22s %s\n", "ID", strcmp(kind, "host") == 0 ? "HOST" : "PERSON", "MADE", "REVOKED");
 	if (jb_store_secret_list(store, kind, print_secret, NULL) == 0)
-		return printed();
+		return jb_admin_printed();
 	fprintf(stderr, "jit-broker: the store could not be read: %s\n", jb_store_error(store));
 	return JB_EXIT_FAILED;
 }
 
 static int manage_secrets(const char *kind, int argc, char **argv, const char *how)
 {
-	if (wants_help(argc, argv))
-		return help(how);
-	const char *path = config_option(argc, argv);
+	if (jb_admin_wants_help(argc, argv))
+		return jb_admin_help(how);
+	const char *path = jb_admin_config(argc, argv);
 	const char *what = path && optind < argc ? argv[optind] : "";
 	const int names = path ? argc - optind - 1 : 0;
 
 	if (!(strcmp(what, "list") == 0 && names == 0) &&
 	    !((strcmp(what, "add") == 0 || strcmp(what, "revoke") == 0) && names == 1))
-		return usage(how);
-	CONF *conf = jb_conf_read(path, print_error, NULL);
-	STORE *store = conf ? open_store(conf, strcmp(what, "add") == 0) : NULL;
+		return jb_admin_usage(how);
+	CONF *conf = jb_conf_read(path, jb_admin_error, NULL);
+	STORE *store = conf ? jb_admin_store(conf, strcmp(what, "add") == 0) : NULL;
 	if (!store)
 		return JB_EXIT_FAILED;
 	if (strcmp(what, "list") == 0)
@@ -210,7 +197,7 @@ static int verify(struct jb_store *store)
 
 	if (r == 0) {
 		puts("the audit chain is whole");
-		return printed();
+		return jb_admin_printed();
 	}
 	if (r == -EBADMSG)
 		printf("the audit chain is broken: record %lld is missing or altered\n", (long long)seq);
@@ -236,22 +223,22 @@ static int show(struct jb_store *store)
 			return JB_EXIT_FAILED;
 		}
 	} while (last != before);
-	return printed();
+	return jb_admin_printed();
 }
 
 int jb_cmd_audit(int argc, char **argv)
 {
 	static const char how[] = "audit [--config FILE] verify | show";
 
-	if (wants_help(argc, argv))
-		return help(how);
-	const char *path = config_option(argc, argv);
+	if (jb_admin_wants_help(argc, argv))
+		return jb_admin_help(how);
+	const char *path = jb_admin_config(argc, argv);
 	const char *what = path && optind + 1 == argc ? argv[optind] : "";
 
 	if (strcmp(what, "verify") != 0 && strcmp(what, "show") != 0)
-		return usage(how);
-	CONF *conf = jb_conf_read(path, print_error, NULL);
-	STORE *store = conf ? open_store(conf, false) : NULL;
+		return jb_admin_usage(how);
+	CONF *conf = jb_conf_read(path, jb_admin_error, NULL);
+	STORE *store = conf ? jb_admin_store(conf, false) : NULL;
 	if (!store)
 		return JB_EXIT_FAILED;
 	return strcmp(what, "verify") == 0 ? verify(store) : show(store);

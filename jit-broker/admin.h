@@ -13,6 +13,8 @@
 int jb_cmd_key(int argc, char **argv);
 /* token add PERSON | list | revoke ID */
 int jb_cmd_token(int argc, char **argv);
+/* sessions list | end PERSON */
+int jb_cmd_sessions(int argc, char **argv);
 /* check: every error of the configuration. check --who USER --host HOST …: what the policy would say at that instant,
  * who could approve, and the line that decided. */
 int jb_cmd_check(int argc, char **argv);

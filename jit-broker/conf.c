@@ -340,6 +340,14 @@ const struct jb_person *jb_conf_person_by_oidc(const struct jb_conf *conf, const
 	return NULL;
 }
 
+const struct jb_person *jb_conf_person_by_remote_user(const struct jb_conf *conf, const char *remote_user)
+{
+	for (size_t i = 0; i < conf->person_count; i++)
+		if (jb_words_have(&conf->persons[i].remote_user, remote_user))
+			return &conf->persons[i];
+	return NULL;
+}
+
 bool jb_words_have(const struct jb_words *list, const char *word)
 {
 	for (size_t i = 0; word && i < list->count; i++)

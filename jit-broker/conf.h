@@ -29,6 +29,10 @@ enum jb_key {
 	JB_KEY_RETENTION,
 	JB_KEY_WAITING_PER_HOST,
 	JB_KEY_WAITING_PER_REQUESTER,
+	JB_KEY_SESSION_LIFETIME,
+	JB_KEY_SESSION_IDLE,
+	JB_KEY_PROXY_SOCKET,
+	JB_KEY_PROXY_USER,
 	/* [role NAME] */
 	JB_KEY_REGION,
 	JB_KEY_ARN,
@@ -59,6 +63,7 @@ enum jb_key {
 	JB_KEY_UNIX,
 	JB_KEY_OIDC,
 	JB_KEY_SHARED,
+	JB_KEY_REMOTE_USER,
 	/* [host NAME] */
 	JB_KEY_MAY_REQUEST_FOR,
 	JB_KEY_SOURCE,
@@ -130,7 +135,8 @@ struct jb_person {
 	struct jb_words unix_names; /* the section's name where the key is absent */
 	struct jb_oidc *oidc;	    /* may sign in as any of these */
 	size_t oidc_count;
-	bool shared; /* deploy, root: cannot request without a loginUser who is a person */
+	struct jb_words remote_user; /* as whom a trusted proxy knows them; none: not at all */
+	bool shared;		     /* deploy, root: cannot request without a loginUser who is a person */
 };
 
 struct jb_host_conf {
@@ -158,6 +164,10 @@ struct jb_conf {
 	uint32_t retention;		/* seconds a finished request is kept */
 	uint32_t waiting_per_host;	/* most requests PENDING at once under one host key */
 	uint32_t waiting_per_requester; /* and of one requester on it */
+	uint32_t session_lifetime;	/* seconds from a sign-in at the page to its end */
+	uint32_t session_idle;		/* seconds without a use after which it ends earlier */
+	char *proxy_socket; /* path of the Unix socket for a reverse proxy that signs people in; NULL: none */
+	char *proxy_user;   /* the account it runs as */
 	struct jb_role *roles;
 	size_t role_count;
 	struct jb_group *groups;
@@ -187,6 +197,8 @@ const struct jb_person *jb_conf_person_by_unix(const struct jb_conf *conf, const
 /* The person whom that issuer knows by this value of that claim ("sub": the subject); NULL: nobody is declared so. */
 const struct jb_person *jb_conf_person_by_oidc(const struct jb_conf *conf, const char *issuer, const char *claim,
 					       const char *value);
+/* The person whom the trusted proxy calls so; NULL: nobody is declared with it. */
+const struct jb_person *jb_conf_person_by_remote_user(const struct jb_conf *conf, const char *remote_user);
 /* Does the list hold this name, directly or through an @group? */
 bool jb_conf_lists(const struct jb_conf *conf, const struct jb_words *list, const char *name);
 /* Is this word one of the list, as it is written? */

@@ -277,12 +277,43 @@ static void check_sign_in(struct check *c, const struct jb_person *person)
 	}
 }
 
+static void check_remote_users(struct check *c, const struct jb_person *person)
+{
+	const unsigned line = jb_conf_line(&person->lines, JB_KEY_REMOTE_USER);
+
+	if (person->shared && person->remote_user.count)
+		tell(c, line, "%s is a shared account; only persons sign in", person->name);
+	for (size_t i = 0; i < person->remote_user.count; i++) {
+		const char *name = person->remote_user.word[i];
+		const struct jb_person *first = jb_conf_person_by_remote_user(c->conf, name);
+
+		if (first != person)
+			tell(c, line, "remote_user %s is person %s already; one account is one person's", name,
+			     first->name);
+	}
+}
+
+static void check_proxy(struct check *c)
+{
+	const struct jb_conf *conf = c->conf;
+
+	if (!conf->proxy_socket && !conf->proxy_user)
+		return;
+	if (!conf->proxy_socket || !conf->proxy_user)
+		tell(c, jb_conf_line(&conf->lines, conf->proxy_socket ? JB_KEY_PROXY_SOCKET : JB_KEY_PROXY_USER),
+		     "proxy_socket and proxy_user belong together: a socket, and the account whose word counts on it");
+	else if (conf->proxy_socket[0] != '/' || strlen(conf->proxy_socket) > 107)
+		tell(c, jb_conf_line(&conf->lines, JB_KEY_PROXY_SOCKET),
+		     "proxy_socket is an absolute path of at most 107 bytes, like /run/jit-broker/proxy.sock");
+}
+
 static void check_persons(struct check *c)
 {
 	for (size_t i = 0; i < c->conf->person_count; i++) {
 		check_person_name(c, &c->conf->persons[i]);
 		check_unix_names(c, &c->conf->persons[i]);
 		check_sign_in(c, &c->conf->persons[i]);
+		check_remote_users(c, &c->conf->persons[i]);
 	}
 }
 
@@ -315,6 +346,7 @@ int jb_conf_check(const struct jb_conf *conf, void (*on_error)(void *arg, const 
 	struct check c = {.conf = conf, .on_error = on_error, .arg = arg};
 
 	check_broker(&c);
+	check_proxy(&c);
 	check_persons(&c);
 	check_groups(&c);
 	check_hosts(&c);

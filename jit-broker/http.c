@@ -125,8 +125,10 @@ const char *jb_http_header(const struct jb_http_head *head, const char *name)
 
 static int check_once(const struct jb_http_head *head, const char **ret_why)
 {
-	static const char *const once[] = {"Host",	"Content-Length", "Transfer-Encoding",
-					   "x-api-key", "Authorization",  "Idempotency-Key"};
+	static const char *const once[] = {"Host",	     "Content-Length", "Transfer-Encoding",
+					   "x-api-key",	     "Authorization",  "Idempotency-Key",
+					   "Cookie",	     "Content-Type",   "Origin",
+					   "Sec-Fetch-Site", "X-Remote-User"};
 
 	*ret_why = "A header that decides stands there twice.";
 	for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++)
@@ -265,6 +267,8 @@ const char *jb_http_phrase(int status)
 	} phrases[] = {
 		{200, "OK"},
 		{202, "Accepted"},
+		{204, "No Content"},
+		{303, "See Other"},
 		{400, "Bad Request"},
 		{401, "Unauthorized"},
 		{403, "Forbidden"},

@@ -20,6 +20,7 @@ static const struct command {
 	{"revoke", jb_cmd_revoke, "end a grant"},
 	{"key", jb_cmd_key, "make, list and revoke the hosts' API keys"},
 	{"token", jb_cmd_token, "make, list and revoke the approvers' tokens"},
+	{"sessions", jb_cmd_sessions, "show who is signed in at the page, and end it"},
 	{"check", jb_cmd_check, "check the configuration"},
 	{"audit", jb_cmd_audit, "read and verify the audit chain"},
 };

@@ -15,6 +15,7 @@ static const enum jb_key fixed[] = {
 	JB_KEY_STORE,	      JB_KEY_ISSUER,
 	JB_KEY_ISSUER_REGION, JB_KEY_ISSUER_CREDENTIALS,
 	JB_KEY_ISSUER_CA,     JB_KEY_ISSUER_PLAIN_LOOPBACK,
+	JB_KEY_PROXY_SOCKET,  JB_KEY_PROXY_USER,
 };
 
 static void tell_error(void *arg, const char *message)

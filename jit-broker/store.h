@@ -90,6 +90,28 @@ int jb_store_secret_list(struct jb_store *store, const char *kind,
 			 void (*each)(void *arg, const char *id, const char *owner, int64_t created, int64_t revoked),
 			 void *arg);
 
+/* One sign-in at the page (signin.h), kept as the SHA-256 of its cookie. Times: epoch seconds. */
+struct jb_session_row {
+	char id[17];	  /* 16 hex digits */
+	char person[256]; /* whose */
+	char how[16];	  /* "proxy", "oidc" */
+	char hash[65];
+	int64_t begun, used;
+};
+/* Each with its audit record: "session.begun" by its person; "session.ended" by actor. -ENOENT: it is over already. */
+int jb_store_session_add(struct jb_store *store, const struct jb_session_row *row);
+int jb_store_session_end(struct jb_store *store, const char *id, const char *actor, int64_t now);
+int jb_store_session_get(struct jb_store *store, const char *id, struct jb_session_row *ret);
+/* It was used at that instant. */
+int jb_store_session_use(struct jb_store *store, const char *id, int64_t now);
+/* How many of that person's were begun after that instant. */
+int jb_store_session_count(struct jb_store *store, const char *person, int64_t after, size_t *ret);
+/* Forgets those that began, or were used last, at or before these instants. */
+int jb_store_session_prune(struct jb_store *store, int64_t begun, int64_t used);
+/* Oldest first; person NULL: everybody's. */
+int jb_store_session_list(struct jb_store *store, const char *person,
+			  void (*each)(void *arg, const struct jb_session_row *row), void *arg);
+
 /* The chain from record after+1 on, at most limit, as JSON texts. */
 int jb_store_audit_read(struct jb_store *store, int64_t after, size_t limit,
 			void (*each)(void *arg, int64_t seq, const char *json), void *arg);

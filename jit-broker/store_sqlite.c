@@ -15,7 +15,7 @@
 
 #include "cleanup.h"
 
-#define SCHEMA_VERSION	2
+#define SCHEMA_VERSION	3
 #define BUSY_TIMEOUT_MS 2000 /* longer than any of our transactions, shorter than a host's patience */
 
 /*
@@ -49,6 +49,10 @@ static const char *const schema[SCHEMA_VERSION] = {
 	"CREATE TABLE event("
 	" host TEXT NOT NULL, id TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY(host, id)) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX event_until ON event(until);",
+	"CREATE TABLE session("
+	" id TEXT PRIMARY KEY, person TEXT NOT NULL, how TEXT NOT NULL, hash TEXT NOT NULL,"
+	" begun INTEGER NOT NULL, used INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX session_person ON session(person, begun);",
 };
 
 static const char *const statements[JB_SQL_COUNT] = {
@@ -77,6 +81,14 @@ static const char *const statements[JB_SQL_COUNT] = {
 	[JB_SQL_SECRET_GET] = "SELECT owner, hash FROM secret WHERE id=?1 AND kind=?2 AND revoked=0",
 	[JB_SQL_SECRET_REVOKE] = "UPDATE secret SET revoked=?3 WHERE id=?1 AND kind=?2 AND revoked=0 RETURNING owner",
 	[JB_SQL_SECRET_LIST] = "SELECT id, owner, created, revoked FROM secret WHERE kind=?1 ORDER BY created, id",
+	[JB_SQL_SESSION_INSERT] = "INSERT INTO session(id, person, how, hash, begun, used) VALUES(?1,?2,?3,?4,?5,?6)",
+	[JB_SQL_SESSION_GET] = "SELECT id, person, how, hash, begun, used FROM session WHERE id=?1",
+	[JB_SQL_SESSION_USE] = "UPDATE session SET used=?2 WHERE id=?1",
+	[JB_SQL_SESSION_END] = "DELETE FROM session WHERE id=?1 RETURNING person",
+	[JB_SQL_SESSION_COUNTED] = "SELECT count(*) FROM session WHERE person=?1 AND begun>?2",
+	[JB_SQL_SESSION_PRUNE] = "DELETE FROM session WHERE begun<=?1 OR used<=?2",
+	[JB_SQL_SESSION_LIST] = "SELECT id, person, how, hash, begun, used FROM session WHERE ?1 IS NULL OR person=?1"
+				" ORDER BY begun, id",
 };
 
 sqlite3_stmt *jb_sqlite_sql(struct jb_store *store, enum jb_sql which)

@@ -323,7 +323,7 @@ class Commands(unittest.TestCase):
 
     def test_the_administrators_commands_have_what_stands_behind_them(self):
         helps, page = self.helps("jit-broker"), PAGES["jit-broker.8"]
-        for name in ("key", "token", "audit"):
+        for name in ("key", "token", "sessions", "audit"):
             described = [word for head, _ in items(page.part(name)) for word in page.words("Cm", ["." + head])]
             self.assertEqual(sorted(described), sorted(re.findall(r"[]|] ([a-z]+)", helps[name])), name)
 
