@@ -1,6 +1,6 @@
 /*
- * The daemons' log: one line a message on standard error, with the priority
- * prefix that the journal reads (sd-daemon(3)). For programs, never for library
+ * The daemons' log: one line a message on standard error, and, where that is
+ * the journal, with the priority prefix that it reads (sd-daemon(3), JOURNAL_STREAM). For programs, never for library
  * code in common/, and never for the PAM module (it has pam_syslog).
  */
 #ifndef JIT_LOG_H

@@ -47,7 +47,7 @@ class Sudo(ContainerCase):
         status, text = self.in_root_shell(terminal, "jit credentials | tr -d '\\n'; test $PIPESTATUS = 0")
         self.assertEqual(status, 0, text)
         self.assertIn("SecretAccessKey", text)
-        self.assertIn(f"<4>{request[0]}: no session keyring: ", read(self.lab.log("jit-helper")))
+        self.assertIn(f"{request[0]}: no session keyring: ", read(self.lab.log("jit-helper")))
         for outside in (sibling, self.enter(spec["error"], user="root"), self.open_terminal()):
             self.assert_none(*outside.run("jit credentials"))
         status, text = self.in_root_shell(terminal, "jit status | cat")
@@ -102,5 +102,5 @@ class Ssh(SshCase):
         status, out, errors = server.run("web-1", "jit credentials", options=self.options())
         self.assertEqual((status, errors), (0, b""))
         self.assertIn(b"SecretAccessKey", out)
-        self.assertIn(f"<4>{request[0]}: no session keyring: ", read(self.lab.log("jit-helper")))
+        self.assertIn(f"{request[0]}: no session keyring: ", read(self.lab.log("jit-helper")))
         self.assertNotEqual(self.open_terminal().run("jit credentials")[0], 0)

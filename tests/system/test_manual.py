@@ -15,8 +15,9 @@ from namespace import TREE
 FOREIGN = {"cvtsudoers 1", "pam.d 5", "pkexec 1", "regex 7", "setsid 2", "sshd_config 5", "sudo 8",
            "sudoers 5", "systemd 1"}  # pages of other projects that ours name
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-BY_LIBSYSTEMD = {"sd_notify(": {"NOTIFY_SOCKET"}, "sd_listen_fds(": {"LISTEN_FDS", "LISTEN_PID"},
-                 "sd_listen_fds_with_names(": {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}}
+BY_CALL = {"jit_log(": {"JOURNAL_STREAM"}, "sd_notify(": {"NOTIFY_SOCKET"},
+           "sd_listen_fds(": {"LISTEN_FDS", "LISTEN_PID"},
+           "sd_listen_fds_with_names(": {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}}
 FINDING = r'"((?:gate|module|service|sudo|sshd|helper|broker|lockout|polkit|host|login|doctor|pam)\.[a-z_]+)"'
 COLUMNS = 80
 
@@ -364,7 +365,7 @@ class Behaviour(unittest.TestCase):
         names = set(re.findall(r'(?:getenv|find_environ)\("(\w+)"\)|copy_environ\([^;]*"(\w+)"\)', one_line(code)))
         names = {name for pair in names for name in pair if name}
         names |= {value(name) for name in re.findall(r"pam_getenv\(\w+, (\w+)\)", code)}
-        for call, read_by_it in BY_LIBSYSTEMD.items():
+        for call, read_by_it in BY_CALL.items():
             names |= read_by_it if call in code else set()
         return names
 
