@@ -28,7 +28,7 @@ NAMES = {"HOST": "web-1", "ID": "R7KD-2M9Q", "PERSON": "appr1", "SERVICE": "sudo
 # How each program says that it does not know what it was told.
 UNKNOWN = re.compile(r"^[Uu]sage: |says how it is used|there is no such command|"
                      r"(unrecognized|invalid|unknown) option|is no option", re.M)
-SHELL = {"cd", "cat", "printf", "rm", "cp", "chown", "chmod", "for", "done", "eval", "exit", "sudo", "EOF"}
+SHELL = {"cd", "cat", "printf", "rm", "cp", "chown", "chmod", "for", "done", "if", "fi", "eval", "exit", "sudo", "EOF"}
 SHIPPED = ("docs", "tests", "etc", "packaging", "common", "demo", "pam_jit", "jit-helper", "jit-broker")
 
 
