@@ -47,7 +47,7 @@ PACKAGES = {
     "host": "systemd systemd-sysv dbus libpam-systemd sudo openssh-server openssh-client openssl ca-certificates login "
             "passwd util-linux iproute2 procps polkitd pkexec adduser init-system-helpers",
     "ours": "libc6 libpam0g libpam-runtime libcurl4 libevent-2.1-7 libevent-openssl-2.1-7 libjson-c5 libinih1 libssl3 "
-            "libsqlite3-0 libexpat1 libsystemd0",
+            "libsqlite3-0 libexpat1 libsystemd0 libjose0",
     "tests": "keyutils curl strace",
 }
 SSH_KEY = "/root/test/id_ed25519"  # lets whoever tests in as everybody
@@ -428,13 +428,16 @@ class Machine:
 
     def install(self, *debs, timeout=120):
         """Copies packages in and installs them as an administrator does, with apt and no network: what it said."""
-        names = []
-        for deb in debs:
-            names.append(f"/root/{os.path.basename(deb)}")
-            with open(deb, "rb") as file:
-                self._pipe_in(file, ["install", "-m", "0644", "/dev/stdin", names[-1]])
+        names = [self.copy_in(deb) for deb in debs]
         return self.run(["apt-get", "install", "-y", "-q", "--allow-downgrades", *names], timeout=timeout,
                         env={"DEBIAN_FRONTEND": "noninteractive"})
+
+    def copy_in(self, path):
+        """Copies a file into root's home: its path there."""
+        there = f"/root/{os.path.basename(path)}"
+        with open(path, "rb") as file:
+            self._pipe_in(file, ["install", "-m", "0644", "/dev/stdin", there])
+        return there
 
     def install_tree(self, variables=()):
         """What `make install` installs of the tree as it is built, and what a package then does; nothing is started."""
@@ -478,7 +481,7 @@ class Login(Terminal):
     def __init__(self, machine, user, door="ssh", wait=True, options=(), password=PASSWORD, columns=200):
         self.user, self.machine, self.password = user, machine, password
         self.log = os.path.join(machine.logs, f"{machine.label}-terminal-{next(_serial)}-{user}.log")
-        self.prompt = re.escape(user) + r":(\d+)\$ "
+        self.prompt = re.escape(user) + r":(\d+)[$#] "
         self._transcript = open(self.log, "w", encoding="utf-8", newline="")
         self._began = 0
         command = self._ssh(options) if door == "ssh" else ["script", "--quiet", "--return", "--command", "login",
