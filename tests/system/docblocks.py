@@ -20,10 +20,11 @@ _FENCE = re.compile(r"^(`{3,})([^`]*)$")
 
 
 class Block:
-    """`label` as a list of words, `text` without the fences, `line` the number of its first line."""
+    """`label` as a list of words, `text` without the fences, `line` the number of its first line, `section` the heading
+    that it stands under."""
 
-    def __init__(self, path, line, label, text):
-        self.path, self.line, self.label, self.text = path, line, label, text
+    def __init__(self, path, line, label, text, section):
+        self.path, self.line, self.label, self.text, self.section = path, line, label, text, section
 
     def __repr__(self):
         return f"{self.path}:{self.line} [{' '.join(self.label)}]"
@@ -46,14 +47,16 @@ class Block:
 
 
 def blocks(path):
-    found, label, began, held, fence = [], None, 0, [], ""
+    found, label, began, held, fence, section = [], None, 0, [], "", ""
     with open(path, encoding="utf-8") as file:
         for number, line in enumerate(file.read().splitlines(), 1):
             match = _FENCE.match(line)
             if label is None and match:
                 fence, label, began, held = match[1], match[2].split(), number + 1, []
+            elif label is None and line.startswith("## "):
+                section = line[3:]
             elif label is not None and line == fence:
-                found.append(Block(path, began, label, "\n".join(held) + "\n"))
+                found.append(Block(path, began, label, "\n".join(held) + "\n", section))
                 label = None
             elif label is not None:
                 held.append(line)
