@@ -340,6 +340,11 @@ static void set_transport(struct jit_fetch_call *call, const struct jit_fetch_re
 	set(call, curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1));
 	set(call, curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L));
 	set(call, curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L));
+#if LIBCURL_VERSION_NUM >= 0x075700
+	/* Names are resolved in a thread. Without this a call that times out would wait for it, and with it everybody,
+	 * for as long as the name server is silent. Forgotten, the thread ends by itself. */
+	set(call, curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L));
+#endif
 	set(call, curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_S));
 	set(call,
 	    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, request->connect_ms ? request->connect_ms : CONNECT_MS));
