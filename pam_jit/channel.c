@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -59,6 +61,13 @@ int pj_channel_connect(const char *path, const struct pj_quiet *quiet, int64_t d
 	}
 	*ret_fd = jit_take_fd(&fd);
 	return 0;
+}
+
+bool pj_channel_is_read(int fd)
+{
+	int unread = 0;
+
+	return ioctl(fd, SIOCOUTQ, &unread) < 0 || unread == 0;
 }
 
 int pj_channel_peer(int fd, uid_t *ret_uid)

@@ -7,6 +7,7 @@
 
 #include "quiet.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -19,6 +20,9 @@ int pj_channel_connect(const char *path, const struct pj_quiet *quiet, int64_t d
 
 /* The uid of who listens (SO_PEERCRED: as it was at listen(2)). 0 or -errno. */
 int pj_channel_peer(int fd, uid_t *ret_uid);
+
+/* Whether the peer has read all that was sent; so it is said to have where that cannot be told. */
+bool pj_channel_is_read(int fd);
 
 /*
  * Waits until there is something to read. `client` is whose hang-up ends the wait, or -1.

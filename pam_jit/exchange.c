@@ -9,12 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ENV_SIZE 4096 /* bytes of one variable, NUL included */
+#define ENV_SIZE 4096  /* bytes of one variable, NUL included */
+#define READ_MS	 10000 /* for a helper that is being started, or restarted, to read the question */
 
 struct exchange {
 	const struct pj_exchange *how;
 	struct pj_answer *answer;
 	unsigned frames; /* that came so far */
+	int64_t read_by; /* when what was asked has to be read, or INT64_MAX once it is */
 };
 
 /* Ends the exchange with an outcome of the module's own. Always false: the loop does not go on. */
@@ -229,6 +231,18 @@ static bool receive(struct exchange *x)
 	return r < 0 ? broken(x) : on_frame(x);
 }
 
+/*
+ * A socket that systemd holds takes a question also where the helper cannot be started, or is stopped: without this
+ * the person would wait as long as for a decision. Whoever has read it decides in time.
+ */
+static bool is_heard(struct exchange *x)
+{
+	if (jit_boottime_ms() < x->read_by)
+		return true;
+	x->read_by = INT64_MAX;
+	return pj_channel_is_read(x->how->fd);
+}
+
 /* What ended a wait, or -ETIMEDOUT at the time of the countdown's next drawing. */
 static bool on_wake(struct exchange *x, int r)
 {
@@ -238,7 +252,7 @@ static bool on_wake(struct exchange *x, int r)
 	case -ECONNABORTED:
 		return settle(x, JIT_CANCELLED, "the client went away");
 	case -ETIMEDOUT:
-		return in_time(x) || out_of_time(x);
+		return (in_time(x) && is_heard(x)) || out_of_time(x);
 	case 0:
 		/* Also past the deadline: a refusal that came while a prompt stood says why. */
 		return receive(x);
@@ -249,7 +263,7 @@ static bool on_wake(struct exchange *x, int r)
 
 void pj_exchange(const struct pj_exchange *how, const struct jit_frame *question, struct pj_answer *ret_answer)
 {
-	struct exchange x = {how, ret_answer, 0};
+	struct exchange x = {how, ret_answer, 0, jit_boottime_ms() + READ_MS};
 
 	settle(&x, JIT_INVALID, "");
 	ret_answer->grant[0] = '\0';
@@ -258,6 +272,8 @@ void pj_exchange(const struct pj_exchange *how, const struct jit_frame *question
 		int64_t tick = pj_talk_tick(how->talk);
 		int64_t until = tick < how->deadline ? tick : how->deadline;
 
+		if (x.read_by < until)
+			until = x.read_by;
 		go_on = on_wake(&x, pj_channel_wait(how->fd, how->client, how->quiet, until));
 	}
 }
