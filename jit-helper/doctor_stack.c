@@ -327,7 +327,10 @@ static void note_who_is_spared(struct jd_report *report, const struct jd_service
 	if (s->args.observe) {
 		f = find_at(report, JD_NOTE, "gate.observe", s, line);
 		jd_what(f, "observe: nobody is asked and nobody is blocked; the log says what would have happened.");
-		jd_fix(f, "Take observe from both lines once the log looks right.");
+		jd_fix(f,
+		       "Once the log looks right, run: jit-helper pam enable %s (behind -- the arguments that are to "
+		       "stay); or, where the lines are by hand, take observe from both.",
+		       s->name);
 	}
 	if (jd_service_spared(s) && !s->args.observe) {
 		f = find_at(report, JD_NOTE, "gate.spared", s, line);

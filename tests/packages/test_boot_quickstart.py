@@ -282,6 +282,8 @@ class QuickStart(MachineCase):
         self.play(5)
         self.assertIn("pam_jit(sudo:account): observing:", self.machine.journal())
         self.assertNotIn("request", self.person("op1").transcript())
+        fixes = {found["code"]: found.get("fix") for found in self.doctor("--service", "sudo")[1]["findings"]}
+        self.assertIn("jit-helper pam enable sudo ", fixes["gate.observe"])  # as the page goes on
         self.assert_passes(self.person("op1"), "sudo -i id")
         self.machine.run("systemctl stop jit-broker")
         self.assert_passes(self.person("op1"))
