@@ -81,10 +81,36 @@ static void print_door(const struct jd_door *door)
 	}
 }
 
+static bool is_open(const struct jd_door *door)
+{
+	return strcmp(door->state, "open") == 0 && STAILQ_EMPTY(&door->rows);
+}
+
+/* Those with a gate each with what happens there, the others in a line. */
+static void print_doors(const struct jd_report *report)
+{
+	const struct jd_door *door;
+	const char *before = "\nNot gated: ";
+
+	if (STAILQ_EMPTY(&report->doors))
+		return;
+	puts("\nWhat happens at each door:");
+	for (door = STAILQ_FIRST(&report->doors); door; door = STAILQ_NEXT(door, link))
+		if (!is_open(door))
+			print_door(door);
+	for (door = STAILQ_FIRST(&report->doors); door; door = STAILQ_NEXT(door, link)) {
+		if (!is_open(door))
+			continue;
+		printf("%s%s", before, door->service);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		putchar('\n');
+}
+
 void jd_print_text(const struct jd_report *report, const char *host, bool colour)
 {
 	const struct jd_finding *finding;
-	const struct jd_door *door;
 
 	printf("jit doctor on %s: %u error%s, %u warning%s, %u note%s\n", host, report->count[JD_ERROR],
 	       report->count[JD_ERROR] == 1 ? "" : "s", report->count[JD_WARNING],
@@ -92,10 +118,7 @@ void jd_print_text(const struct jd_report *report, const char *host, bool colour
 	       report->count[JD_NOTE] == 1 ? "" : "s");
 	for (finding = STAILQ_FIRST(&report->findings); finding; finding = STAILQ_NEXT(finding, link))
 		print_finding(finding, colour);
-	if (!STAILQ_EMPTY(&report->doors))
-		puts("\nWhat happens at each door:");
-	for (door = STAILQ_FIRST(&report->doors); door; door = STAILQ_NEXT(door, link))
-		print_door(door);
+	print_doors(report);
 }
 
 static int put_string(struct json_object *object, const char *name, const char *text)

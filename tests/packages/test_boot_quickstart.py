@@ -269,6 +269,7 @@ class QuickStart(MachineCase):
         self.assertEqual(self.states(), ["active"] * 4)
         status, report = self.doctor()
         self.assertEqual((status, {found["severity"] for found in report["findings"]}), (0, {"note"}), report)
+        self.assertRegex(self.machine.run("jit doctor"), r"\nNot gated: sudo, sudo-i, su, [^\n]+\n$")
         self.assertEqual(self.snapshot(), self.pam_before)
         self.assert_host_logs_in()
 
