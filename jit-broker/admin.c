@@ -18,8 +18,6 @@
 #include "store.h"
 #include "text.h"
 
-#define AUDIT_PAGE 1000 /* records read at once */
-
 void jb_admin_error(void *arg, const char *message)
 {
 	(void)arg;
@@ -188,58 +186,4 @@ int jb_cmd_key(int argc, char **argv)
 int jb_cmd_token(int argc, char **argv)
 {
 	return manage_secrets("person", argc, argv, "token [--config FILE] add PERSON | list | revoke ID");
-}
-
-static int verify(struct jb_store *store)
-{
-	int64_t seq;
-	int r = jb_store_audit_verify(store, &seq);
-
-	if (r == 0) {
-		puts("the audit chain is whole");
-		return jb_admin_printed();
-	}
-	if (r == -EBADMSG)
-		printf("the audit chain is broken: record %lld is missing or altered\n", (long long)seq);
-	else
-		fprintf(stderr, "jit-broker: the chain could not be read: %s\n", jb_store_error(store));
-	return JB_EXIT_FAILED;
-}
-
-static void print_record(void *arg, int64_t seq, const char *json)
-{
-	*(int64_t *)arg = seq;
-	puts(json);
-}
-
-static int show(struct jb_store *store)
-{
-	int64_t last = 0, before;
-
-	do {
-		before = last;
-		if (jb_store_audit_read(store, last, AUDIT_PAGE, print_record, &last) < 0) {
-			fprintf(stderr, "jit-broker: the chain could not be read: %s\n", jb_store_error(store));
-			return JB_EXIT_FAILED;
-		}
-	} while (last != before);
-	return jb_admin_printed();
-}
-
-int jb_cmd_audit(int argc, char **argv)
-{
-	static const char how[] = "audit [--config FILE] verify | show";
-
-	if (jb_admin_wants_help(argc, argv))
-		return jb_admin_help(how);
-	const char *path = jb_admin_config(argc, argv);
-	const char *what = path && optind + 1 == argc ? argv[optind] : "";
-
-	if (strcmp(what, "verify") != 0 && strcmp(what, "show") != 0)
-		return jb_admin_usage(how);
-	CONF *conf = jb_conf_read(path, jb_admin_error, NULL);
-	STORE *store = conf ? jb_admin_store(conf, false) : NULL;
-	if (!store)
-		return JB_EXIT_FAILED;
-	return strcmp(what, "verify") == 0 ? verify(store) : show(store);
 }

@@ -18,7 +18,7 @@ int jb_cmd_sessions(int argc, char **argv);
 /* check: every error of the configuration. check --who USER --host HOST …: what the policy would say at that instant,
  * who could approve, and the line that decided. */
 int jb_cmd_check(int argc, char **argv);
-/* audit verify | show */
+/* audit verify | export | anchor | join FILE… | show */
 int jb_cmd_audit(int argc, char **argv);
 
 #endif

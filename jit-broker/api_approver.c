@@ -146,6 +146,11 @@ void jb_api_audit(struct jb_ask *ask)
 	char *text = NULL;
 	size_t size;
 
+	if (!jb_conf_lists(ask->api->conf, &ask->api->conf->auditors, ask->who)) {
+		jb_reply_error(ask->call, 403, "audit.not_auditor",
+			       "The audit chain is for the auditors that the broker's configuration names.");
+		return;
+	}
 	if (jb_api_number(ask, "after", INT64_MAX - 1, &after) < 0)
 		return;
 	struct records records = {.text = open_memstream(&text, &size), .last = after};

@@ -60,15 +60,22 @@ static const char *text_of(json_object *record, const char *name)
 		       : "";
 }
 
-bool jb_audit_fits(const char *text, const char *hash, int64_t seq, const char *prev)
+const char *jb_audit_flaw(const struct jb_audit_row *row, int64_t seq, const char *prev)
 {
-	JIT_JSON json_object *record = json_tokener_parse(text);
 	char computed[JB_HASH_SIZE];
 	json_object *number;
 
-	return json_object_is_type(record, json_type_object) && json_object_object_get_ex(record, "seq", &number) &&
-	       json_object_get_int64(number) == seq && strcmp(text_of(record, "prev"), prev) == 0 &&
-	       jb_sha256_hex(text, strlen(text), computed) == 0 && strcmp(computed, hash) == 0;
+	if (row->seq != seq)
+		return "it is missing";
+	if (!row->text || !row->hash || jb_sha256_hex(row->text, row->len, computed) < 0 ||
+	    strcmp(computed, row->hash) != 0)
+		return "its text and its hash do not belong together";
+	JIT_JSON json_object *record = json_tokener_parse(row->text);
+	if (!json_object_is_type(record, json_type_object) || !json_object_object_get_ex(record, "seq", &number))
+		return "it is no record";
+	if (json_object_get_int64(number) != seq)
+		return "it says that it is another one";
+	return strcmp(text_of(record, "prev"), prev) == 0 ? NULL : "it does not follow the record before it";
 }
 
 char *jb_audit_show(const char *text, const char *hash)

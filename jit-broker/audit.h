@@ -23,8 +23,16 @@
 int jb_audit_format(int64_t seq, const char *prev, const struct jb_audit *audit, char **ret_text,
 		    char hash[static JB_HASH_SIZE]);
 
-/* Is this record `seq`, unaltered, and does it follow the record whose hash is prev? */
-bool jb_audit_fits(const char *text, const char *hash, int64_t seq, const char *prev);
+/* A record as it lies in a store; nothing says that it is one. */
+struct jb_audit_row {
+	int64_t seq;
+	const char *text;
+	size_t len; /* of the text: a NUL within it is an alteration */
+	const char *hash;
+};
+
+/* NULL: this is record `seq`, unaltered, and follows the record whose hash is prev; else what is wrong with it. */
+const char *jb_audit_flaw(const struct jb_audit_row *row, int64_t seq, const char *prev);
 
 /* The record as it is shown: its text with its hash as one more member. NULL: out of memory. The caller frees. */
 char *jb_audit_show(const char *text, const char *hash);

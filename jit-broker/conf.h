@@ -33,6 +33,7 @@ enum jb_key {
 	JB_KEY_SESSION_IDLE,
 	JB_KEY_PROXY_SOCKET,
 	JB_KEY_PROXY_USER,
+	JB_KEY_AUDITORS,
 	/* [role NAME] */
 	JB_KEY_REGION,
 	JB_KEY_ARN,
@@ -166,8 +167,9 @@ struct jb_conf {
 	uint32_t waiting_per_requester; /* and of one requester on it */
 	uint32_t session_lifetime;	/* seconds from a sign-in at the page to its end */
 	uint32_t session_idle;		/* seconds without a use after which it ends earlier */
-	char *proxy_socket; /* path of the Unix socket for a reverse proxy that signs people in; NULL: none */
-	char *proxy_user;   /* the account it runs as */
+	char *proxy_socket;	  /* path of the Unix socket for a reverse proxy that signs people in; NULL: none */
+	char *proxy_user;	  /* the account it runs as */
+	struct jb_words auditors; /* names of persons and @groups: who reads the audit chain over the API */
 	struct jb_role *roles;
 	size_t role_count;
 	struct jb_group *groups;

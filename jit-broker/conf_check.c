@@ -220,6 +220,19 @@ static void check_session_policy(struct check *c, const struct jb_role *role)
 	json_object_put(json);
 }
 
+/* Not on the list is quietly nobody: a name that leads nowhere would be found out by an auditor in a hurry. */
+static void check_auditors(struct check *c)
+{
+	const struct jb_conf *conf = c->conf;
+	const unsigned line = jb_conf_line(&conf->lines, JB_KEY_AUDITORS);
+
+	check_groups_exist(c, &conf->auditors, line, "auditors");
+	for (size_t i = 0; i < conf->auditors.count; i++)
+		if (conf->auditors.word[i][0] != '@' && !jb_conf_person(conf, conf->auditors.word[i]))
+			tell(c, line, "%s is an auditor but is no declared person: write a section [person %s]",
+			     conf->auditors.word[i], conf->auditors.word[i]);
+}
+
 static void check_aws(struct check *c, const struct jb_role *role)
 {
 	if (role->arn &&
@@ -350,6 +363,7 @@ int jb_conf_check(const struct jb_conf *conf, void (*on_error)(void *arg, const 
 	check_persons(&c);
 	check_groups(&c);
 	check_hosts(&c);
+	check_auditors(&c);
 	for (size_t i = 0; i < conf->role_count; i++) {
 		const struct jb_role *role = &conf->roles[i];
 

@@ -40,6 +40,7 @@ const struct jb_conf_key jb_conf_keys[JB_KEY_COUNT] = {
 				 NULL},
 	[JB_KEY_PROXY_USER] = {JB_BROKER, "proxy_user", JB_TEXT, offsetof(struct jb_conf, proxy_user), NULL, 0, 0,
 			       NULL},
+	[JB_KEY_AUDITORS] = {JB_BROKER, "auditors", JB_WORDS, offsetof(struct jb_conf, auditors), NULL, 0, 0, NULL},
 	[JB_KEY_REGION] = {JB_ROLE, "region", JB_TEXT, offsetof(struct jb_role, region), NULL, 0, 0, NULL},
 	[JB_KEY_ARN] = {JB_ROLE, "arn", JB_TEXT, offsetof(struct jb_role, arn), NULL, 0, 0, NULL},
 	[JB_KEY_SESSION_POLICY] = {JB_ROLE, "session_policy", JB_APPENDED, offsetof(struct jb_role, session_policy),

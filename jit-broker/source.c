@@ -40,6 +40,21 @@ struct jb_address jb_address_of(const struct sockaddr *peer)
 	return address;
 }
 
+bool jb_address_parse(const char *text, struct jb_address *ret)
+{
+	struct in6_addr binary;
+
+	if (inet_pton(AF_INET, text, &binary) == 1) {
+		*ret = from_v4(&binary);
+		return true;
+	}
+	if (inet_pton(AF_INET6, text, &binary) != 1)
+		return false;
+	ret->known = true;
+	memcpy(ret->byte, &binary, sizeof(binary));
+	return true;
+}
+
 void jb_address_text(const struct jb_address *address, char buf[static JB_ADDRESS_SIZE])
 {
 	const bool v4 = is_v4(address);
@@ -71,21 +86,14 @@ static bool read_source(const char *text, size_t len, struct jb_source *ret)
 	const char *slash = memchr(text, '/', len);
 	const size_t address_len = slash ? (size_t)(slash - text) : len;
 	char address[JB_ADDRESS_SIZE], length[4];
-	struct in6_addr binary;
 	uint64_t bits;
 
 	if (address_len >= sizeof(address) || len - address_len > sizeof(length))
 		return false;
 	snprintf(address, sizeof(address), "%.*s", (int)address_len, text);
-	const bool v4 = inet_pton(AF_INET, address, &binary) == 1;
-	if (v4) {
-		ret->address = from_v4(&binary);
-	} else if (inet_pton(AF_INET6, address, &binary) == 1) {
-		ret->address.known = true;
-		memcpy(ret->address.byte, &binary, sizeof(binary));
-	} else {
+	if (!jb_address_parse(address, &ret->address))
 		return false;
-	}
+	const bool v4 = !strchr(address, ':');
 	bits = v4 ? 32 : 128;
 	snprintf(length, sizeof(length), "%.*s", slash ? (int)(len - address_len - 1) : 0, slash ? slash + 1 : "");
 	if (slash && jit_parse_u64(length, bits, &bits) < 0)

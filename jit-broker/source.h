@@ -30,6 +30,8 @@ void jb_sources_clear(struct jb_sources *sources);
 /* Does one of them hold this address? An unknown one is held by none. */
 bool jb_sources_hold(const struct jb_sources *sources, const struct jb_address *address);
 
+/* "10.1.2.3", "2001:db8::1". False: it is no address. */
+bool jb_address_parse(const char *text, struct jb_address *ret);
 struct jb_address jb_address_of(const struct sockaddr *peer);
 /* "10.1.2.3", "2001:db8::1"; "an unknown address". */
 #define JB_ADDRESS_SIZE 48

@@ -115,7 +115,18 @@ int jb_store_session_list(struct jb_store *store, const char *person,
 /* The chain from record after+1 on, at most limit, as JSON texts. */
 int jb_store_audit_read(struct jb_store *store, int64_t after, size_t limit,
 			void (*each)(void *arg, int64_t seq, const char *json), void *arg);
-/* Recomputes the whole chain. 0: whole; -EBADMSG: *ret_seq is the first record that does not fit. */
-int jb_store_audit_verify(struct jb_store *store, int64_t *ret_seq);
+/* Where a chain is not whole. */
+struct jb_audit_break {
+	int64_t seq;	 /* the first record that does not fit; of -EIO: that cannot be read */
+	const char *why; /* what is wrong with it: "it is missing" */
+};
+/* One record that fits; anything but 0 ends the walk. */
+typedef int (*jb_audit_each)(void *arg, int64_t seq, const char *text, const char *hash);
+/*
+ * Recomputes the whole chain, as it is at one instant, and hands each record on as
+ * soon as it is known to fit. 0: whole; -EBADMSG or -EIO with *ret; what `each`
+ * (which may be NULL) said.
+ */
+int jb_store_audit_walk(struct jb_store *store, jb_audit_each each, void *arg, struct jb_audit_break *ret);
 
 #endif

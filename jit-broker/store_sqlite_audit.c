@@ -111,33 +111,40 @@ static int counted(struct jb_store *store, int64_t *ret)
 	return 0;
 }
 
-int jb_store_audit_verify(struct jb_store *store, int64_t *ret_seq)
+static int broken(struct jb_audit_break *ret, int64_t seq, const char *why)
+{
+	ret->seq = seq;
+	ret->why = why;
+	return -EBADMSG;
+}
+
+int jb_store_audit_walk(struct jb_store *store, jb_audit_each each, void *arg, struct jb_audit_break *ret)
 {
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_AUDIT_READ);
 	char prev[JB_HASH_SIZE] = JB_AUDIT_FIRST;
-	int64_t expected = 1, highest;
-	int r;
+	int64_t expected = 1, highest = 0;
+	int r = SQLITE_ERROR;
 
 	if (!s || counted(store, &highest) < 0)
-		return -EIO;
+		goto unreadable;
 	sqlite3_bind_int64(s, 1, INT64_MIN);
 	sqlite3_bind_int64(s, 2, -1); /* no limit */
 	for (; (r = sqlite3_step(s)) == SQLITE_ROW; expected++) {
-		const char *text = (const char *)sqlite3_column_text(s, 1);
-		const char *hash = (const char *)sqlite3_column_text(s, 2);
+		const struct jb_audit_row row = {.seq = sqlite3_column_int64(s, 0),
+						 .text = (const char *)sqlite3_column_text(s, 1),
+						 .len = (size_t)sqlite3_column_bytes(s, 1),
+						 .hash = (const char *)sqlite3_column_text(s, 2)};
+		const char *why = jb_audit_flaw(&row, expected, prev);
+		int went = why ? broken(ret, expected, why) : each ? each(arg, row.seq, row.text, row.hash) : 0;
 
-		if (sqlite3_column_int64(s, 0) != expected || !text || !hash ||
-		    !jb_audit_fits(text, hash, expected, prev)) {
-			*ret_seq = expected;
-			return -EBADMSG;
-		}
-		snprintf(prev, sizeof(prev), "%s", hash);
+		if (went)
+			return went;
+		snprintf(prev, sizeof(prev), "%s", row.hash);
 	}
-	if (r != SQLITE_DONE)
-		return -EIO;
-	if (expected <= highest) {
-		*ret_seq = expected;
-		return -EBADMSG;
-	}
-	return 0;
+	if (r == SQLITE_DONE)
+		return expected > highest ? 0 : broken(ret, expected, "it is missing");
+unreadable:
+	ret->seq = expected;
+	ret->why = jb_store_error(store);
+	return -EIO;
 }

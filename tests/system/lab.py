@@ -178,7 +178,7 @@ class Lab:
 
     def configure(self, broker=None, helper=None):
         """The examples with changes, {(section, key): value}; they count from the next start on."""
-        base = {("broker", "listen"): "127.0.0.1:8443"}
+        base = {("broker", "listen"): "127.0.0.1:8443", ("broker", "auditors"): "appr1"}
         text = brokerlib.edit_ini(read("/usr/share/jit-broker/examples/jit-broker.conf"), {**base, **(broker or {})})
         write(BROKER_CONF, text, 0o640, "root", "_jitbroker")
         base = {("helper", "broker"): "https://broker.example:8443"}

@@ -219,7 +219,7 @@ class AuditTest(AdminCase):
         self.assertEqual([record["actor"] for record in records], ["admin", "host:web-1", "admin"])
         self.assertEqual([record["prev"] for record in records[1:]], [record["hash"] for record in records[:2]])
         done = self.admin("audit", "verify")  # beside the serving broker
-        self.assertEqual((done.stdout, done.stderr), ("the audit chain is whole\n", ""))
+        self.assertEqual((done.stdout, done.stderr), ("the audit chain is whole: 3 records\n", ""))
 
     def test_verify_names_the_first_record_that_was_touched(self):
         self.fill()
@@ -234,7 +234,7 @@ class AuditTest(AdminCase):
                     database.execute(change)
                 database.close()
                 done = self.admin("audit", "verify", status=1)
-                self.assertEqual(done.stdout, f"the audit chain is broken: record {seq} is missing or altered\n")
+                self.assertTrue(done.stdout.startswith(f"the audit chain is broken: record {seq}: "), done.stdout)
                 shutil.copy(f"{self.folder}/kept", self.store)
         self.admin("audit", "verify")
 

@@ -21,6 +21,7 @@ from terminal import wait_until
 
 ARN = "arn:aws:iam::123456789012:role/JIT-ElevatedAdminRole"
 CONF = f"""issuer = demo
+auditors = appr1
 [role JIT-ElevatedAdminRole]
 arn = {ARN}
 services = sudo
@@ -345,6 +346,13 @@ class DecisionTest(BrokerCase):
         self.assertEqual([r["seq"] for r in records], list(range(1, len(records) + 1)))
         self.assertIn("request.filed", {r["action"] for r in records})
         self.assertEqual(self.api().get("/audit").status, 401)
+
+    def test_only_an_auditor_reads_the_audit_chain(self):
+        self.file()
+        answer = self.api(token=self.tokens["appr2"]).get("/audit")
+        self.assertEqual((answer.status, answer.json["error"]), (403, "audit.not_auditor"))
+        self.assertNotIn("records", answer.json)
+        self.assertEqual(self.approver.get("/audit").status, 200)
 
     def test_a_request_expires_at_its_second(self):
         """The timer is armed for what is due: nobody has to ask first."""

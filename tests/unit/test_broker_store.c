@@ -9,6 +9,7 @@
 
 #include "audit.h"
 #include "secret.h"
+#include "store_sqlite.h"
 
 static struct broker *b;
 
@@ -47,6 +48,16 @@ static int update(struct jb_store *store, struct jb_request *r, bool announce)
 {
 	return jb_store_update(store, r, announce,
 			       &(struct jb_audit){.at = NOW, .action = "test.changed", .request_id = r->id});
+}
+
+/* 0, or an error and the number of the record at which the chain breaks. */
+static int verify(int64_t *ret_seq)
+{
+	struct jb_audit_break at = {0};
+	int r = jb_store_audit_walk(b->store, NULL, NULL, &at);
+
+	*ret_seq = at.seq;
+	return r;
 }
 
 static struct jb_store *open_again(void)
@@ -127,7 +138,7 @@ static void a_write_on_what_has_changed_is_stale(void **state)
 	/* What was rolled back left no audit record and no cursor behind. */
 	assert_int_equal(jb_store_cursor(b->store, &seq), 0);
 	assert_int_equal(seq, 1);
-	assert_int_equal(jb_store_audit_verify(b->store, &seq), 0);
+	assert_int_equal(verify(&seq), 0);
 	jb_request_free(r);
 	jb_request_free(old);
 	jb_request_free(gone);
@@ -208,7 +219,7 @@ static void forty_racing_decisions_have_one_winner(void **state)
 		assert_int_equal(one.decided + two.decided, RACERS - 1);
 		assert_int_equal(jb_store_get(b->store, r->id, &got), 0);
 		assert_int_equal(got->version, 2);
-		assert_int_equal(jb_store_audit_verify(b->store, &seq), 0);
+		assert_int_equal(verify(&seq), 0);
 		jb_request_free(got);
 		jb_request_free(r);
 		jb_engine_free(engine);
@@ -247,10 +258,10 @@ static void a_tampered_chain_is_found_where_it_breaks(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		add_records(5);
-		assert_int_equal(jb_store_audit_verify(b->store, &seq), 0);
+		assert_int_equal(verify(&seq), 0);
 		run_sql("DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete;");
 		run_sql(cases[i].sql);
-		assert_int_equal(jb_store_audit_verify(b->store, &seq), -EBADMSG);
+		assert_int_equal(verify(&seq), -EBADMSG);
 		if (seq != cases[i].first_bad)
 			fail_msg("%s: found at %lld", cases[i].sql, (long long)seq);
 		broker_stop(b);
@@ -259,6 +270,77 @@ static void a_tampered_chain_is_found_where_it_breaks(void **state)
 			"DELETE FROM sqlite_sequence; PRAGMA user_version=0");
 		broker_start(b, NOW);
 	}
+}
+
+static void exec(const char *format, ...)
+{
+	char sql[256], *error = NULL;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sql, sizeof(sql), format, args);
+	va_end(args);
+	if (sqlite3_exec(b->store->db, sql, NULL, NULL, &error) != SQLITE_OK)
+		fail_msg("%s: %s", sql, error);
+}
+
+/* The change, undone afterwards, is found in this record. */
+static void is_found_at(int64_t record, const char *column, int byte, const char *change)
+{
+	int64_t seq = 0;
+
+	exec("SAVEPOINT forged");
+	exec("UPDATE audit SET %s=%s WHERE seq=%d", column, change, (int)record);
+	if (verify(&seq) != -EBADMSG || seq != record)
+		fail_msg("byte %d of %s of record %d: found at %d", byte, column, (int)record, (int)seq);
+	exec("ROLLBACK TO forged; RELEASE forged");
+}
+
+static size_t length_of(const char *column, int64_t record)
+{
+	sqlite3_stmt *s = NULL;
+	char sql[80];
+
+	snprintf(sql, sizeof(sql), "SELECT length(CAST(%s AS BLOB)) FROM audit WHERE seq=%d", column, (int)record);
+	assert_int_equal(sqlite3_prepare_v2(b->store->db, sql, -1, &s, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+	size_t len = (size_t)sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	return len;
+}
+
+/* Each byte of each column, in each of its eight bits in turn; a number in each of its bits. */
+static void a_flip_of_any_bit_of_a_record_is_found_in_that_record(void **state)
+{
+	static const char *const columns[] = {"text", "hash"};
+	char change[200];
+
+	(void)state;
+	add_records(3);
+	exec("DROP TRIGGER audit_no_update; BEGIN");
+	for (int record = 1; record <= 3; record++) {
+		for (size_t c = 0; c < COUNT_OF(columns); c++)
+			for (size_t at = 0; at < length_of(columns[c], record); at++) {
+				const char *text = columns[c];
+				int bit = 1 << (at % 8);
+
+				/* unicode() and char() stand for a byte: the records are ASCII; a high bit makes two.
+				 */
+				snprintf(change, sizeof(change),
+					 "substr(%s,1,%zu)||char((unicode(substr(%s,%zu,1))|%d)-(unicode(substr(%s,%zu,"
+					 "1))&%d))"
+					 "||substr(%s,%zu)",
+					 text, at, text, at + 1, bit, text, at + 1, bit, text, at + 2);
+				is_found_at(record, text, (int)at, change);
+			}
+		for (int bit = 2; bit < 63; bit++) {
+			snprintf(change, sizeof(change), "seq+(1<<%d)", bit);
+			is_found_at(record, "seq", bit, change);
+		}
+	}
+	/* What stands behind a NUL is not read as text, and is no less altered. */
+	is_found_at(2, "text", -1, "CAST(CAST(text AS BLOB)||x'0041' AS TEXT)");
+	exec("ROLLBACK");
 }
 
 static void keep_last(void *arg, int64_t seq, const char *json)
@@ -285,7 +367,7 @@ static void a_record_forged_with_its_hash_is_found(void **state)
 	run_sql("DROP TRIGGER audit_no_update");
 	snprintf(sql, sizeof(sql), "UPDATE audit SET text='%s', hash='%s' WHERE seq=2", text, hash);
 	run_sql(sql);
-	assert_int_equal(jb_store_audit_verify(b->store, &seq), -EBADMSG);
+	assert_int_equal(verify(&seq), -EBADMSG);
 	assert_int_equal(seq, 3);
 }
 
@@ -455,6 +537,7 @@ int main(void)
 		TEST(no_audit_record_no_change),
 		TEST(forty_racing_decisions_have_one_winner),
 		TEST(a_tampered_chain_is_found_where_it_breaks),
+		TEST(a_flip_of_any_bit_of_a_record_is_found_in_that_record),
 		TEST(a_record_forged_with_its_hash_is_found),
 		TEST(the_chain_cannot_be_changed_by_accident),
 		TEST(a_record_is_shown_with_its_hash),
