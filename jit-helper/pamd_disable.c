@@ -3,7 +3,6 @@
  * every file there is. It judges nothing, needs no module and no helper: on a
  * host that is about to lose both, what names the module has to go.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,30 +15,10 @@
 #include "doctor_walk.h"
 #include "pamd.h"
 #include "pamd_file.h"
+#include "pamd_files.h"
+#include "pamd_need.h"
 #include "pamd_text.h"
 #include "text.h"
-
-#define OLD_CONF  "/etc/pam.conf" /* one file for all services; libpam reads it where /etc/pam.d is not */
-#define FILES_MAX 1024
-
-/* A jump over it counts it: gone, the jump would leave out another line. */
-static bool is_counted(const struct jh_pamd_file *file, const struct jh_pamd_line *line)
-{
-	struct jd_pam_stack *stack;
-	bool counted = false;
-
-	if (line->phase == JD_PHASES || strcmp(file->path, OLD_CONF) == 0 ||
-	    jd_pam_read(file->path, jd_pam_open_host, NULL, &stack) < 0)
-		return false;
-	for (size_t i = 0; i < stack->count && !counted; i++) {
-		const struct jd_pam_line *l = &stack->lines[i];
-
-		counted = l->line == line->last && l->phase == line->phase && strcmp(l->file, file->path) == 0 &&
-			  jd_is_ours(l) && jd_walk_leapt(stack, l);
-	}
-	jd_pam_free(stack);
-	return counted;
-}
 
 static void print_line(const char *path, const struct jh_pamd_text *t, const struct jh_pamd_line *line,
 		       const char *what)
@@ -51,7 +30,8 @@ static void print_line(const char *path, const struct jh_pamd_text *t, const str
 }
 
 /* What becomes of a line that somebody wrote by hand, and of ours. */
-static enum jh_pamd_deed deed_for(const struct jh_pamd_file *file, const struct jh_pamd_line *line, bool all)
+static enum jh_pamd_deed deed_for(const struct jh_pamd_files *files, const struct jh_pamd_file *file,
+				  const struct jh_pamd_line *line, bool all)
 {
 	bool by_hand = !line->marked;
 
@@ -59,9 +39,14 @@ static enum jh_pamd_deed deed_for(const struct jh_pamd_file *file, const struct 
 		return all ? JH_PAMD_COMMENT : JH_PAMD_KEEP;
 	if (!line->module || (by_hand && (!all || !jd_module_is_ours(line->module))))
 		return JH_PAMD_KEEP;
-	if (is_counted(file, line))
+	switch (jh_pamd_need(files, &file->st, line)) {
+	case JH_PAMD_CONSENT:
+		return JH_PAMD_CONSENT_IN;
+	case JH_PAMD_COUNTED:
 		return JH_PAMD_STAND_IN;
-	return by_hand ? JH_PAMD_COMMENT : JH_PAMD_DELETE;
+	default:
+		return by_hand ? JH_PAMD_COMMENT : JH_PAMD_DELETE;
+	}
 }
 
 struct removal {
@@ -82,20 +67,20 @@ static void removal_clear(struct removal *r)
 }
 
 /* Reads the file and decides. 0; -ENOENT; -errno with a sentence. */
-static int plan(const char *path, bool all, struct removal *ret, char *why)
+static int plan(const struct jh_pamd_files *files, const char *path, bool all, struct removal *ret, char *why)
 {
 	*ret = (struct removal){0};
 	int r = jh_pamd_file_read(path, &ret->file, why);
 	if (r < 0)
 		return r;
 	snprintf(why, JH_PAMD_WHY, "out of memory");
-	if (jh_pamd_text_read(ret->file.text, ret->file.len, strcmp(path, OLD_CONF) == 0, &ret->text) < 0)
+	if (jh_pamd_text_read(ret->file.text, ret->file.len, strcmp(path, JH_PAMD_OLD_CONF) == 0, &ret->text) < 0)
 		return -ENOMEM;
 	ret->deeds = calloc(ret->text.count + 1, sizeof(*ret->deeds));
 	if (!ret->deeds)
 		return -ENOMEM;
 	for (size_t i = 0; i < ret->text.count; i++) {
-		ret->deeds[i] = deed_for(&ret->file, &ret->text.lines[i], all);
+		ret->deeds[i] = deed_for(files, &ret->file, &ret->text.lines[i], all);
 		ret->changes += ret->deeds[i] != JH_PAMD_KEEP;
 		ret->foreign += ret->deeds[i] == JH_PAMD_KEEP && ret->text.lines[i].module;
 	}
@@ -168,7 +153,9 @@ static void settle_before(const struct removal *r, const char *service, bool gon
 static void tell_deeds(const struct removal *r, bool dry_run)
 {
 	static const char *const done[] = {"", "taken out", "commented out",
-					   "commented out, and pam_permit.so put in its place, which jumps count"};
+					   "commented out, and pam_permit.so put in its place, which jumps count",
+					   "commented out, and pam_permit.so put in its place, without which nobody "
+					   "would get in"};
 
 	for (size_t i = 0; i < r->text.count; i++) {
 		char what[128];
@@ -212,7 +199,7 @@ static void tell_what_stays(const char *service)
 	jd_pam_free(stack);
 }
 
-static enum jh_pamd_exit disable_one(const char *service, bool dry_run)
+static enum jh_pamd_exit disable_one(const struct jh_pamd_files *files, const char *service, bool dry_run)
 {
 	char path[256], why[JH_PAMD_WHY];
 	struct removal removal;
@@ -220,7 +207,7 @@ static enum jh_pamd_exit disable_one(const char *service, bool dry_run)
 	struct stat st;
 
 	snprintf(path, sizeof(path), JH_PAMD_FOLDER "/%s", service);
-	int r = plan(path, false, &removal, why);
+	int r = plan(files, path, false, &removal, why);
 	if (r == -ENOENT) {
 		snprintf(path, sizeof(path), JH_PAMD_VENDOR "/%s", service);
 		if (lstat(path, &st) < 0)
@@ -243,79 +230,19 @@ static enum jh_pamd_exit disable_one(const char *service, bool dry_run)
 
 enum jh_pamd_exit jh_pamd_disable(const struct jh_pamd_options *options)
 {
+	static struct jh_pamd_files files;
 	enum jh_pamd_exit status = JH_PAMD_DONE;
 
+	jh_pamd_files_find(&files);
 	for (int i = 0; i < options->count; i++) {
-		enum jh_pamd_exit one = disable_one(options->services[i], options->dry_run);
+		enum jh_pamd_exit one = disable_one(&files, options->services[i], options->dry_run);
 		status = one > status ? one : status;
 	}
+	jh_pamd_files_clear(&files);
 	if (status == JH_PAMD_DONE && !options->dry_run)
 		printf("Next: jit doctor%s%s\n", options->count == 1 ? " --service " : "",
 		       options->count == 1 ? options->services[0] : "");
 	return status;
-}
-
-/* Every file that libpam might read, once, links followed. */
-struct files {
-	char *list[FILES_MAX];
-	size_t count;
-	bool more; /* than can be held */
-};
-
-static void add_file(struct files *files, const char *path)
-{
-	char *real = realpath(path, NULL);
-
-	for (size_t i = 0; real && i < files->count; i++)
-		if (strcmp(files->list[i], real) == 0) {
-			free(real);
-			return;
-		}
-	if (real && files->count < FILES_MAX)
-		files->list[files->count++] = real;
-	else if (real) {
-		files->more = true;
-		free(real);
-	}
-}
-
-static void add_folder(struct files *files, const char *folder)
-{
-	DIR *dir = opendir(folder);
-	struct dirent *entry;
-
-	while (dir && (entry = readdir(dir))) {
-		char path[512];
-
-		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-		if (entry->d_name[0] != '.')
-			add_file(files, path);
-	}
-	if (dir)
-		closedir(dir);
-}
-
-static void files_find(struct files *files)
-{
-	add_folder(files, JH_PAMD_FOLDER);
-	add_folder(files, JH_PAMD_VENDOR);
-	add_file(files, OLD_CONF);
-	/* What they include by a path from elsewhere; the list grows meanwhile. */
-	for (size_t i = 0; i < files->count; i++) {
-		struct jd_pam_stack *stack;
-
-		if (jd_pam_read(files->list[i], jd_pam_open_host, NULL, &stack) < 0)
-			continue;
-		for (size_t n = 0; n < stack->file_count; n++)
-			add_file(files, stack->files[n]);
-		jd_pam_free(stack);
-	}
-}
-
-static void files_clear(struct files *files)
-{
-	for (size_t i = 0; i < files->count; i++)
-		free(files->list[i]);
 }
 
 /* Whoever may have written it, and however it lies there. */
@@ -334,14 +261,14 @@ static const char *service_of(const char *path)
 }
 
 /* 0; 1: something of ours is left, and why was said. */
-static int clean_file(const char *path, bool dry_run, size_t *ret_changed)
+static int clean_file(const struct jh_pamd_files *files, const char *path, bool dry_run, size_t *ret_changed)
 {
 	struct removal removal = {0};
 	char why[JH_PAMD_WHY];
 
 	if (!file_names_module(path))
 		return 0;
-	int r = plan(path, true, &removal, why);
+	int r = plan(files, path, true, &removal, why);
 	if (r == 0 && removal.changes) {
 		r = carry_out(&removal, service_of(path), dry_run, why);
 		*ret_changed += r == 0;
@@ -357,11 +284,11 @@ static int clean_file(const char *path, bool dry_run, size_t *ret_changed)
 }
 
 /* Looks again at what stands there now. */
-static bool has_line_of_ours(const char *path)
+static bool has_line_of_ours(const struct jh_pamd_files *files, const char *path)
 {
 	struct removal removal = {0};
 	char why[JH_PAMD_WHY];
-	bool left = file_names_module(path) && (plan(path, true, &removal, why) < 0 || removal.changes);
+	bool left = file_names_module(path) && (plan(files, path, true, &removal, why) < 0 || removal.changes);
 
 	removal_clear(&removal);
 	return left;
@@ -369,17 +296,17 @@ static bool has_line_of_ours(const char *path)
 
 enum jh_pamd_exit jh_pamd_disable_all(const struct jh_pamd_options *options)
 {
-	static struct files files;
+	static struct jh_pamd_files files;
 	size_t changed = 0;
 	int left = 0;
 
-	files_find(&files);
+	jh_pamd_files_find(&files);
 	for (size_t i = 0; i < files.count; i++)
-		left += clean_file(files.list[i], options->dry_run, &changed);
+		left += clean_file(&files, files.list[i], options->dry_run, &changed);
 	for (size_t i = 0; i < files.count && !left && !options->dry_run; i++)
-		left += has_line_of_ours(files.list[i]);
+		left += has_line_of_ours(&files, files.list[i]);
 	left += files.more;
-	files_clear(&files);
+	jh_pamd_files_clear(&files);
 	if (left) {
 		fputs("jit-helper pam: lines of pam_jit.so are left in PAM's files: without the module they refuse "
 		      "everybody. Take them out by hand before it goes.\n",

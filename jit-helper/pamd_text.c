@@ -13,8 +13,10 @@
 
 void jh_pamd_text_clear(struct jh_pamd_text *text)
 {
-	for (size_t i = 0; i < text->count; i++)
+	for (size_t i = 0; i < text->count; i++) {
 		free(text->lines[i].module);
+		free(text->lines[i].control);
+	}
 	free(text->lines);
 	*text = (struct jh_pamd_text){0};
 }
@@ -40,7 +42,7 @@ static const char *base_name(const char *path)
 static int look_at(struct jh_pamd_line *line, struct jd_pam_cursor *c, bool services)
 {
 	const char *raw = c->text + line->from, *type;
-	char *rest = c->line, *module;
+	char *rest = c->line, *control, *module;
 
 	if (c->broken) {
 		line->broken = memmem(raw, line->to - line->from, JD_OURS, strlen(JD_OURS)) != NULL;
@@ -53,7 +55,7 @@ static int look_at(struct jh_pamd_line *line, struct jd_pam_cursor *c, bool serv
 	if (!type || line->includes)
 		return 0;
 	line->phase = jd_pam_phase(type);
-	jd_pam_token(&rest); /* the control */
+	control = jd_pam_token(&rest);
 	module = jd_pam_token(&rest);
 	if (module) /* CRLF: libpam looks for a file of that name, and refuses */
 		module[strcspn(module, "\r")] = '\0';
@@ -61,7 +63,9 @@ static int look_at(struct jh_pamd_line *line, struct jd_pam_cursor *c, bool serv
 		return 0;
 	line->marked = line->first == line->last && has_mark(raw, line->to - line->from);
 	line->module = strdup(module);
-	return line->module ? 0 : -ENOMEM;
+	if (asprintf(&line->control, strchr(control, '=') ? "[%s]" : "%s", control) < 0)
+		line->control = NULL;
+	return line->module && line->control ? 0 : -ENOMEM;
 }
 
 int jh_pamd_text_read(const char *text, size_t len, bool services, struct jh_pamd_text *ret)
@@ -93,14 +97,16 @@ int jh_pamd_text_read(const char *text, size_t len, bool services, struct jh_pam
 }
 
 /* Each of the line's lines behind a "#"; comments between them are only that already. */
-static void comment_out(FILE *out, const struct jh_pamd_text *t, const struct jh_pamd_line *line, bool stand_in)
+static void comment_out(FILE *out, const struct jh_pamd_text *t, const struct jh_pamd_line *line,
+			enum jh_pamd_deed deed)
 {
 	for (size_t at = line->from; at < line->to;) {
 		const char *newline = memchr(t->text + at, '\n', line->to - at);
 		size_t end = newline ? (size_t)(newline + 1 - t->text) : line->to;
 
-		if (at == line->from && stand_in)
-			fprintf(out, "%s  [default=ignore]  pam_permit.so  ", jd_pam_phase_name(line->phase));
+		if (at == line->from && deed != JH_PAMD_COMMENT)
+			fprintf(out, "%s  %s  pam_permit.so  ", jd_pam_phase_name(line->phase),
+				deed == JH_PAMD_STAND_IN ? "[default=ignore]" : line->control);
 		fputs(JH_PAMD_REMOVED, out);
 		fwrite(t->text + at, 1, end - at, out);
 		at = end;
@@ -122,7 +128,7 @@ int jh_pamd_text_edit(const struct jh_pamd_text *t, const enum jh_pamd_deed *dee
 			continue;
 		fwrite(t->text + at, 1, line->from - at, out);
 		if (deeds[i] != JH_PAMD_DELETE)
-			comment_out(out, t, line, deeds[i] == JH_PAMD_STAND_IN && line->phase < JD_PHASES);
+			comment_out(out, t, line, line->phase < JD_PHASES ? deeds[i] : JH_PAMD_COMMENT);
 		at = line->to;
 	}
 	fwrite(t->text + at, 1, t->len - at, out);

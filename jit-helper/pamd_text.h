@@ -21,6 +21,7 @@ struct jh_pamd_line {
 	bool broken;	      /* libpam does not take it, and it names the module somewhere */
 	bool marked;	      /* names a pam_jit.so and has our mark */
 	char *module;	      /* as written, where it is a pam_jit.so; else NULL */
+	char *control;	      /* with its brackets, where there is a module */
 };
 
 struct jh_pamd_text {
@@ -34,8 +35,11 @@ struct jh_pamd_text {
 int jh_pamd_text_read(const char *text, size_t len, bool services, struct jh_pamd_text *ret);
 void jh_pamd_text_clear(struct jh_pamd_text *text);
 
-/* What becomes of a line. JH_PAMD_STAND_IN: jumps count it, so a line that does nothing takes its place. */
-enum jh_pamd_deed { JH_PAMD_KEEP, JH_PAMD_DELETE, JH_PAMD_COMMENT, JH_PAMD_STAND_IN };
+/*
+ * What becomes of a line. JH_PAMD_STAND_IN: a line that does nothing takes its place, and jumps count that.
+ * JH_PAMD_CONSENT_IN: one that always succeeds does, with the same control.
+ */
+enum jh_pamd_deed { JH_PAMD_KEEP, JH_PAMD_DELETE, JH_PAMD_COMMENT, JH_PAMD_STAND_IN, JH_PAMD_CONSENT_IN };
 
 /* The text after one deed a line; the caller frees it. 0 or -ENOMEM. */
 int jh_pamd_text_edit(const struct jh_pamd_text *text, const enum jh_pamd_deed *deeds, char **ret, size_t *ret_len);

@@ -391,6 +391,33 @@ class Removal(Pamd):
         self.assertEqual(read(path_of("common-account")).splitlines()[1],
                          "account  [default=ignore]  pam_permit.so  # pam_jit removed: account required pam_jit.so")
 
+    def test_a_jump_before_an_include_still_lands_where_it_did(self):
+        """The gate in a file of its own, and a way around it for some, but around nothing else."""
+        write(path_of("gate"), "account required pam_jit.so\n")
+        write(path_of("sudo"), "account [success=1 default=ignore] pam_succeed_if.so quiet user = op1\n@include gate\n"
+              "account requisite pam_deny.so\naccount required pam_permit.so\n" + self.stock("sudo"))
+        self.assertNotEqual(self.open_terminal().run("sudo id")[0], 0)
+        status, said = self.disable_all()
+        self.assertEqual(status, DONE, said)
+        self.assertEqual(read(path_of("gate")), "account  [default=ignore]  pam_permit.so  # pam_jit removed: account required "
+                         "pam_jit.so\n")
+        self.assertNotEqual(self.open_terminal().run("sudo id")[0], 0)
+
+    def test_a_denial_that_only_an_approval_leaves_out_keeps_nobody_out(self):
+        write(path_of("sudo"), "account [success=1 default=ignore] pam_jit.so\naccount requisite pam_deny.so\n" +
+              self.stock("sudo"))
+        status, said = self.disable_all()
+        self.assertEqual(status, DONE, said)
+        self.assertEqual(read(path_of("sudo")).splitlines()[0], "account  [success=1 default=ignore]  pam_permit.so  "
+                         "# pam_jit removed: account [success=1 default=ignore] pam_jit.so")
+        self.assertIn("uid=0(root)", self.open_terminal().run("sudo id")[1])
+        # Where nothing needs it the line goes, with what it decided.
+        write(path_of("sudo"), "account sufficient pam_jit.so\naccount [success=done default=die] pam_jit.so\n" +
+              self.stock("sudo"))
+        self.assertEqual(self.disable_all()[0], DONE)
+        self.assertEqual(read(path_of("sudo")), "# pam_jit removed: account sufficient pam_jit.so\n"
+                         "# pam_jit removed: account [success=done default=die] pam_jit.so\n" + self.stock("sudo"))
+
     def test_what_lies_about_in_the_folder_is_nobodys_business(self):
         with open(path_of("backup.tar"), "wb") as file:
             file.write(bytes(500000))
