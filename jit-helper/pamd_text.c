@@ -38,28 +38,44 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* The third word: what libpam would load. NULL: there is none. */
+static char *take_module(char **rest, char **ret_control)
+{
+	char *module;
+
+	*ret_control = jd_pam_token(rest);
+	module = jd_pam_token(rest);
+	if (module) /* CRLF: libpam looks for a file of that name, and refuses */
+		module[strcspn(module, "\r")] = '\0';
+	return module;
+}
+
+static bool is_ours(const char *module)
+{
+	return module && strcmp(base_name(module), JD_OURS) == 0;
+}
+
 /* Phase, module and mark; the cursor's line is taken apart. 0 or -ENOMEM. */
 static int look_at(struct jh_pamd_line *line, struct jd_pam_cursor *c, bool services)
 {
 	const char *raw = c->text + line->from, *type;
 	char *rest = c->line, *control, *module;
 
-	if (c->broken) {
-		line->broken = memmem(raw, line->to - line->from, JD_OURS, strlen(JD_OURS)) != NULL;
-		return 0;
-	}
 	if (services)
 		jd_pam_token(&rest);
 	type = jd_pam_token(&rest);
+	if (c->broken) { /* and where it got no further than that, the name anywhere in it is enough */
+		module = take_module(&rest, &control);
+		line->broken =
+			memmem(raw, line->to - line->from, JD_OURS, strlen(JD_OURS)) && (!module || is_ours(module));
+		return 0;
+	}
 	line->includes = type && strcasecmp(type, "@include") == 0;
 	if (!type || line->includes)
 		return 0;
 	line->phase = jd_pam_phase(type);
-	control = jd_pam_token(&rest);
-	module = jd_pam_token(&rest);
-	if (module) /* CRLF: libpam looks for a file of that name, and refuses */
-		module[strcspn(module, "\r")] = '\0';
-	if (!module || strcmp(base_name(module), JD_OURS) != 0)
+	module = take_module(&rest, &control);
+	if (!is_ours(module))
 		return 0;
 	line->marked = line->first == line->last && has_mark(raw, line->to - line->from);
 	line->module = strdup(module);

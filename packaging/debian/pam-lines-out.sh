@@ -1,26 +1,50 @@
 # Comments out every line of PAM's files that loads the module: where it is not there, nobody would get in. Lines that
-# a backslash joins go together.
+# a backslash joins go together; a line that only names the module, or one of that name in a folder of its own, stays.
 pam_lines_out() {
 	failed=0
-	for file in /etc/pam.conf /etc/pam.d/*; do
+	for file in /etc/pam.conf /etc/pam.d/* /usr/lib/pam.d/*; do
 		grep -qs 'pam_jit\.so' "$file" || continue
 		file=$(readlink -f "$file")
 		new=$file.pam-jit-new
-		if cp -a "$file" "$new" && awk '
+		if cp -a "$file" "$new" && awk -v services="$([ "$file" = /etc/pam.conf ] && echo yes)" '
+			# The first word of text, or what is in brackets, which may hold blanks; text is what follows.
+			function word(    found) {
+				sub(/^[ \t]+/, "", text)
+				match(text, /^\[(\\\]|[^]])*\]|^[^ \t]+/)
+				found = substr(text, 1, RLENGTH)
+				text = substr(text, RLENGTH + 1)
+				gsub(/^\[|\]$/, "", found)
+				return found
+			}
+			function look(    module, i) {
+				text = joined
+				sub(/\r$/, "", text)
+				if (services)
+					word()
+				word() # account
+				word() # required
+				module = word()
+				if (module == "pam_jit.so" || module ~ /\/security\/([^\/]+\/)?pam_jit\.so$/)
+					for (i = first; i <= NR; i++)
+						loads[i] = 1
+			}
 			{
 				line[NR] = effective = $0
 				sub(/[ \t]*(#.*)?$/, "", effective)
 				if (!goes_on) {
 					first = NR
-					text = ""
+					joined = ""
 				}
 				goes_on = $0 !~ /#/ && effective ~ /\\$/ || goes_on && effective == ""
 				sub(/\\$/, "", effective)
-				text = text " " effective
-				for (i = first; i <= NR && text ~ /[][ \t\/]pam_jit\.so([] \t]|$)/; i++)
-					loads[i] = 1
+				joined = joined " " effective
+				if (!goes_on)
+					look()
 			}
+			# It promised to go on, and the file ends.
 			END {
+				if (goes_on)
+					look()
 				for (i = 1; i <= NR; i++)
 					print (i in loads ? "# pam_jit removed: " : "") line[i]
 			}' "$file" >"$new"; then

@@ -44,7 +44,13 @@ account  required  pam_permit.so
 # pam_jit removed: -session optional {folder}/pam_jit.so
 session\trequired\tpam_permit.so
 """
-ALIKE = "session  optional  pam_exec.so /usr/bin/not_pam_jit.so pam_jit.so.old \\\n"
+# Lines that load something else, which are nobody's to take out.
+ALIKE = """\
+account  sufficient  /opt/ldap/pam_jit.so
+account  [success=ok default=bad]  pam_exec.so /usr/bin/check {folder}/pam_jit.so pam_jit.so
+auth     required  not_pam_jit.so
+session  optional  pam_exec.so /usr/bin/not_pam_jit.so pam_jit.so.old \\
+"""
 INVOKE = '#!/bin/sh\necho "$(basename "$0") $*" >>/run/called\n'
 
 
@@ -165,7 +171,7 @@ class Lifecycle(Packages):
 
     def setUp(self):
         output("dpkg", "--purge", HOST, BROKER)
-        self.before, self.after = (text.format(folder=self.security) for text in (BEFORE, AFTER))
+        self.before, self.after, self.alike = (text.format(folder=self.security) for text in (BEFORE, AFTER, ALIKE))
         write(HAND, self.before)
         write("/etc/pam.d/su", "account required pam_jit.so app=su\n" + self.su)
         self.addCleanup(write, "/etc/pam.d/su", self.su)
@@ -221,23 +227,36 @@ class Lifecycle(Packages):
         self.assert_open()
         self.assertIn(HAND, said)
 
+    def test_removal_leaves_lines_that_load_something_else(self):
+        write("/etc/pam.d/alike", self.alike)
+        self.addCleanup(os.remove, "/etc/pam.d/alike")
+        self.dpkg("-i", package(HOST))
+        self.dpkg("-r", HOST)
+        self.assert_open()
+        self.assertEqual(read("/etc/pam.d/alike"), self.alike)
+
     def test_removal_does_so_without_the_helper(self):
         os.symlink("../by-hand-too", "/etc/pam.d/linked")
         self.addCleanup(os.remove, "/etc/pam.d/linked")
-        write("/etc/by-hand-too", self.before + ALIKE, 0o640, "root", "shadow")
+        write("/etc/by-hand-too", self.before + self.alike, 0o640, "root", "shadow")
         write("/etc/pam.conf", "other account required pam_jit.so\n")
+        write("/usr/lib/pam.d/vendor", "-account [default=bad  success=ok] [pam_jit.so]\r\nsession required \\\n pam_jit.so \\\n")
+        self.addCleanup(os.remove, "/usr/lib/pam.d/vendor")
         os.chmod(HAND, 0o600)
         self.dpkg("-i", package(HOST))
         self.break_helper()
         said = self.dpkg("-r", HOST)
         self.assert_open()
-        for path, more in ((HAND, ""), ("/etc/by-hand-too", ALIKE)):
+        for path, more in ((HAND, ""), ("/etc/by-hand-too", self.alike)):
             self.assertEqual(read(path), self.after + more)
             self.assertIn(f"{path} loaded pam_jit.so", said)
         self.assertTrue(os.path.islink("/etc/pam.d/linked"))
         self.assertEqual(manifest.of(os.stat("/etc/by-hand-too")), (0o640, "root", "shadow"))
         self.assertEqual(manifest.of(os.stat(HAND)), (0o600, "root", "root"))
         self.assertEqual(read("/etc/pam.conf"), "# pam_jit removed: other account required pam_jit.so\n")
+        self.assertEqual(open("/usr/lib/pam.d/vendor", newline="", encoding="utf-8").read(),
+                         "# pam_jit removed: -account [default=bad  success=ok] [pam_jit.so]\r\n"
+                         "# pam_jit removed: session required \\\n# pam_jit removed:  pam_jit.so \\\n")
         self.assertEqual(glob.glob("/etc/**/*.pam-jit-new", recursive=True), [])
 
     def test_a_file_that_cannot_be_changed_keeps_the_package(self):

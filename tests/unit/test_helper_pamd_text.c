@@ -137,6 +137,21 @@ static void lines_that_libpam_does_not_take_are_found_by_the_name(void **state)
 	(void)state;
 	assert_becomes("account required pam_jit.so \\\n", false, JH_PAMD_COMMENT,
 		       "# pam_jit removed: account required pam_jit.so \\\n");
+	assert_becomes("account required \\\n# pam_jit.so\n", false, JH_PAMD_COMMENT,
+		       "# pam_jit removed: account required \\\n# pam_jit removed: # pam_jit.so\n");
+	/* It loads another one, to a libpam that takes longer lines. */
+	assert_becomes("auth required pam_exec.so /usr/bin/not_pam_jit.so pam_jit.so \\\n", false, JH_PAMD_COMMENT,
+		       "auth required pam_exec.so /usr/bin/not_pam_jit.so pam_jit.so \\\n");
+}
+
+static void a_line_whose_success_is_needed_keeps_its_control(void **state)
+{
+	(void)state;
+	assert_becomes("account [success=1 default=ignore] pam_jit.so app=su\nauth sufficient pam_jit.so", false,
+		       JH_PAMD_CONSENT_IN,
+		       "account  [success=1 default=ignore]  pam_permit.so  # pam_jit removed: account "
+		       "[success=1 default=ignore] pam_jit.so app=su\n"
+		       "auth  sufficient  pam_permit.so  # pam_jit removed: auth sufficient pam_jit.so");
 }
 
 static void pam_conf_has_the_service_in_front(void **state)
@@ -157,6 +172,7 @@ int main(void)
 		TEST(what_was_commented_out_is_no_line_any_more),
 		TEST(a_line_that_jumps_count_gets_a_stand_in),
 		TEST(lines_that_libpam_does_not_take_are_found_by_the_name),
+		TEST(a_line_whose_success_is_needed_keeps_its_control),
 		TEST(pam_conf_has_the_service_in_front),
 	};
 
