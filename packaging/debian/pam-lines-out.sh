@@ -16,7 +16,7 @@ pam_lines_out() {
 				gsub(/^\[|\]$/, "", found)
 				return found
 			}
-			function look(    module, i) {
+			function look(    module, n) {
 				text = joined
 				sub(/\r$/, "", text)
 				if (services)
@@ -25,8 +25,8 @@ pam_lines_out() {
 				word() # required
 				module = word()
 				if (module == "pam_jit.so" || module ~ /\/security\/([^\/]+\/)?pam_jit\.so$/)
-					for (i = first; i <= NR; i++)
-						loads[i] = 1
+					for (n = first; n <= NR; n++)
+						loads[n] = 1
 			}
 			{
 				line[NR] = effective = $0
