@@ -62,7 +62,8 @@ static void a_zone_s_offset_is_what_libc_says(void **state)
 		setenv("TZ", names[i], 1);
 		tzset();
 		/* From 1990 to 2060 in steps that come by at every hour of the day and every day of the week. */
-		for (int64_t t = 631152000; t < 2840140800; t += 5 * 3600 + 1799) {
+		const int64_t step = (5 * 3600 + 1799) * (is_under_valgrind() ? 101 : 1);
+		for (int64_t t = 631152000; t < 2840140800; t += step) {
 			time_t time = t;
 			struct tm tm;
 

@@ -191,11 +191,12 @@ static char *deformed(const char *text, int how)
 
 static void disable_undoes_enable_byte_for_byte_and_enable_twice_is_once(void **state)
 {
-	int tried = 0;
+	const size_t step = is_under_valgrind() ? 41 : 1; /* prime to every list */
+	size_t tried = 0;
 
 	(void)state;
 	for (size_t f = 0; f < COUNT_OF(folders); f++)
-		for (size_t i = 0; i < COUNT_OF(services) * COUNT_OF(services) * 4 * 2; i++) {
+		for (size_t i = 0; i < COUNT_OF(services) * COUNT_OF(services) * 4 * 2; i += step) {
 			/* Every file under every service's name. */
 			const char *file = services[i % COUNT_OF(services)];
 			const char *service = services[i / COUNT_OF(services) % COUNT_OF(services)];
@@ -222,7 +223,7 @@ static void disable_undoes_enable_byte_for_byte_and_enable_twice_is_once(void **
 			free(text);
 			free(plain);
 		}
-	assert_true(tried > 1000);
+	assert_true(tried > 1000 / step);
 }
 
 /* Line numbers of what is put into a text, 0 where nothing is. */
