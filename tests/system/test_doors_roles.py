@@ -151,7 +151,7 @@ class Overlap(RoleCase):
         terminal = self.open_terminal()
         ids = {}
         for name in ("dba", "ops"):
-            ids[name], _ = self.run_approved(terminal, f"JIT_ROLE={name} sudo -b setsid sh {JOB} {name}")
+            ids[name], _ = self.run_approved(terminal, f"JIT_ROLE={name} sudo -b setsid --wait sh {JOB} {name}")
         keys = {name: self.key_of(name) for name in ids}
         self.assertNotEqual(keys["dba"], keys["ops"])
         status, text = terminal.run("jit status")

@@ -155,6 +155,7 @@ class Descent(KeylessCase):
 
     def test_it_is_recognised_after_a_restart(self):
         elevated = self.elevate()
+        self.assertEqual(elevated.child_asks(), (frames.DOCUMENT, 1))  # by now the helper knows that it was taken
         self.lab.stop_helper(kill=True)
         self.lab.start_helper()
         self.assertEqual(elevated.child_asks(), (frames.DOCUMENT, 1))
