@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "filing.h"
 #include "log.h"
+#include "oidc.h"
 #include "reply.h"
 #include "text.h"
 
@@ -56,6 +57,8 @@ static const struct route {
 	{"POST", "/requests/*/revoke", .person = jb_api_revoke},
 	{"GET", "/audit", .person = jb_api_audit},
 	{"GET", "/healthz", .open = healthz},
+	{"GET", "/sign-in/oidc", .open = jb_oidc_begin},
+	{"GET", JB_OIDC_ANSWER, .open = jb_oidc_answer},
 };
 
 static bool matches(const char *pattern, const char *path, char *id, size_t id_size)
@@ -277,7 +280,9 @@ struct jb_api *jb_api_new(struct event_base *base, const struct jb_conf *conf, s
 	api->engine = engine;
 	api->waiters = jb_waiters_new(base, api);
 	api->timer = evtimer_new(base, on_timer, api);
-	if (!api->waiters || !api->timer) {
+	if (conf->oidc_issuer)
+		api->oidc = jb_oidc_signin_new(base, conf);
+	if (!api->waiters || !api->timer || (conf->oidc_issuer && !api->oidc)) {
 		jb_api_free(api);
 		return NULL;
 	}
@@ -298,6 +303,7 @@ void jb_api_free(struct jb_api *api)
 	if (api->timer)
 		event_free(api->timer);
 	jb_waiters_free(api->waiters);
+	jb_oidc_signin_free(api->oidc);
 	jb_api_drop_collecting(api);
 	free(api);
 }

@@ -19,6 +19,7 @@ struct event;
 struct event_base;
 struct json_object;
 struct jb_collecting;
+struct jb_oidc_signin;
 
 struct jb_api {
 	const struct jb_conf *conf;
@@ -29,6 +30,7 @@ struct jb_api {
 	int64_t tick_ms;		  /* when it is to come, on the wall clock; 0 before the first time */
 	int64_t told_source;		  /* when a key from a wrong address was logged last: once a second */
 	struct jb_collecting *collecting; /* calls that wait for credentials */
+	struct jb_oidc_signin *oidc;	  /* sign-in with an identity provider; NULL: there is none */
 };
 
 /* Takes over the engine's on_change. NULL: out of memory. */

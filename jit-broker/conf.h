@@ -34,6 +34,13 @@ enum jb_key {
 	JB_KEY_PROXY_SOCKET,
 	JB_KEY_PROXY_USER,
 	JB_KEY_AUDITORS,
+	JB_KEY_OIDC_ISSUER,
+	JB_KEY_OIDC_CLIENT_ID,
+	JB_KEY_OIDC_CLIENT_SECRET_FILE,
+	JB_KEY_OIDC_REDIRECT,
+	JB_KEY_OIDC_SCOPES,
+	JB_KEY_OIDC_CA,
+	JB_KEY_OIDC_PLAIN_LOOPBACK,
 	/* [role NAME] */
 	JB_KEY_REGION,
 	JB_KEY_ARN,
@@ -129,6 +136,9 @@ struct jb_oidc {
 	char *value;
 };
 
+/* The path under which the identity provider's answer is taken; oidc_redirect ends with it. */
+#define JB_OIDC_ANSWER "/sign-in/oidc/answer"
+
 /* A human being, however many names they have. */
 struct jb_person {
 	struct jb_lines lines;
@@ -170,6 +180,13 @@ struct jb_conf {
 	char *proxy_socket;	  /* path of the Unix socket for a reverse proxy that signs people in; NULL: none */
 	char *proxy_user;	  /* the account it runs as */
 	struct jb_words auditors; /* names of persons and @groups: who reads the audit chain over the API */
+	char *oidc_issuer;	  /* who people sign in with; NULL: nobody does so */
+	char *oidc_client_id;	  /* our name there */
+	char *oidc_client_secret_file; /* NULL: a public client */
+	char *oidc_redirect;	       /* where the provider sends browsers back to */
+	char *oidc_scopes;	       /* blank-separated; "openid" is one of them */
+	char *oidc_ca;		       /* PEM; NULL: the system's */
+	bool oidc_plain_loopback;      /* allow http:// to loopback */
 	struct jb_role *roles;
 	size_t role_count;
 	struct jb_group *groups;

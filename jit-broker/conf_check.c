@@ -245,7 +245,7 @@ static void check_aws(struct check *c, const struct jb_role *role)
 /* Who stands in the audit chain as the actor must be one thing alone. */
 static void check_person_name(struct check *c, const struct jb_person *person)
 {
-	static const char *const taken[] = {"policy", "timer", "issuer", "admin"};
+	static const char *const taken[] = {"policy", "timer", "issuer", "oidc", "admin"};
 
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
 		if (strcmp(person->name, taken[i]) == 0)
@@ -320,6 +320,51 @@ static void check_proxy(struct check *c)
 		     "proxy_socket is an absolute path of at most 107 bytes, like /run/jit-broker/proxy.sock");
 }
 
+/* Does the URL's path end so, and does nothing come after it? */
+static bool ends(const char *text, const char *end)
+{
+	const size_t len = strlen(text), end_len = strlen(end);
+
+	return len > end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+static bool has_word(const char *text, const char *word)
+{
+	const size_t len = strlen(word);
+
+	for (; *(text += strspn(text, " ")); text += strcspn(text, " "))
+		if (strcspn(text, " ") == len && memcmp(text, word, len) == 0)
+			return true;
+	return false;
+}
+
+static void check_oidc(struct check *c)
+{
+	const struct jb_conf *conf = c->conf;
+	const unsigned line = jb_conf_line(&conf->lines, JB_KEY_OIDC_ISSUER);
+	const bool plain = conf->oidc_plain_loopback;
+
+	if (!conf->oidc_issuer) {
+		if (conf->oidc_client_id)
+			tell(c, jb_conf_line(&conf->lines, JB_KEY_OIDC_CLIENT_ID), "oidc_client_id wants oidc_issuer");
+		return;
+	}
+	if (!(begins(conf->oidc_issuer, "https://") || (plain && begins(conf->oidc_issuer, "http://"))) ||
+	    strpbrk(conf->oidc_issuer, "?#@ "))
+		tell(c, line,
+		     "oidc_issuer is the provider's https:// address, as it names itself (http:// to loopback wants "
+		     "oidc_plain_loopback = yes)");
+	if (!conf->oidc_client_id)
+		tell(c, line, "oidc_issuer wants oidc_client_id, the name by which the provider knows this broker");
+	if (!conf->oidc_redirect ||
+	    !(begins(conf->oidc_redirect, "https://") || (plain && begins(conf->oidc_redirect, "http://"))) ||
+	    !ends(conf->oidc_redirect, JB_OIDC_ANSWER) || strpbrk(conf->oidc_redirect, "?#@ "))
+		tell(c, conf->oidc_redirect ? jb_conf_line(&conf->lines, JB_KEY_OIDC_REDIRECT) : line,
+		     "oidc_issuer wants oidc_redirect, where people reach this broker: https://HOST" JB_OIDC_ANSWER);
+	if (!has_word(conf->oidc_scopes, "openid"))
+		tell(c, jb_conf_line(&conf->lines, JB_KEY_OIDC_SCOPES), "oidc_scopes wants openid among them");
+}
+
 static void check_persons(struct check *c)
 {
 	for (size_t i = 0; i < c->conf->person_count; i++) {
@@ -360,6 +405,7 @@ int jb_conf_check(const struct jb_conf *conf, void (*on_error)(void *arg, const 
 
 	check_broker(&c);
 	check_proxy(&c);
+	check_oidc(&c);
 	check_persons(&c);
 	check_groups(&c);
 	check_hosts(&c);

@@ -41,6 +41,19 @@ const struct jb_conf_key jb_conf_keys[JB_KEY_COUNT] = {
 	[JB_KEY_PROXY_USER] = {JB_BROKER, "proxy_user", JB_TEXT, offsetof(struct jb_conf, proxy_user), NULL, 0, 0,
 			       NULL},
 	[JB_KEY_AUDITORS] = {JB_BROKER, "auditors", JB_WORDS, offsetof(struct jb_conf, auditors), NULL, 0, 0, NULL},
+	[JB_KEY_OIDC_ISSUER] = {JB_BROKER, "oidc_issuer", JB_TEXT, offsetof(struct jb_conf, oidc_issuer), NULL, 0, 0,
+				NULL},
+	[JB_KEY_OIDC_CLIENT_ID] = {JB_BROKER, "oidc_client_id", JB_TEXT, offsetof(struct jb_conf, oidc_client_id), NULL,
+				   0, 0, NULL},
+	[JB_KEY_OIDC_CLIENT_SECRET_FILE] = {JB_BROKER, "oidc_client_secret_file", JB_TEXT,
+					    offsetof(struct jb_conf, oidc_client_secret_file), NULL, 0, 0, NULL},
+	[JB_KEY_OIDC_REDIRECT] = {JB_BROKER, "oidc_redirect", JB_TEXT, offsetof(struct jb_conf, oidc_redirect), NULL, 0,
+				  0, NULL},
+	[JB_KEY_OIDC_SCOPES] = {JB_BROKER, "oidc_scopes", JB_TEXT, offsetof(struct jb_conf, oidc_scopes), "openid", 0,
+				0, NULL},
+	[JB_KEY_OIDC_CA] = {JB_BROKER, "oidc_ca", JB_TEXT, offsetof(struct jb_conf, oidc_ca), NULL, 0, 0, NULL},
+	[JB_KEY_OIDC_PLAIN_LOOPBACK] = {JB_BROKER, "oidc_plain_loopback", JB_FLAG,
+					offsetof(struct jb_conf, oidc_plain_loopback), "no", 0, 0, "no yes"},
 	[JB_KEY_REGION] = {JB_ROLE, "region", JB_TEXT, offsetof(struct jb_role, region), NULL, 0, 0, NULL},
 	[JB_KEY_ARN] = {JB_ROLE, "arn", JB_TEXT, offsetof(struct jb_role, arn), NULL, 0, 0, NULL},
 	[JB_KEY_SESSION_POLICY] = {JB_ROLE, "session_policy", JB_APPENDED, offsetof(struct jb_role, session_policy),
@@ -237,6 +250,20 @@ static bool is_claim(const char *text, size_t len)
 	return len > 0 && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == len;
 }
 
+/* Plain http is for a provider on this machine; whether one is asked at all, oidc_plain_loopback says. */
+static bool is_issuer(const char *text, size_t len)
+{
+	static const char *const begins[] = {"https://", "http://127.0.0.1", "http://[::1]", "http://localhost"};
+
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+		const size_t n = strlen(begins[i]);
+
+		if (len >= n && strncmp(text, begins[i], n) == 0)
+			return i == 0 ? len > n : len == n || text[n] == ':' || text[n] == '/';
+	}
+	return false;
+}
+
 /* "https://login.example 248289761001", "https://login.example email=op1@example.com". */
 static bool add_oidc(struct jb_person *person, const char *value, char *why, size_t why_size)
 {
@@ -246,7 +273,7 @@ static bool add_oidc(struct jb_person *person, const char *value, char *why, siz
 	const bool named = who[name] && is_claim(who, name);
 	const char *text = named ? who + name + 1 : who;
 
-	if (strncmp(value, "https://", 8) != 0 || issuer < 9 || !*text || strpbrk(text, " \t#")) {
+	if (!is_issuer(value, issuer) || !*text || strpbrk(text, " \t#")) {
 		snprintf(why, why_size,
 			 "oidc is an issuer and a subject or a claim, like https://login.example 2482897 or "
 			 "https://login.example email=op1@example.com");

@@ -20,6 +20,7 @@
 #include "listen.h"
 #include "tls.h"
 
+#define HEAD_MAX	4096 /* bytes of an answer: a redirect to an identity provider is long */
 #define MAX_CONNECTIONS 4096
 #define REQUEST_MS	30000
 #define IDLE_MS		600000
@@ -402,7 +403,7 @@ static int format_head(struct jb_call *call, int status, const char *headers, si
 
 void jb_call_reply(struct jb_call *call, int status, const char *headers, const char *body, size_t len)
 {
-	char head[1024];
+	char head[HEAD_MAX];
 	int head_len = format_head(call, status, headers, len, head, sizeof(head));
 	size_t size = (size_t)head_len + len;
 	char *text = head_len > 0 && (size_t)head_len < sizeof(head) ? malloc(size) : NULL;
