@@ -145,7 +145,7 @@ ROW = r'\{(J[HB]_\w+), "(\w+)", (J[HB]_\w+), (?:\w+\([^)]*\)|0), (NULL|"[^"]*"|\
 
 def keys_of(path):
     table = one_line(uncommented(read(path)))
-    table = table[table.index("[] = {" if "[] = {" in table else "_COUNT] = {"):]
+    table = table[table.index("_COUNT] = {" if "_COUNT] = {" in table else "[] = {"):]
     table = table[:table.index("; ")]
     rows = [Key(*row) for row in re.findall(ROW, table)]
     assert len(rows) == len(re.findall(r"\{J[HB]_[A-Z]+, ", table)), f"a row of {path} is not understood"
