@@ -3,7 +3,7 @@
 
 #include <openssl/x509.h>
 
-#include "oidc.h"
+#include "provider.h"
 
 #include "oidc_token.h"
 

@@ -1,6 +1,6 @@
 /* An identity provider's keys and tokens, made with OpenSSL alone: what libjose is held against. */
-#ifndef JIT_TEST_OIDC_H
-#define JIT_TEST_OIDC_H
+#ifndef JIT_TEST_PROVIDER_H
+#define JIT_TEST_PROVIDER_H
 
 #include "unit.h"
 
