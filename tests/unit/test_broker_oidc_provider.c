@@ -248,6 +248,13 @@ static void garbage_and_refusals_are_told_as_what_they_are(void **state)
 
 	snprintf(w->about, sizeof(w->about), "<html>not here</html>");
 	expect_failure(w, "it is no discovery document");
+	/* A crowd at the door does not make the broker knock without end. */
+	struct jb_oidc_wait wait = {.done = on_told, .arg = w};
+	assert_int_equal(jb_oidc_provider_know(w->provider, false, jit_boottime_ms(), &wait), JB_OIDC_NOT_NOW);
+	assert_non_null(strstr(jb_oidc_provider_why(w->provider), "it is no discovery document"));
+	assert_int_equal(jb_oidc_provider_know(w->provider, false, jit_boottime_ms() + JB_OIDC_FAILED_MS + 1, &wait),
+			 JB_OIDC_LATER);
+	wait_told(w, 2);
 }
 
 static void a_status_other_than_200_is_no_document(void **state)
