@@ -4,12 +4,14 @@ import json
 import os
 import re
 import shutil
+import socket
 import tempfile
+import time
 import unittest
 import urllib.parse
 
 import npm
-from brokerlib import edit_ini, make_broker
+from brokerlib import Api, edit_ini, make_broker
 from oidclib import ANSWER, Browser, Provider
 from terminal import wait_until
 
@@ -30,6 +32,7 @@ ACCOUNTS = {"248289761001": {"email": "appr1@example.com", "email_verified": Tru
             "7": {"email": "appr2@example.com", "email_verified": True},
             "8": {"email": "appr2@example.com", "email_verified": False},
             "9<b>": {"email": "x\u001b]0;evil\u0007<script>alert(1)</script>@example.com", "email_verified": True}}
+LIMIT = 16  # calls of one address that wait for the provider
 SESSION, VISITOR = "__Host-jit", "__Host-jit-sign-in"
 
 
@@ -58,8 +61,14 @@ class OidcCase(unittest.TestCase):
             ("person appr2", "oidc"): f"{cls.provider.issuer} email=appr2@example.com", **cls.broker_conf})
         cls.addClassCleanup(cls.provider.stop)
         cls.provider.start()
-        cls.addClassCleanup(cls.broker.stop)
+        cls.addClassCleanup(cls.stop_broker)
         cls.broker.start()
+
+    @classmethod
+    def stop_broker(cls):
+        status = cls.broker.stop()
+        if status:
+            raise AssertionError(f"the broker ended with status {status}")
 
     @classmethod
     def configure(cls, changes):
@@ -256,6 +265,50 @@ class Away(OidcCase):
         self.provider.start()
         wait_until("the broker asks the provider again",
                    lambda: self.browser.once("GET", self.start()).status == 303, 10)
+
+
+class Silent(unittest.TestCase):
+    """A provider that takes connections and says nothing."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="oidc-")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.listener = socket.create_server(("127.0.0.1", 0))
+        cls.addClassCleanup(cls.listener.close)
+        issuer = f"https://127.0.0.1:{cls.listener.getsockname()[1]}"
+        conf = f"oidc_issuer = {issuer}\noidc_client_id = c\noidc_redirect = https://localhost{ANSWER}\n{CONF}"
+        cls.broker = make_broker(cls.folder, conf)
+        cls.addClassCleanup(lambda: cls.broker.stop(kill=True))
+        cls.broker.start()
+
+    def begin(self):
+        api = Api(self.broker.port, f"{self.folder}/ca.pem")
+        self.addCleanup(api.close)
+        api.send("GET", "/sign-in/oidc")
+        return api
+
+    def refused_at_once(self):
+        api = self.begin()
+        api.connection.sock.settimeout(0.3)
+        try:
+            return api.receive().status == 503
+        except TimeoutError:
+            return False
+        finally:
+            api.close()
+
+    def test_who_waits_for_it_holds_up_nobody_and_is_forgotten_when_they_leave(self):
+        waiting = [self.begin() for _ in range(LIMIT)]
+        wait_until("one address has as many as it may", self.refused_at_once)
+        api = Api(self.broker.port, f"{self.folder}/ca.pem")
+        self.addCleanup(api.close)
+        began = time.monotonic()
+        self.assertEqual(api.get("/healthz").status, 200)
+        self.assertLess(time.monotonic() - began, 0.5)
+        for one in waiting:
+            one.close()
+        wait_until("there is room again", lambda: not self.refused_at_once(), 3)
 
 
 del OidcCase
