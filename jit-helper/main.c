@@ -28,6 +28,7 @@
 #include "session_side.h"
 #include "spool.h"
 #include "state.h"
+#include "visit.h"
 #include "withdraw.h"
 
 #define STOP_MS 2000 /* how long the last words may take */
@@ -104,11 +105,12 @@ static void on_stop(evutil_socket_t signo, short what, void *arg)
 	event_base_loopexit(h->base, NULL);
 }
 
-/* The broker is still to hear what was withdrawn; and a module that was offered an elevation says that it took it, and
- * waits for no answer. */
+/* The broker is still to hear what was withdrawn; a module that has just connected asks; and one that was let in, or
+ * offered an elevation, says that it took it, and waits for no answer. */
 static bool has_unsaid(const struct jh_helper *h)
 {
-	return !LIST_EMPTY(&h->withdrawals) || jh_elevations_offered(h);
+	return !LIST_EMPTY(&h->withdrawals) || jh_listener_expects(h->pam) || jh_visits_let_in(h) ||
+	       jh_elevations_offered(h);
 }
 
 /* Everything that is not told within STOP_MS is left to the broker's own time-outs. */
@@ -119,12 +121,16 @@ static void stop(struct jh_helper *h)
 	sd_notify(0, "STOPPING=1");
 	jit_log(LOG_NOTICE,
 		"stopping: whoever waits is refused; grants and elevations are kept for the next jit-helper");
+	/* Who comes now waits in the sockets' queues for the next jit-helper. */
+	jh_listener_hold(h->pam, 2 * STOP_MS);
+	jh_listener_hold(h->session, 2 * STOP_MS);
 	jh_requests_cancel_all(h);
 	for (int waited = 0; has_unsaid(h) && waited < STOP_MS; waited += POLL_MS) {
 		event_base_loopexit(h->base, &step);
 		event_base_dispatch(h->base);
-		jh_requests_cancel_all(h); /* of who asked meanwhile */
+		jh_requests_cancel_all(h); /* of who had come, and asked meanwhile */
 	}
+	jh_visits_drop_all(h);
 	jh_withdraw_drop_all(h);
 	jh_state_flush(h);
 }

@@ -262,6 +262,16 @@ struct jh_listener *jh_listener_new(struct jh_helper *helper, int fd, const stru
 	return l;
 }
 
+bool jh_listener_expects(const struct jh_listener *l)
+{
+	const struct jh_peer *p;
+
+	for (p = LIST_FIRST(&l->peers); p; p = LIST_NEXT(p, link))
+		if (p->fd >= 0 && p->owner == l->options.first)
+			return true;
+	return false;
+}
+
 void jh_listener_free(struct jh_listener *l)
 {
 	if (!l)

@@ -49,6 +49,8 @@ struct jh_listener *jh_listener_new(struct jh_helper *helper, int fd, const stru
 /* Takes no connection for that long, or until it is released: who comes meanwhile waits in the socket's queue. */
 void jh_listener_hold(struct jh_listener *listener, int64_t ms);
 void jh_listener_release(struct jh_listener *listener);
+/* Somebody was let in whose first frame is on its way. */
+bool jh_listener_expects(const struct jh_listener *listener);
 /* Closes its peers without calling back. NULL is fine. */
 void jh_listener_free(struct jh_listener *listener);
 

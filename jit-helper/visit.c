@@ -508,10 +508,36 @@ void jh_visit_begin(struct jh_peer *peer, const struct jh_question *q)
 		turn_away(peer, q, JIT_UNAVAILABLE, "jit-helper is out of memory");
 }
 
+/* Under a grant that lives; its word that it took it is on its way. */
+static bool is_let_in(const struct jh_visit *v)
+{
+	return v->stage == JH_VISIT_TOLD && !v->request && !v->reply_due;
+}
+
 void jh_visits_refuse_all(struct jh_helper *helper, const char *sentence)
 {
 	const struct jh_verdict verdict = verdict_of(JIT_CANCELLED, "%s", sentence);
+	struct jh_visit *v = LIST_FIRST(&helper->visits), *next;
 
+	for (; v; v = next) {
+		next = LIST_NEXT(v, link);
+		if (!is_let_in(v))
+			leave_and_refuse(v, &verdict);
+	}
+}
+
+bool jh_visits_let_in(const struct jh_helper *helper)
+{
+	const struct jh_visit *v;
+
+	for (v = LIST_FIRST(&helper->visits); v; v = LIST_NEXT(v, link))
+		if (is_let_in(v))
+			return true;
+	return false;
+}
+
+void jh_visits_drop_all(struct jh_helper *helper)
+{
 	while (!LIST_EMPTY(&helper->visits))
-		leave_and_refuse(LIST_FIRST(&helper->visits), &verdict);
+		drop(LIST_FIRST(&helper->visits));
 }

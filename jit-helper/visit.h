@@ -85,7 +85,11 @@ void jh_visit_refuse(struct jh_visit *visit, const struct jh_verdict *verdict);
 /* The person may be asked for a reason or a ticket (once more) here. */
 bool jh_visit_can_ask(const struct jh_visit *visit);
 
-/* Refuses all there are, and withdraws what they wait for. For the helper's stop. */
+/* For the helper's stop: refuses all who wait, and withdraws what they wait for. */
 void jh_visits_refuse_all(struct jh_helper *helper, const char *sentence);
+/* Some were let in under a grant that goes on, and are about to say that they took it. */
+bool jh_visits_let_in(const struct jh_helper *helper);
+/* Those who did not say so. */
+void jh_visits_drop_all(struct jh_helper *helper);
 
 #endif
