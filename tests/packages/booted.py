@@ -314,6 +314,11 @@ class Machine:
                 found += [int(word) for word in file.read().split()]
         raise AssertionError(f"{self.label}: its process 1 is not there; log: {self.log('console')}")
 
+    @property
+    def leader(self):
+        """Its process 1, by its number out here; /proc/NUMBER/root is its disk."""
+        return self._leader
+
     def failed_units(self):
         """Waits until nothing is being started any more."""
         self.run("systemctl is-system-running --wait", check=False, timeout=BOOT_LIMIT)

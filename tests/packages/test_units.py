@@ -97,8 +97,7 @@ class Running(GatedCase):
 
     def be_root(self, terminal):
         terminal.expect("approved by appr1")
-        terminal.child.sendline("PS1='op1:$?$ '")
-        terminal.child.expect(terminal.prompt)
+        terminal.ready()
 
     def credentials(self, terminal):
         status, text = terminal.run("jit credentials")
