@@ -339,12 +339,13 @@ class Lifecycle(Packages):
         self.dpkg("-i", package(HOST))
         called = [line for line in read("/run/called").splitlines() if line.startswith("deb-systemd-invoke ")]
         os.remove("/run/called")
-        self.assertEqual(called, ["deb-systemd-invoke start jit-helper-session.socket jit-helper.socket",
-                                  "deb-systemd-invoke restart jit-helper.service"])
+        self.assertEqual(called, ["deb-systemd-invoke restart jit-helper.service",
+                                  "deb-systemd-invoke start jit-helper-session.socket jit-helper.socket"])
         self.dpkg("-r", HOST)
         self.assertEqual([line for line in read("/run/called").splitlines() if line.startswith("deb-systemd-invoke ")],
-                         ["deb-systemd-invoke stop jit-helper.service",
-                          "deb-systemd-invoke stop jit-helper-session.socket jit-helper.socket"])
+                         ["deb-systemd-invoke stop jit-helper-session.socket jit-helper.socket",
+                          "deb-systemd-invoke stop jit-helper.service",
+                          "deb-systemd-invoke stop jit-helper-session.socket jit-helper.socket jit-helper.service"])
 
 
 if __name__ == "__main__":
