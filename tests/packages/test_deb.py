@@ -328,6 +328,24 @@ class Lifecycle(Packages):
         output("dpkg", "--purge", HOST)
         self.assertEqual(read(self.module), "theirs\n")
 
+    def test_units_are_enabled_at_first_and_then_as_the_administrator_has_them(self):
+        units = ("jit-helper.service", "jit-helper.socket", "jit-helper-session.socket")
+
+        def states():
+            return [run("systemctl", "--root=/", "is-enabled", unit).stdout.strip() for unit in units]
+
+        self.dpkg("-i", self.old)
+        self.assertEqual(states(), ["enabled"] * 3)
+        output("systemctl", "--root=/", "disable", *units)
+        self.dpkg("-i", package(HOST))
+        self.assertEqual(states(), ["disabled"] * 3)
+        self.dpkg("-r", HOST)
+        self.dpkg("-i", package(HOST))
+        self.assertEqual(states(), ["disabled"] * 3)
+        self.dpkg("--purge", HOST)
+        self.dpkg("-i", package(HOST))
+        self.assertEqual(states(), ["enabled"] * 3)
+
     def test_an_upgrade_restarts_the_helper_and_leaves_its_sockets(self):
         self.dpkg("-i", self.old)
         os.makedirs("/run/systemd/system")
