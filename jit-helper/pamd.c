@@ -166,6 +166,8 @@ static int change(enum verb verb, const struct jh_pamd_options *options)
 		fprintf(stderr, "jit-helper pam: %s\n", why);
 		return JH_PAMD_REFUSED;
 	}
+	if (!options->dry_run)
+		jh_pamd_remove_leftovers();
 	signal(SIGPIPE, SIG_IGN); /* whoever read the output has gone: what was begun is still brought to its end */
 	if (verb == ENABLE)
 		return (int)jh_pamd_enable(options);

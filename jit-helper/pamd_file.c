@@ -163,8 +163,7 @@ int jh_pamd_file_remove(const char *path, char *why)
 	return sync_folder(path);
 }
 
-/* Of one of us that was killed; nobody else is at work now. */
-static void remove_leftovers(void)
+void jh_pamd_remove_leftovers(void)
 {
 	glob_t found = {0};
 
@@ -193,6 +192,5 @@ int jh_pamd_lock(char *why)
 		}
 		poll(NULL, 0, LOCK_STEP_MS);
 	}
-	remove_leftovers();
 	return jit_take_fd(&fd);
 }

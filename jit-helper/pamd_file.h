@@ -38,5 +38,7 @@ int jh_pamd_file_remove(const char *path, char *why);
 
 /* One of us at a time: a descriptor to be kept open while changing things, or -errno with a sentence. */
 int jh_pamd_lock(char *why);
+/* Of one of us that was killed. With the lock held nobody else is at work. */
+void jh_pamd_remove_leftovers(void);
 
 #endif

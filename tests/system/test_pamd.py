@@ -281,6 +281,7 @@ class Files(Pamd):
         self.assertIn("sudo: would be observed, by these lines; nothing was written:", out)
         self.assert_all_stock()
         pam("enable", "--observe", "sudo", "polkit-1")
+        write("/etc/pam.d/.pam_jit-abc123", "left by one that was killed\n")
         texts = {name: read(path_of(name)) for name in os.listdir("/etc/pam.d")}
         for arguments in (("sudo", "polkit-1"), ("--all",)):
             status, out, _ = pam("disable", "--dry-run", *arguments)
