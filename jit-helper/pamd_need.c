@@ -42,8 +42,12 @@ static enum jh_pamd_need need_in(struct jd_pam_stack *stack, const struct stat *
 		stands = true;
 		counted = counted || jd_walk_leapt(stack, l);
 	}
-	/* Without a line that we wrote the service is as it was before. */
-	if (stands && !line->marked && needs_consent(stack, line->phase))
+	/*
+	 * Without a line that we wrote the service is as it was before. In auth, success would be a login without a
+	 * password: there a denial stays one.
+	 */
+	bool may_consent = !line->marked && (line->phase == JD_ACCOUNT || line->phase == JD_SESSION);
+	if (stands && may_consent && needs_consent(stack, line->phase))
 		return JH_PAMD_CONSENT;
 	return counted ? JH_PAMD_COUNTED : JH_PAMD_NOTHING;
 }

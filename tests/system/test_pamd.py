@@ -412,6 +412,11 @@ class Removal(Pamd):
         self.assertEqual(read(path_of("sudo")).splitlines()[0], "account  [success=1 default=ignore]  pam_permit.so  "
                          "# pam_jit removed: account [success=1 default=ignore] pam_jit.so")
         self.assertIn("uid=0(root)", self.open_terminal().run("sudo id")[1])
+        # But never in auth: nobody gets in without a password.
+        text = "auth [success=1 default=ignore] pam_jit.so\nauth requisite pam_deny.so\nauth required pam_permit.so\n"
+        write(path_of("su"), text)
+        self.assertEqual(self.disable_all()[0], DONE)
+        self.assertEqual(read(path_of("su")), f"# pam_jit removed: {text}")
         # Where nothing needs it the line goes, with what it decided.
         write(path_of("sudo"), "account sufficient pam_jit.so\naccount [success=done default=die] pam_jit.so\n" +
               self.stock("sudo"))
