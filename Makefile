@@ -79,6 +79,9 @@ $(O)/%.o: %.c Makefile VERSION
 	@echo '  CC    $<'
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# The page's style, script and sign are parts of the program (asset.c).
+$(O)/jit-broker/asset.o: $(wildcard jit-broker/page/*)
+
 $(O)/libcommon.a: $(COMMON)
 	@rm -f $@; $(AR) rcsD $@ $^
 # All of a room but its main(), for its unit tests.

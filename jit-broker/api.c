@@ -12,8 +12,11 @@
 
 #include "clock.h"
 #include "filing.h"
+#include "live.h"
 #include "log.h"
 #include "oidc.h"
+#include "pace.h"
+#include "page.h"
 #include "reply.h"
 #include "text.h"
 
@@ -61,7 +64,7 @@ static const struct route {
 	{"GET", JB_OIDC_ANSWER, .open = jb_oidc_answer},
 };
 
-static bool matches(const char *pattern, const char *path, char *id, size_t id_size)
+bool jb_api_matches(const char *pattern, const char *path, char *id, size_t id_size)
 {
 	const char *star = strchr(pattern, '*');
 	size_t before = star ? (size_t)(star - pattern) : 0;
@@ -83,7 +86,7 @@ static const struct route *find_route(struct jb_ask *ask)
 {
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
 		if (strcmp(routes[i].method, jb_call_method(ask->call)) == 0 &&
-		    matches(routes[i].path, jb_call_path(ask->call), ask->id, sizeof(ask->id)))
+		    jb_api_matches(routes[i].path, jb_call_path(ask->call), ask->id, sizeof(ask->id)))
 			return &routes[i];
 	return NULL;
 }
@@ -187,6 +190,35 @@ static void on_change(void *arg, const struct jb_request *request)
 
 	log_change(request);
 	jb_waiters_wake(api->waiters, request);
+	jb_live_wake(api->live);
+}
+
+void jb_api_filed(struct jb_api *api)
+{
+	jb_live_wake(api->live);
+}
+
+int64_t jb_api_now(void)
+{
+	return jit_wall_s();
+}
+
+/* A page's call. A change may bring something due nearer. */
+static bool serve_page(struct jb_ask *ask)
+{
+	if (!jb_page_serve(ask))
+		return false;
+	if (*ask->id)
+		tick(ask->api);
+	return true;
+}
+
+void jb_api_handle_proxied(void *arg, struct jb_call *call)
+{
+	struct jb_ask ask = {.api = arg, .call = call, .now = jit_wall_s(), .proxied = true};
+
+	if (!serve_page(&ask))
+		jb_reply_error(call, 404, "proxy.page", "The page alone is served here.");
 }
 
 void jb_api_handle(void *arg, struct jb_call *call)
@@ -195,6 +227,8 @@ void jb_api_handle(void *arg, struct jb_call *call)
 	const struct route *route = find_route(&ask);
 	char name[JIT_NAME_SIZE];
 
+	if (!route && serve_page(&ask))
+		return;
 	if (!route) {
 		jb_reply_message(call, 403, "Missing Authentication Token");
 		return;
@@ -282,7 +316,9 @@ struct jb_api *jb_api_new(struct event_base *base, const struct jb_conf *conf, s
 	api->timer = evtimer_new(base, on_timer, api);
 	if (conf->oidc_issuer)
 		api->oidc = jb_oidc_signin_new(base, conf);
-	if (!api->waiters || !api->timer || (conf->oidc_issuer && !api->oidc)) {
+	api->live = jb_live_new(base, &(struct jb_live_calls){jb_page_look, jb_page_news}, api);
+	api->pace = jb_pace_new();
+	if (!api->waiters || !api->timer || !api->live || !api->pace || (conf->oidc_issuer && !api->oidc)) {
 		jb_api_free(api);
 		return NULL;
 	}
@@ -304,6 +340,8 @@ void jb_api_free(struct jb_api *api)
 		event_free(api->timer);
 	jb_waiters_free(api->waiters);
 	jb_oidc_signin_free(api->oidc);
+	jb_live_free(api->live);
+	free(api->pace);
 	jb_api_drop_collecting(api);
 	free(api);
 }

@@ -20,6 +20,8 @@ struct event_base;
 struct json_object;
 struct jb_collecting;
 struct jb_oidc_signin;
+struct jb_live;
+struct jb_pace;
 
 struct jb_api {
 	const struct jb_conf *conf;
@@ -31,6 +33,8 @@ struct jb_api {
 	int64_t told_source;		  /* when a key from a wrong address was logged last: once a second */
 	struct jb_collecting *collecting; /* calls that wait for credentials */
 	struct jb_oidc_signin *oidc;	  /* sign-in with an identity provider; NULL: there is none */
+	struct jb_live *live;		  /* pages that wait for news */
+	struct jb_pace *pace;		  /* of what sessions change */
 };
 
 /* Takes over the engine's on_change. NULL: out of memory. */
@@ -44,6 +48,8 @@ void jb_api_set_conf(struct jb_api *api, const struct jb_conf *conf);
 
 /* The server's handler; arg is the api. */
 void jb_api_handle(void *arg, struct jb_call *call);
+/* The same for calls that the trusted proxy hands on: the page alone. */
+void jb_api_handle_proxied(void *arg, struct jb_call *call);
 
 /* One call, its caller known. */
 struct jb_ask {
@@ -52,6 +58,7 @@ struct jb_ask {
 	const char *who; /* the host, or the person */
 	char id[64];	 /* the {id} of the path; "" when it has none */
 	int64_t now;
+	bool proxied; /* handed on by the trusted proxy */
 };
 
 /* Handlers: each replies, or sees to it that somebody will, and returns. */
@@ -73,6 +80,14 @@ void jb_api_revoke(struct jb_ask *ask);
 void jb_api_audit(struct jb_ask *ask);
 
 /* For the handlers. */
+
+/* Is it that path? "*" in the pattern is a segment, which is the id then. */
+bool jb_api_matches(const char *pattern, const char *path, char *id, size_t id_size);
+int64_t jb_api_now(void);
+/* "Request R7KD-2M9Q is revoked; the last credential dies at …" */
+void jb_api_say_revoked(const struct jb_request *r, int64_t now, char *buf, size_t size);
+/* Something was filed: open pages are to show it. */
+void jb_api_filed(struct jb_api *api);
 
 /* The body as an object, an empty one where `optional` and there is none; NULL: has been answered with a 400. */
 struct json_object *jb_api_body(struct jb_ask *ask, bool optional);

@@ -91,18 +91,15 @@ void jb_api_deny(struct jb_ask *ask)
 }
 
 /* What was handed out lives on until its own end: the approver is told when that is. */
-static void say_last_credential(struct json_object *json, const struct jb_request *r, int64_t now)
+void jb_api_say_revoked(const struct jb_request *r, int64_t now, char *buf, size_t size)
 {
-	char end[JIT_ISO_SIZE], message[160];
+	char end[JIT_ISO_SIZE];
 
-	if (r->sealed_until > now) {
-		jit_iso_format(r->sealed_until, end);
-		snprintf(message, sizeof(message), "Request %s is revoked; the last credential dies at %s.",
-			 r->short_id, end);
-	} else {
-		snprintf(message, sizeof(message), "Request %s is revoked; no credential of it is alive.", r->short_id);
-	}
-	json_object_object_add(json, "message", json_object_new_string(message));
+	jit_iso_format(r->sealed_until, end);
+	if (r->sealed_until > now)
+		snprintf(buf, size, "Request %s is revoked; the last credential dies at %s.", r->short_id, end);
+	else
+		snprintf(buf, size, "Request %s is revoked; no credential of it is alive.", r->short_id);
 }
 
 void jb_api_revoke(struct jb_ask *ask)
@@ -110,6 +107,7 @@ void jb_api_revoke(struct jb_ask *ask)
 	const char *code = NULL, *comment = NULL;
 	struct json_object *body = read_decision(ask, &code, &comment), *json;
 	struct jb_request *r = NULL;
+	char message[160];
 	struct jb_fault fault;
 
 	if (!body)
@@ -118,7 +116,8 @@ void jb_api_revoke(struct jb_ask *ask)
 		jb_reply_fault(ask->call, &fault);
 	} else {
 		json = jb_request_for_approver(r, ask->now);
-		say_last_credential(json, r, ask->now);
+		jb_api_say_revoked(r, ask->now, message, sizeof(message));
+		json_object_object_add(json, "message", json_object_new_string(message));
 		jb_reply_json(ask->call, 200, json);
 	}
 	jb_request_free(r);

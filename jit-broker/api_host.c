@@ -187,6 +187,7 @@ static void file_request(struct jb_ask *ask, struct jb_filing *filing, int64_t w
 	if (!replayed && !r->filed_by) /* of those the engine has told already */
 		jit_log(LOG_NOTICE, "%s filed, %s: %s as %s on %s", r->short_id, jb_status_name(r->status),
 			r->requester, r->role, r->host);
+	jb_api_filed(ask->api);
 	if (r->status == JB_PENDING && waits(ask, r->id, 0, wait, filed_wait_over))
 		jb_request_free(r);
 	else

@@ -16,6 +16,8 @@
 #include "request.h"
 #include "store.h"
 
+#define JB_WRONG_CODES_MAX 3 /* the last of them ends a request */
+
 struct jb_engine;
 
 /* Why a call was refused. */
@@ -106,6 +108,18 @@ int jb_engine_view(struct jb_engine *engine, const char *person, const char *id,
  * roles that this person approves. At most 100, newest first. */
 int jb_engine_list(struct jb_engine *engine, const char *person, const char *status, int64_t now,
 		   struct jb_request ***ret, size_t *ret_count, struct jb_fault *fault);
+/* A place in the list of all requests, newest first: after this one. */
+struct jb_place {
+	int64_t at; /* 0: the beginning */
+	char id[37];
+};
+/*
+ * Those that this person may see, newest first, at most `limit`: of that status (as above; NULL: of all), with that
+ * text in what is shown of them (NULL: whatever), from `place` on. *place is then where the next ones begin, its `at` 0
+ * where there are no more; there may be fewer than `limit`, and more behind them.
+ */
+int jb_engine_search(struct jb_engine *engine, const char *person, const char *status, const char *text, size_t limit,
+		     struct jb_place *place, struct jb_request ***ret, size_t *ret_count, struct jb_fault *fault);
 int jb_engine_approve(struct jb_engine *engine, const char *person, const char *id, const char *code,
 		      const char *comment, int64_t now, struct jb_request **ret, struct jb_fault *fault);
 int jb_engine_deny(struct jb_engine *engine, const char *person, const char *id, const char *comment, int64_t now,

@@ -8,9 +8,8 @@
 #include "engine_private.h"
 #include "secret.h"
 
-#define LIST_MAX	100  /* requests in one answer */
-#define LIST_LOOKED_AT	1000 /* newest records that are looked through for it */
-#define WRONG_CODES_MAX 3
+#define LIST_MAX       100  /* requests in one answer */
+#define LIST_LOOKED_AT 1000 /* newest records that are looked through for it */
 
 struct said {
 	const char *person, *code, *comment;
@@ -36,8 +35,8 @@ static enum jb_step wrong_code(struct jb_engine *engine, struct jb_request *requ
 			       int64_t now, struct jb_fault *fault)
 {
 	char id[sizeof(request->short_id)];
-	const bool last = ++request->wrong_codes >= WRONG_CODES_MAX;
-	const int left = (int)(WRONG_CODES_MAX - request->wrong_codes);
+	const bool last = ++request->wrong_codes >= JB_WRONG_CODES_MAX;
+	const int left = (int)(JB_WRONG_CODES_MAX - request->wrong_codes);
 
 	memcpy(id, request->short_id, sizeof(id));
 	if (last) {
@@ -63,17 +62,6 @@ static enum jb_step wrong_code(struct jb_engine *engine, struct jb_request *requ
 				"that is not the code on the requester's terminal; ask for it, %d %s left", left,
 				left == 1 ? "try is" : "tries are");
 	return JB_STEP_REFUSED;
-}
-
-static bool has_approved(const struct jb_request *request, const char *person)
-{
-	size_t len = strlen(person);
-
-	for (const char *w = request->approved_by ? request->approved_by : ""; *(w += strspn(w, " "));
-	     w += strcspn(w, " "))
-		if (strcspn(w, " ") == len && memcmp(w, person, len) == 0)
-			return true;
-	return false;
 }
 
 static bool add_approval(struct jb_request *request, const char *person)
@@ -147,7 +135,7 @@ static enum jb_step approve_step(struct jb_engine *engine, struct jb_request *re
 		if (!jb_secret_same(said->code, request->code))
 			return wrong_code(engine, request, said, now, fault);
 	}
-	if (has_approved(request, said->person)) /* a repeated call changes nothing */
+	if (jb_request_approved_by(request, said->person)) /* a repeated call changes nothing */
 		return JB_STEP_DONE;
 	return add_and_commit(engine, request, said, now, fault);
 }

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 
@@ -53,6 +56,36 @@ int jb_listen(const char *text, uint16_t port, char *why, size_t why_size)
 	return jit_take_fd(&fd);
 }
 
+/* True when nobody answers there any more. */
+static bool is_left_behind(const struct sockaddr_un *address)
+{
+	struct stat st;
+
+	if (lstat(address->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	JIT_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	return fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 && errno == ECONNREFUSED;
+}
+
+int jb_listen_local(const char *path, char *why, size_t why_size)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	JIT_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >= (int)sizeof(address.sun_path)) {
+		snprintf(why, why_size, "cannot listen on %s: the path is too long", path);
+		return -1;
+	}
+	if (is_left_behind(&address))
+		unlink(path);
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 || chmod(path, 0666) < 0 ||
+	    listen(fd, 128) < 0) {
+		snprintf(why, why_size, "cannot listen on %s: %s", path, strerror(errno));
+		return -1;
+	}
+	return jit_take_fd(&fd);
+}
+
 bool jb_listen_is_loopback(int fd)
 {
 	union address address = {0};
@@ -60,6 +93,8 @@ bool jb_listen_is_loopback(int fd)
 
 	if (getsockname(fd, &address.any, &size) < 0)
 		return false;
+	if (address.any.sa_family == AF_UNIX)
+		return true;
 	if (address.any.sa_family == AF_INET6)
 		return IN6_IS_ADDR_LOOPBACK(&address.v6.sin6_addr);
 	return address.any.sa_family == AF_INET && ntohl(address.v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;

@@ -9,7 +9,13 @@
 /* Binds a numeric address and listens. The caller closes the descriptor. -1 with a sentence in why. */
 int jb_listen(const char *text, uint16_t port, char *why, size_t why_size);
 
-/* True for a TCP socket bound to 127.0.0.0/8 or ::1. */
+/*
+ * Binds a Unix socket and listens; one that a dead process left behind is replaced.
+ * Every account may connect: who does is for the caller to ask (SO_PEERCRED).
+ */
+int jb_listen_local(const char *path, char *why, size_t why_size);
+
+/* True for a Unix socket, and for a TCP socket bound to 127.0.0.0/8 or ::1. */
 bool jb_listen_is_loopback(int fd);
 
 /* The port a listening socket is bound to; 0 when it has none. */

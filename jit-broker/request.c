@@ -313,6 +313,17 @@ static char normal_letter(char c)
 	return c;
 }
 
+bool jb_request_approved_by(const struct jb_request *request, const char *person)
+{
+	size_t len = strlen(person);
+
+	for (const char *w = request->approved_by ? request->approved_by : ""; *(w += strspn(w, " "));
+	     w += strcspn(w, " "))
+		if (strcspn(w, " ") == len && memcmp(w, person, len) == 0)
+			return true;
+	return false;
+}
+
 bool jb_request_parse_id(const char *text, char buf[static 37], bool *ret_short)
 {
 	bool dashed = false;

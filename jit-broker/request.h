@@ -104,6 +104,9 @@ struct json_object *jb_request_for_approver(const struct jb_request *request, in
 /* "any command that sudo, su allow, as root on web-1, for 15 min": the truth about an approval (invariant 14). */
 void jb_request_grants(const struct jb_request *request, char *buf, size_t size);
 
+/* Has this person approved it already? */
+bool jb_request_approved_by(const struct jb_request *request, const char *person);
+
 /* True when `text` is a uuid or a short id ("R7KD-2M9Q", "r7kd2m9q"); the short form's letters are normalised into buf.
  */
 bool jb_request_parse_id(const char *text, char buf[static 37], bool *ret_short);

@@ -23,6 +23,7 @@
 #include "exit.h"
 #include "issuer.h"
 #include "log.h"
+#include "proxy.h"
 #include "reload.h"
 #include "server.h"
 #include "store.h"
@@ -31,6 +32,7 @@ struct broker {
 	struct event_base *base;
 	struct jb_running running;
 	struct jb_issuer *issuer;
+	struct jb_proxy *proxy; /* NULL: none is trusted */
 	struct event *signals[3];
 };
 
@@ -144,7 +146,9 @@ static int open_server(struct broker *broker, char *why, size_t why_size)
 	if (options.listen_fd == -2)
 		return -1;
 	r->server = jb_server_new(broker->base, &options, jb_api_handle, r->api, why, why_size);
-	return r->server ? 0 : -1;
+	if (r->server && r->conf->proxy_socket)
+		broker->proxy = jb_proxy_new(broker->base, r->conf, r->api, why, why_size);
+	return r->server && (broker->proxy || !r->conf->proxy_socket) ? 0 : -1;
 }
 
 /* Callers before callees: who waits is told, then nobody is left who could call. */
@@ -152,6 +156,7 @@ static void close_all(struct broker *broker)
 {
 	struct jb_running *r = &broker->running;
 
+	jb_proxy_free(broker->proxy);
 	jb_server_free(r->server);
 	jb_api_free(r->api);
 	jb_issuer_free(broker->issuer);

@@ -65,6 +65,8 @@ struct jb_server {
 	unsigned count, max;
 	unsigned request_ms, idle_ms;
 	uint16_t port;
+	bool (*admit)(void *arg, int fd);
+	void *admit_arg;
 	jb_handle handle;
 	void *arg;
 };
@@ -290,7 +292,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 
 	(void)listener;
 	(void)peer_len;
-	if (server->count >= server->max || !(call = calloc(1, sizeof(*call)))) {
+	if (server->count >= server->max || (server->admit && !server->admit(server->admit_arg, fd)) ||
+	    !(call = calloc(1, sizeof(*call)))) {
 		close(fd);
 		return;
 	}
@@ -395,9 +398,10 @@ static int format_head(struct jb_call *call, int status, const char *headers, si
 
 	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
 	return snprintf(buf, size,
-			"HTTP/1.1 %d %s\r\nDate: %s\r\nCache-Control: no-store\r\n%sContent-Length: %zu\r\n"
+			"HTTP/1.1 %d %s\r\nDate: %s\r\n%s%sContent-Length: %zu\r\n"
 			"Connection: %s\r\n\r\n",
-			status, jb_http_phrase(status), date, headers, body_len,
+			status, jb_http_phrase(status), date,
+			strstr(headers, "Cache-Control:") ? "" : "Cache-Control: no-store\r\n", headers, body_len,
 			call->head.keep_alive ? "keep-alive" : "close");
 }
 
@@ -462,6 +466,8 @@ struct jb_server *jb_server_new(struct event_base *base, const struct jb_server_
 	server->base = base;
 	server->handle = handle;
 	server->arg = arg;
+	server->admit = options->admit;
+	server->admit_arg = options->admit_arg;
 	server->max = jb_listen_affordable(options->max_connections ? options->max_connections : MAX_CONNECTIONS);
 	server->request_ms = options->request_ms ? options->request_ms : REQUEST_MS;
 	server->idle_ms = options->idle_ms ? options->idle_ms : IDLE_MS;

@@ -25,11 +25,13 @@ struct jb_server_options {
 	uint16_t port;	     /* 0: any free one */
 	int listen_fd;	     /* a listening socket to take over (socket activation), or -1: bind address and port */
 	bool tls;
-	const char *tls_certificate; /* PEM chain */
-	const char *tls_key;	     /* PEM, without passphrase, not readable by others */
-	unsigned max_connections;    /* 0: 4096; cut down to what RLIMIT_NOFILE allows */
-	unsigned request_ms;	     /* 0: 30 s; TLS handshake and each whole request, however it trickles in */
-	unsigned idle_ms;	     /* 0: 600 s; between requests, for peers that were once trusted (others: 10 s) */
+	const char *tls_certificate;	  /* PEM chain */
+	const char *tls_key;		  /* PEM, without passphrase, not readable by others */
+	unsigned max_connections;	  /* 0: 4096; cut down to what RLIMIT_NOFILE allows */
+	unsigned request_ms;		  /* 0: 30 s; TLS handshake and each whole request, however it trickles in */
+	bool (*admit)(void *arg, int fd); /* asked about each new connection; NULL: all are taken */
+	void *admit_arg;
+	unsigned idle_ms; /* 0: 600 s; between requests, for peers that were once trusted (others: 10 s) */
 };
 
 /* NULL with a sentence in why. */
@@ -65,7 +67,8 @@ void jb_call_on_gone(struct jb_call *call, void (*gone)(void *arg), void *arg);
 
 /*
  * Answers, exactly once a call. `headers`: whole lines ("Retry-After: 1\r\n") or
- * "". Sent as one piece and wiped afterwards. The gone callback is forgotten.
+ * ""; without a Cache-Control of its own an answer is not kept. Sent as one piece and wiped afterwards. The gone
+ * callback is forgotten.
  */
 void jb_call_reply(struct jb_call *call, int status, const char *headers, const char *body, size_t len);
 

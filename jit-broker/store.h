@@ -64,6 +64,9 @@ struct jb_query {
 	int64_t changed_after; /* < 0: whatever; else changed > this, ordered by it */
 	int64_t due_until;     /* 0: whatever; else the next instant at which its state changes by itself is <= this */
 	size_t limit;	       /* 0: no limit */
+	const char *text;      /* stands in what people see of it (ASCII letters of either case); NULL: whatever */
+	int64_t before_at;     /* 0: whatever; else what comes after this place in the order newest first: the */
+	const char *before_id; /* instant it was requested at, and its id */
 };
 /* Ordered by changed where changed_after >= 0, else newest first. Frees: each, then the array. */
 int jb_store_find(struct jb_store *store, const struct jb_query *query, struct jb_request ***ret, size_t *ret_count);

@@ -197,21 +197,64 @@ int jb_store_get_idempotent(struct jb_store *store, const char *host, const char
 	return read_one(s, ret);
 }
 
+/* What a search looks at: what every page shows of a request, and nothing (its code, its tokens) that none shows. */
+static const char *const seen[] = {"requester", "loginUser", "host",	"role",	     "service", "target", "command",
+				   "reason",	"ticket",    "comment", "decidedBy", "endedBy", "rhost",  "failure"};
+
+static void add_clause(char *sql, size_t size, const char *clause)
+{
+	const size_t at = strlen(sql);
+
+	snprintf(sql + at, size - at, "%s", clause);
+}
+
+/* " AND (short_id LIKE ?8 OR …)" */
+static void add_search(char *sql, size_t size)
+{
+	size_t at = strlen(sql);
+
+	at += (size_t)snprintf(sql + at, size - at, " AND (short_id LIKE ?8 ESCAPE '\\'");
+	for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++)
+		at += (size_t)snprintf(sql + at, size - at, " OR doc->>'%s' LIKE ?8 ESCAPE '\\'", seen[i]);
+	snprintf(sql + at, size - at, ")");
+}
+
+/* "%text%", the text's own % and _ as themselves. */
+static void bind_search(sqlite3_stmt *s, const char *text)
+{
+	char pattern[512] = "%";
+	size_t at = 1;
+
+	for (; *text && at + 4 < sizeof(pattern); text++) {
+		if (strchr("%_\\", *text))
+			pattern[at++] = '\\';
+		pattern[at++] = *text;
+	}
+	pattern[at++] = '%';
+	pattern[at] = '\0';
+	sqlite3_bind_text(s, 8, pattern, -1, SQLITE_TRANSIENT);
+}
+
 /* Only the conditions that are asked for, so that SQLite sees which index serves. */
 static sqlite3_stmt *prepare_query(struct jb_store *store, const char *what, const struct jb_query *q, bool ordered)
 {
-	char sql[512];
+	char sql[2048];
 	sqlite3_stmt *s = NULL;
 
-	snprintf(sql, sizeof(sql), "SELECT %s FROM request WHERE 1%s%s%s%s%s%s%s%s%s", what,
+	snprintf(sql, sizeof(sql), "SELECT %s FROM request WHERE 1%s%s%s%s%s%s%s", what,
 		 q->host ? " AND (host=?1 OR filer=?1)" : "", q->filer ? " AND filer=?7" : "",
 		 q->requester ? " AND requester=?2" : "", q->open_only ? " AND open=1" : "",
 		 q->status >= 0 ? " AND status=?3" : "", q->changed_after >= 0 ? " AND changed>?4" : "",
-		 q->due_until ? " AND due<=?5" : "",
-		 !ordered		 ? ""
-		 : q->changed_after >= 0 ? " ORDER BY changed"
-					 : " ORDER BY requested_at DESC, id",
-		 ordered && q->limit ? " LIMIT ?6" : "");
+		 q->due_until ? " AND due<=?5" : "");
+	if (q->text)
+		add_search(sql, sizeof(sql));
+	if (q->before_at)
+		add_clause(sql, sizeof(sql), " AND (requested_at<?9 OR (requested_at=?9 AND id>?10))");
+	if (ordered)
+		add_clause(sql, sizeof(sql),
+			   q->changed_after >= 0 ? " ORDER BY changed" : " ORDER BY requested_at DESC, id");
+	if (ordered && q->limit)
+		add_clause(sql, sizeof(sql), " LIMIT ?6");
 	if (sqlite3_prepare_v2(store->db, sql, -1, &s, NULL) != SQLITE_OK)
 		return NULL;
 	if (q->host)
@@ -224,6 +267,10 @@ static sqlite3_stmt *prepare_query(struct jb_store *store, const char *what, con
 	sqlite3_bind_int64(s, 4, q->changed_after);
 	sqlite3_bind_int64(s, 5, q->due_until);
 	sqlite3_bind_int64(s, 6, q->limit > INT32_MAX ? INT32_MAX : (int64_t)q->limit);
+	if (q->text)
+		bind_search(s, q->text);
+	sqlite3_bind_int64(s, 9, q->before_at);
+	jb_sqlite_text(s, 10, q->before_id);
 	return s;
 }
 

@@ -1,0 +1,102 @@
+/* What a form decides, and where its sender is sent then: a page that was posted to is never shown itself. */
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "page.h"
+#include "text.h"
+
+#define CODE_SIZE 9
+
+struct decision {
+	char code[CODE_SIZE], comment[JB_PAGE_TEXT_SIZE], back[8];
+};
+
+static bool read_decision(struct jb_page *page, struct decision *ret)
+{
+	return jb_page_field(page, "code", ret->code, sizeof(ret->code)) &&
+	       jb_page_field(page, "comment", ret->comment, sizeof(ret->comment)) &&
+	       jb_page_field(page, "back", ret->back, sizeof(ret->back));
+}
+
+/* To the list, or to the request's own page; a request that is none has neither. */
+static void go_back(struct jb_page *page, const struct decision *said, bool well, const char *sentence)
+{
+	char path[64] = "/", id[37];
+	bool is_short;
+
+	if (strcmp(said->back, "one") == 0 && jb_request_parse_id(page->ask->id, id, &is_short))
+		snprintf(path, sizeof(path), "/r/%.40s", page->ask->id);
+	jb_page_go(page, path, well, sentence);
+}
+
+static void refuse(struct jb_page *page, const struct decision *said, const struct jb_fault *fault)
+{
+	char sentence[sizeof(fault->message) + 2];
+
+	snprintf(sentence, sizeof(sentence), "%s.", fault->message);
+	if (sentence[0] >= 'a' && sentence[0] <= 'z')
+		sentence[0] = (char)(sentence[0] - 'a' + 'A');
+	go_back(page, said, false, sentence);
+}
+
+void jb_page_approve(struct jb_page *page)
+{
+	struct jb_ask *ask = page->ask;
+	struct decision said;
+	struct jb_request *r = NULL;
+	struct jb_fault fault;
+	char sentence[JB_PAGE_TEXT_SIZE];
+
+	if (!read_decision(page, &said))
+		return;
+	if (jb_engine_approve(ask->api->engine, ask->who, ask->id, said.code, said.comment, ask->now, &r, &fault) < 0) {
+		refuse(page, &said, &fault);
+		return;
+	}
+	if (r->status == JB_PENDING)
+		snprintf(sentence, sizeof(sentence), "You approved request %s of %.80s; it wants another approver too.",
+			 r->short_id, r->requester);
+	else
+		snprintf(sentence, sizeof(sentence), "Request %s of %.80s is approved.", r->short_id, r->requester);
+	jb_request_free(r);
+	go_back(page, &said, true, sentence);
+}
+
+void jb_page_deny(struct jb_page *page)
+{
+	struct jb_ask *ask = page->ask;
+	struct decision said;
+	struct jb_request *r = NULL;
+	struct jb_fault fault;
+	char sentence[JB_PAGE_TEXT_SIZE];
+
+	if (!read_decision(page, &said))
+		return;
+	if (jb_engine_deny(ask->api->engine, ask->who, ask->id, said.comment, ask->now, &r, &fault) < 0) {
+		refuse(page, &said, &fault);
+		return;
+	}
+	snprintf(sentence, sizeof(sentence), "Request %s of %.80s is denied.", r->short_id, r->requester);
+	jb_request_free(r);
+	go_back(page, &said, true, sentence);
+}
+
+void jb_page_revoke(struct jb_page *page)
+{
+	struct jb_ask *ask = page->ask;
+	struct decision said;
+	struct jb_request *r = NULL;
+	struct jb_fault fault;
+	char sentence[JB_PAGE_TEXT_SIZE];
+
+	if (!read_decision(page, &said))
+		return;
+	if (jb_engine_revoke(ask->api->engine, ask->who, ask->id, said.comment, ask->now, &r, &fault) < 0) {
+		refuse(page, &said, &fault);
+		return;
+	}
+	jb_api_say_revoked(r, ask->now, sentence, sizeof(sentence));
+	jb_request_free(r);
+	go_back(page, &said, true, sentence);
+}

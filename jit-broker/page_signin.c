@@ -1,0 +1,38 @@
+/* Signing in, as far as it happens here, and out. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "page.h"
+
+/* Behind the proxy whoever is signed in there is signed in here: a page says so where that is not enough. */
+void jb_page_sign_in(struct jb_page *page)
+{
+	if (page->ask->proxied)
+		jb_page_go(page, "/", true, "");
+	else
+		jb_page_sentence(
+			page, 200, "Sign in",
+			"Nobody can sign in at this address: open the page through the proxy that signs people in, or "
+			"decide at a command line with jit-broker approve.");
+}
+
+void jb_page_sign_out(struct jb_page *page)
+{
+	struct jb_ask *ask = page->ask;
+
+	if (jb_signin_end(ask->api->store, page->session.id, page->session.person, ask->now) == -EIO) {
+		jb_page_sentence(page, 503, "Not signed out", "The broker cannot use its store; try again.");
+		return;
+	}
+	snprintf(page->cookie, sizeof(page->cookie), "%s", JB_SIGNIN_FORGET);
+	jb_page_go(page, "/signed-out", true, "");
+}
+
+void jb_page_signed_out(struct jb_page *page)
+{
+	jb_page_sentence(page, 200, "You are signed out",
+			 page->ask->proxied
+				 ? "The proxy in front of the broker may still know you: sign out there too before you "
+				   "leave this machine to others."
+				 : "This browser holds no session of the broker any more.");
+}
