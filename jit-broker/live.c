@@ -131,6 +131,14 @@ void jb_live_wake(struct jb_live *live)
 		rest(live, GATHER_MS);
 }
 
+void jb_live_ask_again(struct jb_live *live, const char *person)
+{
+	/* Each by its own event: to answer here would change the list that is walked. */
+	for (struct waiting *w = live->first; w; w = w->next)
+		if (strcmp(w->page.person, person) == 0)
+			event_active(w->due, EV_TIMEOUT, 0);
+}
+
 int jb_live_add(struct jb_live *live, const struct jb_live_page *page, unsigned seconds)
 {
 	const struct timeval tv = {.tv_sec = seconds < JB_LIVE_WAIT_MAX ? seconds : JB_LIVE_WAIT_MAX};

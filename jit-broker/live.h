@@ -43,6 +43,8 @@ void jb_live_free(struct jb_live *live);
 
 /* 0; -EBUSY: this person, or everybody, waits with too many pages already; -ENOMEM. Then the caller answers. */
 int jb_live_add(struct jb_live *live, const struct jb_live_page *page, unsigned seconds);
+/* That person has signed out somewhere: each of their pages is answered, and finds out whether it was there. */
+void jb_live_ask_again(struct jb_live *live, const char *person);
 /* Something was filed or has changed. */
 void jb_live_wake(struct jb_live *live);
 

@@ -326,7 +326,7 @@ static void write_top(struct jb_page *page, struct jb_html *h, const struct jb_r
 	if (whole)
 		jb_html(h, "<h1 class=\"grants\"");
 	else
-		jb_html(h, "<h3 class=\"grants\"");
+		jb_html(h, "<h2 class=\"grants\"");
 	jb_html(h, " id=\"grants-");
 	jb_html_text(h, r->short_id);
 	jb_html(h, "\">");
@@ -334,7 +334,7 @@ static void write_top(struct jb_page *page, struct jb_html *h, const struct jb_r
 	if (whole)
 		jb_html(h, "</h1>");
 	else
-		jb_html(h, "</h3>");
+		jb_html(h, "</h2>");
 }
 
 void jb_page_card(struct jb_page *page, struct jb_html *h, const struct jb_request *r, bool whole)

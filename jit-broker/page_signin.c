@@ -24,6 +24,7 @@ void jb_page_sign_out(struct jb_page *page)
 		jb_page_sentence(page, 503, "Not signed out", "The broker cannot use its store; try again.");
 		return;
 	}
+	jb_live_ask_again(ask->api->live, page->session.person);
 	snprintf(page->cookie, sizeof(page->cookie), "%s", JB_SIGNIN_FORGET);
 	jb_page_go(page, "/signed-out", true, "");
 }
