@@ -4,11 +4,30 @@
 
 #include "page.h"
 
+/* The way to the provider, and back to where somebody wanted to go. */
+static void offer_provider(struct jb_page *page)
+{
+	char to[64] = "/";
+	struct jb_html h;
+
+	if (jb_call_query(page->ask->call, "to", to, sizeof(to)) < 0 || !jb_signin_may_lead_to(to))
+		snprintf(to, sizeof(to), "/");
+	jb_page_begin(page, &h, "Sign in", "");
+	jb_html(&h,
+		"<div class=\"sentence\"><h1>Sign in</h1><p>Your organisation says who you are; the broker keeps no "
+		"password.</p><p><a class=\"button\"");
+	jb_html_url(&h, "href", "/sign-in/oidc?return_to=", to, "");
+	jb_html(&h, ">Sign in</a></p></div>");
+	jb_page_end(page, &h, 200);
+}
+
 /* Behind the proxy whoever is signed in there is signed in here: a page says so where that is not enough. */
 void jb_page_sign_in(struct jb_page *page)
 {
 	if (page->ask->proxied)
 		jb_page_go(page, "/", true, "");
+	else if (page->ask->api->conf->oidc_issuer)
+		offer_provider(page);
 	else
 		jb_page_sentence(
 			page, 200, "Sign in",

@@ -102,9 +102,9 @@ static void write_home(struct jb_page *page, struct jb_html *h, const struct vie
 {
 	const size_t grants = view->approved.count + view->active.count;
 
-	jb_html(h, "<h1>Waiting for you <span class=\"count\">");
+	jb_html(h, "<div class=\"head\"><h1>Waiting for you <span class=\"count\">");
 	jb_html_number(h, (int64_t)view->waiting.count);
-	jb_html(h, "</span></h1><section class=\"cards\" aria-label=\"Waiting for you\">");
+	jb_html(h, "</span></h1><p class=\"live\" id=\"live\" hidden></p></div><section class=\"cards\" aria-label=\"Waiting for you\">");
 	if (view->waiting.count == 0)
 		jb_html(h,
 			"<div class=\"empty\"><p><strong>Nothing waits for you.</strong></p><p>A request that you may "
@@ -124,11 +124,14 @@ static void write_home(struct jb_page *page, struct jb_html *h, const struct vie
 /* The part of the document that is replaced when something has changed. */
 static void write_view(struct jb_page *page, struct jb_html *h, const struct view *view)
 {
-	jb_html(h, "<div id=\"view\"><p class=\"live\" id=\"live\" hidden></p>");
-	if (view->one)
+	jb_html(h, "<div id=\"view\">");
+	if (view->one) {
+		jb_html(h, "<div class=\"head\"><p><a href=\"/\">All that waits</a></p>"
+			   "<p class=\"live\" id=\"live\" hidden></p></div>");
 		jb_page_card(page, h, view->one, true);
-	else
+	} else {
 		write_home(page, h, view);
+	}
 	jb_html(h, "</div>");
 }
 
