@@ -83,6 +83,8 @@ class PageCase(LabCase):
 
 
 class Deciding(PageCase):
+    broker_conf = {**PageCase.broker_conf, (f"host {HOSTNAME}", "may_request_for"): "*"}
+
     def test_a_request_of_sudo_appears_without_reload_and_its_code_lets_sudo_go_on(self):
         tab = self.page()
         self.assertIn("Nothing waits for you", tab.text())
@@ -159,8 +161,9 @@ class Deciding(PageCase):
     def test_whatever_a_requester_wrote_stays_text(self):
         tab, whole = self.page(), self.page()
         for payload in PAYLOADS:
+            host = "".join(c for c in payload if c.isprintable() and c != " ")  # another is refused
             request = self.file(reason=payload, command=payload, ticket=payload, cwd=payload, tty=payload, rhost=payload,
-                                session=payload)
+                                session=payload, forHost=host)
             card = self.card(tab, request)
             self.assert_harmless(tab, card, payload)
             whole.open(address("appr1", f"/r/{request[0]}"))
