@@ -104,7 +104,8 @@ static void write_home(struct jb_page *page, struct jb_html *h, const struct vie
 
 	jb_html(h, "<div class=\"head\"><h1>Waiting for you <span class=\"count\">");
 	jb_html_number(h, (int64_t)view->waiting.count);
-	jb_html(h, "</span></h1><p class=\"live\" id=\"live\" hidden></p></div><section class=\"cards\" aria-label=\"Waiting for you\">");
+	jb_html(h, "</span></h1><p class=\"live\" id=\"live\" hidden></p></div><section class=\"cards\" "
+		   "aria-label=\"Waiting for you\">");
 	if (view->waiting.count == 0)
 		jb_html(h,
 			"<div class=\"empty\"><p><strong>Nothing waits for you.</strong></p><p>A request that you may "
