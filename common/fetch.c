@@ -2,7 +2,6 @@
 #include "fetch.h"
 
 #include <curl/curl.h>
-#include <event2/event.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,16 +9,14 @@
 #include <strings.h>
 
 #include "cleanup.h"
-#include "curlmem.h"
+#include "curlloop.h"
 #include "fetch_fault.h"
 
 #define CONNECT_MS	  5000L
 #define IDLE_CONNECTION_S 600L /* how long a kept-alive connection may lie idle and still be tried */
 
 struct jit_fetch {
-	struct event_base *base;
-	CURLM *multi;
-	struct event *timer;
+	struct jit_curlloop *loop;
 	struct jit_fetch_call *calls; /* doubly linked, so that free can end them all */
 	char *ca_file;
 	char *user_agent;
@@ -72,7 +69,7 @@ static void call_free(struct jit_fetch_call *call)
 	if (call->next)
 		call->next->prev = call->prev;
 	if (call->easy) {
-		curl_multi_remove_handle(call->fetch->multi, call->easy);
+		jit_curlloop_remove(call->fetch->loop, call->easy);
 		curl_easy_cleanup(call->easy);
 	}
 	headers_free(call->headers);
@@ -185,7 +182,7 @@ static void note_try(struct jit_fetch_call *call, const struct jit_fetch_result 
 /* The same call at its next address. False: it could not be sent there. */
 static bool go_on(struct jit_fetch_call *call)
 {
-	if (call->at + 1 >= call->url_count || curl_multi_remove_handle(call->fetch->multi, call->easy) != CURLM_OK)
+	if (call->at + 1 >= call->url_count || jit_curlloop_remove(call->fetch->loop, call->easy) < 0)
 		return false;
 	if (call->answer)
 		explicit_bzero(call->answer, call->answer_len);
@@ -196,7 +193,7 @@ static bool go_on(struct jit_fetch_call *call)
 	call->error[0] = '\0';
 	call->at++;
 	set_address(call);
-	return curl_multi_add_handle(call->fetch->multi, call->easy) == CURLM_OK;
+	return jit_curlloop_add(call->fetch->loop, call->easy) == 0;
 }
 
 static void finish(struct jit_fetch_call *call, CURLcode code)
@@ -222,80 +219,12 @@ static void finish(struct jit_fetch_call *call, CURLcode code)
 	call_free(call);
 }
 
-static void reap(struct jit_fetch *fetch)
+static void on_done(CURL *easy, CURLcode code)
 {
-	CURLMsg *msg;
-	int left;
+	struct jit_fetch_call *call = NULL;
 
-	while ((msg = curl_multi_info_read(fetch->multi, &left))) {
-		struct jit_fetch_call *call = NULL;
-		CURLcode code = msg->data.result;
-
-		if (msg->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-		finish(call, code);
-	}
-}
-
-static void on_socket_event(evutil_socket_t fd, short what, void *arg)
-{
-	struct jit_fetch *fetch = arg;
-	int running, action = 0;
-
-	if (what & EV_READ)
-		action |= CURL_CSELECT_IN;
-	if (what & EV_WRITE)
-		action |= CURL_CSELECT_OUT;
-	curl_multi_socket_action(fetch->multi, fd, action, &running);
-	reap(fetch);
-}
-
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct jit_fetch *fetch = arg;
-	int running;
-
-	(void)fd;
-	(void)what;
-	curl_multi_socket_action(fetch->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	reap(fetch);
-}
-
-/* libcurl tells which socket it waits for; the event is kept as the socket's private pointer. */
-static int want_socket(CURL *easy, curl_socket_t fd, int action, void *arg, void *socket_event)
-{
-	struct jit_fetch *fetch = arg;
-	struct event *event = socket_event;
-	short what = EV_PERSIST;
-
-	(void)easy;
-	if (event) {
-		event_free(event);
-		curl_multi_assign(fetch->multi, fd, NULL);
-	}
-	if (action == CURL_POLL_REMOVE)
-		return 0;
-	if (action & CURL_POLL_IN)
-		what |= EV_READ;
-	if (action & CURL_POLL_OUT)
-		what |= EV_WRITE;
-	event = event_new(fetch->base, fd, what, on_socket_event, fetch);
-	if (!event || event_add(event, NULL) < 0)
-		return -1;
-	curl_multi_assign(fetch->multi, fd, event);
-	return 0;
-}
-
-static int want_timer(CURLM *multi, long timeout_ms, void *arg)
-{
-	struct jit_fetch *fetch = arg;
-	struct timeval tv = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
-
-	(void)multi;
-	if (timeout_ms < 0)
-		return event_del(fetch->timer) < 0 ? -1 : 0;
-	return event_add(fetch->timer, &tv) < 0 ? -1 : 0;
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&call);
+	finish(call, code);
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *arg)
@@ -445,7 +374,7 @@ struct jit_fetch_call *jit_fetch_start(struct jit_fetch *fetch, const struct jit
 	set_transport(call, request);
 	set_message(call, request);
 	set_address(call);
-	if (curl_multi_add_handle(fetch->multi, call->easy) != CURLM_OK) {
+	if (jit_curlloop_add(fetch->loop, call->easy) < 0) {
 		call_free(call);
 		return NULL;
 	}
@@ -463,27 +392,20 @@ void jit_fetch_cancel(struct jit_fetch_call *call)
 
 struct jit_fetch *jit_fetch_new(struct event_base *base, const struct jit_fetch_options *options)
 {
-	struct jit_fetch *fetch;
+	struct jit_fetch *fetch = calloc(1, sizeof(*fetch));
 
-	if (jit_curlmem_start() < 0 || !(fetch = calloc(1, sizeof(*fetch))))
+	if (!fetch)
 		return NULL;
-	fetch->base = base;
 	fetch->plain_loopback = options->plain_loopback;
 	fetch->useless = options->useless;
 	fetch->useless_arg = options->useless_arg;
 	fetch->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
 	fetch->user_agent = options->user_agent ? strdup(options->user_agent) : NULL;
-	fetch->multi = curl_multi_init();
-	fetch->timer = evtimer_new(base, on_timer, fetch);
-	if (!fetch->multi || !fetch->timer || (options->ca_file && !fetch->ca_file) ||
-	    (options->user_agent && !fetch->user_agent)) {
+	fetch->loop = jit_curlloop_new(base, on_done);
+	if (!fetch->loop || (options->ca_file && !fetch->ca_file) || (options->user_agent && !fetch->user_agent)) {
 		jit_fetch_free(fetch);
 		return NULL;
 	}
-	curl_multi_setopt(fetch->multi, CURLMOPT_SOCKETFUNCTION, want_socket);
-	curl_multi_setopt(fetch->multi, CURLMOPT_SOCKETDATA, fetch);
-	curl_multi_setopt(fetch->multi, CURLMOPT_TIMERFUNCTION, want_timer);
-	curl_multi_setopt(fetch->multi, CURLMOPT_TIMERDATA, fetch);
 	return fetch;
 }
 
@@ -495,10 +417,7 @@ void jit_fetch_free(struct jit_fetch *fetch)
 		next = call->next;
 		call_free(call);
 	}
-	if (fetch->multi)
-		curl_multi_cleanup(fetch->multi);
-	if (fetch->timer)
-		event_free(fetch->timer);
+	jit_curlloop_free(fetch->loop);
 	free(fetch->ca_file);
 	free(fetch->user_agent);
 	free(fetch);

@@ -1,7 +1,7 @@
 /*
- * The one HTTP client: libcurl's multi interface on a libevent loop, with the
- * rules every call of ours keeps (peer and host name verified, TLS 1.2 at
- * least, https only, no redirect, no proxy, CA or netrc from the environment,
+ * The one HTTP client: libcurl on a libevent loop (curlloop.h), with the rules
+ * every call of ours keeps (peer and host name verified, TLS 1.2 at least,
+ * https only, no redirect, no proxy, CA or netrc from the environment,
  * TCP_NODELAY, answers capped in size and time). jit-helper, jit-broker and its
  * command line use it; the PAM module and `jit` never link it.
  */
