@@ -96,7 +96,7 @@ static void curl_textp(char **text)
 }
 
 /* Plain http is for a broker or an STS on this very machine. libcurl's own parser says which host it will ask. */
-static bool is_plain_loopback(const char *text)
+bool jit_fetch_is_plain_loopback(const char *text)
 {
 	static const char *const hosts[] = {"127.0.0.1", "[::1]", "localhost"};
 	JIT_CLEANUP(urlp) CURLU *url = curl_url();
@@ -123,7 +123,7 @@ static void set(struct jit_fetch_call *call, CURLcode code)
 static void set_address(struct jit_fetch_call *call)
 {
 	const char *url = call->urls[call->at];
-	bool plain = call->fetch->plain_loopback && is_plain_loopback(url);
+	bool plain = call->fetch->plain_loopback && jit_fetch_is_plain_loopback(url);
 
 	set(call, curl_easy_setopt(call->easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https"));
 	set(call, curl_easy_setopt(call->easy, CURLOPT_URL, url));

@@ -60,6 +60,9 @@ struct jit_fetch_result {
 	const char *tried;	  /* of several addresses, none of use: "https://a: connection refused; …"; else "" */
 };
 
+/* http:// to 127.0.0.1, [::1] or localhost? */
+bool jit_fetch_is_plain_loopback(const char *url);
+
 typedef void (*jit_fetch_done)(void *arg, const struct jit_fetch_result *result);
 
 struct jit_fetch_request {

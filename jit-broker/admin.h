@@ -20,5 +20,7 @@ int jb_cmd_sessions(int argc, char **argv);
 int jb_cmd_check(int argc, char **argv);
 /* audit verify | export | anchor | join FILE… | show */
 int jb_cmd_audit(int argc, char **argv);
+/* notify test NAME | list */
+int jb_cmd_notify(int argc, char **argv);
 
 #endif

@@ -9,6 +9,7 @@
 #include "api.h"
 #include "event.h"
 #include "log.h"
+#include "notice.h"
 #include "policy.h"
 #include "reply.h"
 
@@ -44,10 +45,18 @@ static int write_events(struct jb_ask *ask, const struct jb_event *events, size_
 
 	snprintf(actor, sizeof(actor), "host:%s", ask->who);
 	for (size_t i = 0; i < count; i++) {
-		const struct jb_audit audit = {
-			.at = ask->now, .action = events[i].action, .actor = actor, .detail = events[i].detail};
-		int r = jb_store_event(ask->api->store, ask->who, events[i].id, ask->now + ask->api->conf->retention,
-				       &audit);
+		struct jb_notices notices = {0};
+		const struct jb_audit audit = {.at = ask->now,
+					       .action = events[i].action,
+					       .actor = actor,
+					       .detail = events[i].detail,
+					       .notices = &notices};
+		int r = jb_notices_of_event(ask->api->conf, ask->who, events[i].id, events[i].action, events[i].detail,
+					    ask->now, &notices);
+		if (r == 0)
+			r = jb_store_event(ask->api->store, ask->who, events[i].id,
+					   ask->now + ask->api->conf->retention, &audit);
+		jb_notices_clear(&notices);
 		if (r < 0 && r != -EEXIST) {
 			jit_log(LOG_ERR, "cannot keep an event of %s: %s", ask->who, jb_store_error(ask->api->store));
 			return -1;

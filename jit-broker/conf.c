@@ -19,7 +19,7 @@
 #define SECTION_MAX_LEN 49   /* bytes between the brackets that libinih keeps */
 #define SECTIONS_MAX	4096 /* of a kind */
 
-static const char *const kind_names[JB_SECTIONS] = {"broker", "role", "group", "person", "host"};
+static const char *const kind_names[JB_SECTIONS] = {"broker", "role", "group", "person", "host", "webhook", "mail"};
 
 struct reading {
 	struct jb_conf *conf;
@@ -58,7 +58,9 @@ struct named {
 _Static_assert(offsetof(struct jb_role, name) == offsetof(struct named, name) &&
 		       offsetof(struct jb_group, name) == offsetof(struct named, name) &&
 		       offsetof(struct jb_person, name) == offsetof(struct named, name) &&
-		       offsetof(struct jb_host_conf, name) == offsetof(struct named, name),
+		       offsetof(struct jb_host_conf, name) == offsetof(struct named, name) &&
+		       offsetof(struct jb_webhook, name) == offsetof(struct named, name) &&
+		       offsetof(struct jb_mail_list, name) == offsetof(struct named, name),
 	       "sections begin alike");
 
 struct list {
@@ -77,6 +79,10 @@ static struct list list_of(const struct jb_conf *conf, enum jb_section kind)
 		return (struct list){conf->persons, conf->person_count, sizeof(*conf->persons)};
 	case JB_HOST:
 		return (struct list){conf->hosts, conf->host_count, sizeof(*conf->hosts)};
+	case JB_WEBHOOK:
+		return (struct list){conf->webhooks, conf->webhook_count, sizeof(*conf->webhooks)};
+	case JB_MAIL:
+		return (struct list){conf->mail_lists, conf->mail_list_count, sizeof(*conf->mail_lists)};
 	default:
 		return (struct list){NULL, 0, 0};
 	}
@@ -116,6 +122,10 @@ static struct named *add_section(struct jb_conf *conf, enum jb_section kind)
 		return GROW(conf->persons, conf->person_count);
 	case JB_HOST:
 		return GROW(conf->hosts, conf->host_count);
+	case JB_WEBHOOK:
+		return GROW(conf->webhooks, conf->webhook_count);
+	case JB_MAIL:
+		return GROW(conf->mail_lists, conf->mail_list_count);
 	default:
 		return NULL;
 	}
@@ -154,7 +164,8 @@ static void declare_section(struct reading *r, const char *header, unsigned line
 		return tell(r, line, "this section's name is longer than 49 bytes");
 	if (!parse_header(header, &kind, &name))
 		return tell(r, line,
-			    "this section is none of [broker], [role NAME], [group NAME], [person NAME], [host NAME]");
+			    "this section is none of [broker], [role NAME], [group NAME], [person NAME], [host NAME], "
+			    "[webhook NAME], [mail NAME]");
 	if (kind == JB_BROKER) {
 		if (r->conf->lines.section)
 			tell(r, line, "[broker] stands here a second time; write its keys in one place");
@@ -311,6 +322,16 @@ const struct jb_person *jb_conf_person(const struct jb_conf *conf, const char *n
 const struct jb_host_conf *jb_conf_host(const struct jb_conf *conf, const char *name)
 {
 	return (const struct jb_host_conf *)find(conf, JB_HOST, name);
+}
+
+const struct jb_webhook *jb_conf_webhook(const struct jb_conf *conf, const char *name)
+{
+	return (const struct jb_webhook *)find(conf, JB_WEBHOOK, name);
+}
+
+const struct jb_mail_list *jb_conf_mail_list(const struct jb_conf *conf, const char *name)
+{
+	return (const struct jb_mail_list *)find(conf, JB_MAIL, name);
 }
 
 unsigned jb_conf_line(const struct jb_lines *lines, enum jb_key key)

@@ -41,6 +41,15 @@ enum jb_key {
 	JB_KEY_OIDC_SCOPES,
 	JB_KEY_OIDC_CA,
 	JB_KEY_OIDC_PLAIN_LOOPBACK,
+	JB_KEY_URL,
+	JB_KEY_MAIL_SERVER,
+	JB_KEY_MAIL_FROM,
+	JB_KEY_MAIL_CREDENTIALS,
+	JB_KEY_MAIL_CA,
+	JB_KEY_MAIL_PLAIN_LOOPBACK,
+	JB_KEY_NOTIFY_RETRY,
+	JB_KEY_NOTIFY_RETRY_MAX,
+	JB_KEY_NOTIFY_GIVE_UP,
 	/* [role NAME] */
 	JB_KEY_REGION,
 	JB_KEY_ARN,
@@ -72,9 +81,22 @@ enum jb_key {
 	JB_KEY_OIDC,
 	JB_KEY_SHARED,
 	JB_KEY_REMOTE_USER,
+	JB_KEY_MAIL,
 	/* [host NAME] */
 	JB_KEY_MAY_REQUEST_FOR,
 	JB_KEY_SOURCE,
+	/* [webhook NAME] */
+	JB_KEY_WEBHOOK_URL,
+	JB_KEY_WEBHOOK_SECRET,
+	JB_KEY_WEBHOOK_FORMAT,
+	JB_KEY_WEBHOOK_CA,
+	JB_KEY_WEBHOOK_PLAIN_LOOPBACK,
+	JB_KEY_WEBHOOK_EVENTS,
+	JB_KEY_WEBHOOK_ROLES,
+	/* [mail NAME] */
+	JB_KEY_MAIL_TO,
+	JB_KEY_MAIL_EVENTS,
+	JB_KEY_MAIL_ROLES,
 	JB_KEY_COUNT,
 };
 
@@ -93,6 +115,7 @@ struct jb_words {
 enum jb_auto { JB_AUTO_NEVER, JB_AUTO_SIMULATED, JB_AUTO_HOURS };
 enum jb_scope { JB_SCOPE_SESSION, JB_SCOPE_USER };
 enum jb_on_expiry { JB_EXPIRY_WARN, JB_EXPIRY_END };
+enum jb_format { JB_FORMAT_JSON, JB_FORMAT_SLACK };
 
 struct jb_role {
 	struct jb_lines lines;
@@ -147,6 +170,7 @@ struct jb_person {
 	struct jb_oidc *oidc;	    /* may sign in as any of these */
 	size_t oidc_count;
 	struct jb_words remote_user; /* as whom a trusted proxy knows them; none: not at all */
+	char *mail;		     /* address; NULL: not told by mail */
 	bool shared;		     /* deploy, root: cannot request without a loginUser who is a person */
 };
 
@@ -155,6 +179,30 @@ struct jb_host_conf {
 	char *name;
 	struct jb_words may_request_for; /* fnmatch patterns */
 	struct jb_sources source;	 /* from where its key is good; none: from anywhere */
+};
+
+/* Of which requests a receiver is told; [webhook] and [mail] have it alike. */
+struct jb_interest {
+	struct jb_words events; /* names of enum jb_told; none: all */
+	struct jb_words roles;	/* none: all */
+};
+
+struct jb_webhook {
+	struct jb_lines lines;
+	char *name;
+	char *url;
+	char *secret; /* file of what its messages are signed with */
+	char *ca;     /* PEM; NULL: the system's */
+	enum jb_format format;
+	bool plain_loopback; /* allow http:// to loopback */
+	struct jb_interest interest;
+};
+
+struct jb_mail_list {
+	struct jb_lines lines;
+	char *name;
+	struct jb_words to; /* addresses */
+	struct jb_interest interest;
 };
 
 struct jb_conf {
@@ -187,6 +235,15 @@ struct jb_conf {
 	char *oidc_scopes;	       /* blank-separated; "openid" is one of them */
 	char *oidc_ca;		       /* PEM; NULL: the system's */
 	bool oidc_plain_loopback;      /* allow http:// to loopback */
+	char *url;		       /* "https://jit.example": where people find the broker; NULL: no links */
+	char *mail_server;	       /* "smtp://…", "smtps://…"; NULL: no mail */
+	char *mail_from;	       /* address */
+	char *mail_credentials;	       /* file of user and password; NULL: none */
+	char *mail_ca;		       /* PEM; NULL: the system's */
+	bool mail_plain_loopback;      /* allow a server on loopback without TLS */
+	uint32_t notify_retry;	       /* seconds after the first failed try of a notification */
+	uint32_t notify_retry_max;     /* and between later ones at most */
+	uint32_t notify_give_up;       /* seconds after which one is given up */
 	struct jb_role *roles;
 	size_t role_count;
 	struct jb_group *groups;
@@ -195,6 +252,10 @@ struct jb_conf {
 	size_t person_count;
 	struct jb_host_conf *hosts;
 	size_t host_count;
+	struct jb_webhook *webhooks;
+	size_t webhook_count;
+	struct jb_mail_list *mail_lists;
+	size_t mail_list_count;
 };
 
 /*
@@ -209,6 +270,9 @@ const struct jb_role *jb_conf_role(const struct jb_conf *conf, const char *name)
 const struct jb_person *jb_conf_person(const struct jb_conf *conf, const char *name);
 /* The [host NAME] section; NULL when there is none. */
 const struct jb_host_conf *jb_conf_host(const struct jb_conf *conf, const char *name);
+/* The [webhook NAME], the [mail NAME]; NULL when there is none. */
+const struct jb_webhook *jb_conf_webhook(const struct jb_conf *conf, const char *name);
+const struct jb_mail_list *jb_conf_mail_list(const struct jb_conf *conf, const char *name);
 /* The line of that key, or of its section where it is not written. */
 unsigned jb_conf_line(const struct jb_lines *lines, enum jb_key key);
 /* The person who has this Unix name; NULL when nobody is declared with it. */

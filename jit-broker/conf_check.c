@@ -13,19 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf_check_private.h"
 #include "filing.h"
 #include "sts.h"
 
 #define LIST_TEXT_MAX 500 /* bytes of a role's services or targets, as the approver reads them */
 
-struct check {
-	const struct jb_conf *conf;
-	void (*on_error)(void *arg, const char *message);
-	void *arg;
-	int errors;
-};
+#define tell jb_check_tell
 
-__attribute__((format(printf, 3, 4))) static void tell(struct check *c, unsigned line, const char *format, ...)
+void jb_check_tell(struct check *c, unsigned line, const char *format, ...)
 {
 	char sentence[512], message[1024];
 	va_list args;
@@ -410,6 +406,7 @@ int jb_conf_check(const struct jb_conf *conf, void (*on_error)(void *arg, const 
 	check_groups(&c);
 	check_hosts(&c);
 	check_auditors(&c);
+	jb_check_notify(&c);
 	for (size_t i = 0; i < conf->role_count; i++) {
 		const struct jb_role *role = &conf->roles[i];
 

@@ -54,6 +54,21 @@ const struct jb_conf_key jb_conf_keys[JB_KEY_COUNT] = {
 	[JB_KEY_OIDC_CA] = {JB_BROKER, "oidc_ca", JB_TEXT, offsetof(struct jb_conf, oidc_ca), NULL, 0, 0, NULL},
 	[JB_KEY_OIDC_PLAIN_LOOPBACK] = {JB_BROKER, "oidc_plain_loopback", JB_FLAG,
 					offsetof(struct jb_conf, oidc_plain_loopback), "no", 0, 0, "no yes"},
+	[JB_KEY_URL] = {JB_BROKER, "url", JB_TEXT, offsetof(struct jb_conf, url), NULL, 0, 0, NULL},
+	[JB_KEY_MAIL_SERVER] = {JB_BROKER, "mail_server", JB_TEXT, offsetof(struct jb_conf, mail_server), NULL, 0, 0,
+				NULL},
+	[JB_KEY_MAIL_FROM] = {JB_BROKER, "mail_from", JB_TEXT, offsetof(struct jb_conf, mail_from), NULL, 0, 0, NULL},
+	[JB_KEY_MAIL_CREDENTIALS] = {JB_BROKER, "mail_credentials", JB_TEXT, offsetof(struct jb_conf, mail_credentials),
+				     NULL, 0, 0, NULL},
+	[JB_KEY_MAIL_CA] = {JB_BROKER, "mail_ca", JB_TEXT, offsetof(struct jb_conf, mail_ca), NULL, 0, 0, NULL},
+	[JB_KEY_MAIL_PLAIN_LOOPBACK] = {JB_BROKER, "mail_plain_loopback", JB_FLAG,
+					offsetof(struct jb_conf, mail_plain_loopback), "no", 0, 0, "no yes"},
+	[JB_KEY_NOTIFY_RETRY] = {JB_BROKER, "notify_retry", JB_SECONDS, offsetof(struct jb_conf, notify_retry), "5s", 1,
+				 HOUR, NULL},
+	[JB_KEY_NOTIFY_RETRY_MAX] = {JB_BROKER, "notify_retry_max", JB_SECONDS,
+				     offsetof(struct jb_conf, notify_retry_max), "15m", 1, DAY, NULL},
+	[JB_KEY_NOTIFY_GIVE_UP] = {JB_BROKER, "notify_give_up", JB_SECONDS, offsetof(struct jb_conf, notify_give_up),
+				   "7d", 1, 365 * DAY, NULL},
 	[JB_KEY_REGION] = {JB_ROLE, "region", JB_TEXT, offsetof(struct jb_role, region), NULL, 0, 0, NULL},
 	[JB_KEY_ARN] = {JB_ROLE, "arn", JB_TEXT, offsetof(struct jb_role, arn), NULL, 0, 0, NULL},
 	[JB_KEY_SESSION_POLICY] = {JB_ROLE, "session_policy", JB_APPENDED, offsetof(struct jb_role, session_policy),
@@ -95,9 +110,27 @@ const struct jb_conf_key jb_conf_keys[JB_KEY_COUNT] = {
 	[JB_KEY_REMOTE_USER] = {JB_PERSON, "remote_user", JB_WORDS, offsetof(struct jb_person, remote_user), NULL, 0, 0,
 				NULL},
 	[JB_KEY_SHARED] = {JB_PERSON, "shared", JB_FLAG, offsetof(struct jb_person, shared), "no", 0, 0, "no yes"},
+	[JB_KEY_MAIL] = {JB_PERSON, "mail", JB_TEXT, offsetof(struct jb_person, mail), NULL, 0, 0, NULL},
 	[JB_KEY_MAY_REQUEST_FOR] = {JB_HOST, "may_request_for", JB_WORDS,
 				    offsetof(struct jb_host_conf, may_request_for), NULL, 0, 0, NULL},
 	[JB_KEY_SOURCE] = {JB_HOST, "source", JB_SOURCES, offsetof(struct jb_host_conf, source), NULL, 0, 0, NULL},
+	[JB_KEY_WEBHOOK_URL] = {JB_WEBHOOK, "url", JB_TEXT, offsetof(struct jb_webhook, url), NULL, 0, 0, NULL},
+	[JB_KEY_WEBHOOK_SECRET] = {JB_WEBHOOK, "secret", JB_TEXT, offsetof(struct jb_webhook, secret), NULL, 0, 0,
+				   NULL},
+	[JB_KEY_WEBHOOK_FORMAT] = {JB_WEBHOOK, "format", JB_CHOICE, offsetof(struct jb_webhook, format), "json", 0, 0,
+				   "json slack"},
+	[JB_KEY_WEBHOOK_CA] = {JB_WEBHOOK, "ca", JB_TEXT, offsetof(struct jb_webhook, ca), NULL, 0, 0, NULL},
+	[JB_KEY_WEBHOOK_PLAIN_LOOPBACK] = {JB_WEBHOOK, "plain_loopback", JB_FLAG,
+					   offsetof(struct jb_webhook, plain_loopback), "no", 0, 0, "no yes"},
+	[JB_KEY_WEBHOOK_EVENTS] = {JB_WEBHOOK, "events", JB_WORDS, offsetof(struct jb_webhook, interest.events), NULL,
+				   0, 0, NULL},
+	[JB_KEY_WEBHOOK_ROLES] = {JB_WEBHOOK, "roles", JB_WORDS, offsetof(struct jb_webhook, interest.roles), NULL, 0,
+				  0, NULL},
+	[JB_KEY_MAIL_TO] = {JB_MAIL, "to", JB_WORDS, offsetof(struct jb_mail_list, to), NULL, 0, 0, NULL},
+	[JB_KEY_MAIL_EVENTS] = {JB_MAIL, "events", JB_WORDS, offsetof(struct jb_mail_list, interest.events), NULL, 0, 0,
+				NULL},
+	[JB_KEY_MAIL_ROLES] = {JB_MAIL, "roles", JB_WORDS, offsetof(struct jb_mail_list, interest.roles), NULL, 0, 0,
+			       NULL},
 };
 
 /* Values: each function reads one kind into `at`, or says what is wrong with it. */
@@ -222,8 +255,9 @@ static bool set_choice(const struct jb_conf_key *key, void *at, const char *valu
 		*(enum jb_scope *)at = (enum jb_scope)choice;
 	return true;
 }
-_Static_assert(sizeof(enum jb_scope) == sizeof(enum jb_auto) && sizeof(enum jb_scope) == sizeof(enum jb_on_expiry),
-	       "set_choice writes all three");
+_Static_assert(sizeof(enum jb_scope) == sizeof(enum jb_auto) && sizeof(enum jb_scope) == sizeof(enum jb_on_expiry) &&
+		       sizeof(enum jb_scope) == sizeof(enum jb_format),
+	       "set_choice writes all of them");
 
 /* "never", "simulated", or "hours Mon-Fri 09:00-17:00": the last in as many lines as are wanted, and nothing beside. */
 static bool set_auto(const struct jb_conf_key *key, struct jb_role *role, const char *value, unsigned line, char *why,

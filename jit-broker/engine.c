@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine_private.h"
+#include "notice.h"
 #include "text.h"
 
 #define TRIES 64 /* of a change that others keep overtaking */
@@ -129,17 +130,35 @@ static void wipe_text(char **text)
 	*text = NULL;
 }
 
-enum jb_step jb_engine_commit(struct jb_engine *engine, struct jb_request *request, const struct jb_change *change,
-			      int64_t now, struct jb_fault *fault)
+/* The new record, its audit record, and what is told of it: one write. */
+static int write_change(struct jb_engine *engine, struct jb_request *request, enum jb_status from,
+			const struct jb_change *change, int64_t now)
 {
+	struct jb_notices notices = {0};
 	const struct jb_audit audit = {.at = now,
 				       .action = change->action,
 				       .actor = change->actor,
 				       .request_id = request->id,
-				       .detail = change->detail};
+				       .detail = change->detail,
+				       .notices = &notices};
+	enum jb_told told;
+	int r = 0;
+
+	if (request->status != from && jb_told_of_status(request->status, &told))
+		r = jb_notices_of_request(engine->conf, request, told, now, &notices);
+	if (r == 0)
+		r = jb_store_update(engine->store, request, change->announce, &audit);
+	jb_notices_clear(&notices);
+	return r;
+}
+
+enum jb_step jb_engine_commit(struct jb_engine *engine, struct jb_request *request, const struct jb_change *change,
+			      int64_t now, struct jb_fault *fault)
+{
+	const enum jb_status from = request->status;
 	int r = -EINVAL;
 
-	if (change->to == request->status || jb_status_may(request->status, change->to)) {
+	if (change->to == from || jb_status_may(from, change->to)) {
 		request->status = change->to;
 		if (jb_status_final(request->status)) {
 			request->ended_at = now;
@@ -147,7 +166,7 @@ enum jb_step jb_engine_commit(struct jb_engine *engine, struct jb_request *reque
 			wipe_text(&request->grant_token_hash);
 		}
 		request->expires_at = retained_until(engine, request, now);
-		r = change->detail ? jb_store_update(engine->store, request, change->announce, &audit) : -ENOMEM;
+		r = change->detail ? write_change(engine, request, from, change, now) : -ENOMEM;
 	}
 	free(change->detail);
 	if (r == -ESTALE || r == -ENOENT)

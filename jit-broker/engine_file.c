@@ -11,6 +11,7 @@
 
 #include "cleanup.h"
 #include "engine_private.h"
+#include "notice.h"
 #include "seal.h"
 #include "text.h"
 #include "uuid.h"
@@ -261,10 +262,18 @@ static int insert(struct jb_engine *engine, const char *host, struct jb_request 
 	if (!detail)
 		return -ENOMEM;
 	jb_engine_host_actor(host, actor, sizeof(actor));
-	const struct jb_audit audit = {
-		.at = now, .action = "request.filed", .actor = actor, .request_id = r->id, .detail = detail};
+	struct jb_notices notices = {0};
+	const struct jb_audit audit = {.at = now,
+				       .action = "request.filed",
+				       .actor = actor,
+				       .request_id = r->id,
+				       .detail = detail,
+				       .notices = &notices};
+	int went = jb_notices_of_request(engine->conf, r, JB_TOLD_FILED, now, &notices);
 	/* The host that it is for did not file it: it has to be told. */
-	int went = jb_store_insert(engine->store, r, r->filed_by != NULL, &audit);
+	if (went == 0)
+		went = jb_store_insert(engine->store, r, r->filed_by != NULL, &audit);
+	jb_notices_clear(&notices);
 	if (went == 0 && r->filed_by && engine->changed)
 		engine->changed(engine->changed_arg, r);
 	return went;

@@ -22,6 +22,7 @@ static const struct command {
 	{"token", jb_cmd_token, "make, list and revoke the approvers' tokens"},
 	{"sessions", jb_cmd_sessions, "show who is signed in at the page, and end it"},
 	{"check", jb_cmd_check, "check the configuration"},
+	{"notify", jb_cmd_notify, "try receivers of notifications, and show what waits"},
 	{"audit", jb_cmd_audit, "read and verify the audit chain"},
 };
 

@@ -112,6 +112,7 @@ bool jb_reload(struct jb_running *running)
 		jb_server_set_tls(running->server, tls);
 	jb_engine_set_conf(running->engine, conf);
 	jb_api_set_conf(running->api, conf);
+	jb_notify_set_conf(running->notify, conf);
 	if (running->conf != running->started)
 		jb_conf_free(running->conf);
 	running->conf = conf;

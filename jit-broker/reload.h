@@ -9,6 +9,7 @@
 #include "api.h"
 #include "conf.h"
 #include "engine.h"
+#include "notify.h"
 #include "server.h"
 #include "store.h"
 
@@ -18,6 +19,7 @@ struct jb_running {
 	struct jb_store *store;
 	struct jb_engine *engine;
 	struct jb_api *api;
+	struct jb_notify *notify;
 	struct jb_server *server;
 };
 

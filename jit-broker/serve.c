@@ -127,7 +127,9 @@ static int open_parts(struct broker *broker, char *why, size_t why_size)
 	snprintf(why, why_size, "%s", r->engine ? "out of memory" : jb_store_error(r->store));
 	if (r->engine)
 		r->api = jb_api_new(broker->base, r->conf, r->store, r->engine);
-	return r->api ? 0 : -1;
+	if (r->api)
+		r->notify = jb_notify_new(broker->base, r->conf, r->store);
+	return r->notify ? 0 : -1;
 }
 
 static int open_server(struct broker *broker, char *why, size_t why_size)
@@ -159,6 +161,7 @@ static void close_all(struct broker *broker)
 	jb_proxy_free(broker->proxy);
 	jb_server_free(r->server);
 	jb_api_free(r->api);
+	jb_notify_free(r->notify);
 	jb_issuer_free(broker->issuer);
 	jb_engine_free(r->engine);
 	jb_store_close(r->store);

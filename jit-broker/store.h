@@ -16,6 +16,7 @@
 #include "request.h"
 
 struct jb_store;
+struct jb_notices;
 
 /* Opens "sqlite:/path" (made 0600 when it is not there). NULL with a sentence in why. */
 struct jb_store *jb_store_open(const char *spec, char *why, size_t why_size);
@@ -29,7 +30,8 @@ struct jb_audit {
 	const char *action; /* "request.filed", "request.approved", "credentials.issued" */
 	const char *actor;  /* person, "host:web-1", "policy", "timer" */
 	const char *request_id;
-	const char *detail; /* JSON object as text, no secrets */
+	const char *detail;		  /* JSON object as text, no secrets */
+	const struct jb_notices *notices; /* whom to tell of it: into the outbox in the same write; NULL: nobody */
 };
 
 /* With `announce` request->changed is a new cursor. -EEXIST: that id, or that host's idempotency key, is taken. */

@@ -15,7 +15,7 @@
 
 #include "cleanup.h"
 
-#define SCHEMA_VERSION	3
+#define SCHEMA_VERSION	4
 #define BUSY_TIMEOUT_MS 2000 /* longer than any of our transactions, shorter than a host's patience */
 
 /*
@@ -53,6 +53,14 @@ static const char *const schema[SCHEMA_VERSION] = {
 	" id TEXT PRIMARY KEY, person TEXT NOT NULL, how TEXT NOT NULL, hash TEXT NOT NULL,"
 	" begun INTEGER NOT NULL, used INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
 	"CREATE INDEX session_person ON session(person, begun);",
+	"CREATE TABLE outbox("
+	" seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, channel TEXT NOT NULL, receiver TEXT NOT "
+	"NULL,"
+	" about TEXT NOT NULL, event TEXT NOT NULL, created INTEGER NOT NULL, due INTEGER NOT NULL,"
+	" tries INTEGER NOT NULL DEFAULT 0, error TEXT, doc TEXT NOT NULL) STRICT;"
+	"CREATE INDEX outbox_due ON outbox(channel, due, seq);"
+	"CREATE INDEX outbox_order ON outbox(receiver, about, seq);"
+	"CREATE INDEX outbox_created ON outbox(channel, created);",
 };
 
 static const char *const statements[JB_SQL_COUNT] = {
@@ -89,6 +97,23 @@ static const char *const statements[JB_SQL_COUNT] = {
 	[JB_SQL_SESSION_PRUNE] = "DELETE FROM session WHERE begun<=?1 OR used<=?2",
 	[JB_SQL_SESSION_LIST] = "SELECT id, person, how, hash, begun, used FROM session WHERE ?1 IS NULL OR person=?1"
 				" ORDER BY begun, id",
+	[JB_SQL_OUTBOX_INSERT] = "INSERT INTO outbox(id, channel, receiver, about, event, created, due, doc)"
+				 " VALUES(?1,?2,?3,?4,?5,?6,?6,?7) ON CONFLICT(id) DO NOTHING",
+	/* The head of each queue alone: what came before it to the same receiver about the same is gone. */
+	[JB_SQL_OUTBOX_NEXT] =
+		"SELECT seq, id, channel, receiver, about, event, created, due, tries, error, doc FROM outbox o"
+		" WHERE channel=?1 AND NOT EXISTS(SELECT 1 FROM outbox b WHERE b.receiver=o.receiver"
+		" AND b.about=o.about AND b.seq<o.seq) ORDER BY due, seq LIMIT ?2",
+	[JB_SQL_OUTBOX_DONE] = "DELETE FROM outbox WHERE seq=?1",
+	[JB_SQL_OUTBOX_FAILED] = "UPDATE outbox SET tries=tries+1, due=?2, error=?3 WHERE seq=?1",
+	[JB_SQL_OUTBOX_HURRY] = "UPDATE outbox SET due=?2 WHERE channel=?1 AND due>?2",
+	[JB_SQL_OUTBOX_OLD] =
+		"SELECT seq, id, channel, receiver, about, event, created, due, tries, error, doc FROM outbox"
+		" WHERE channel=?1 AND created<=?2 ORDER BY created LIMIT ?3",
+	[JB_SQL_OUTBOX_LIST] =
+		"SELECT seq, id, channel, receiver, about, event, created, due, tries, error, doc FROM outbox"
+		" WHERE seq>?1 ORDER BY seq LIMIT ?2",
+	[JB_SQL_OUTBOX_CHANNELS] = "SELECT DISTINCT channel FROM outbox",
 };
 
 sqlite3_stmt *jb_sqlite_sql(struct jb_store *store, enum jb_sql which)
@@ -125,13 +150,17 @@ void jb_sqlite_text(sqlite3_stmt *statement, int at, const char *text)
 
 int jb_sqlite_begin(struct jb_store *store)
 {
+	store->outbox_written = false;
 	return jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_BEGIN)) == SQLITE_DONE ? 0 : -EIO;
 }
 
 int jb_sqlite_end(struct jb_store *store, int r)
 {
-	if (r == 0 && jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_COMMIT)) == SQLITE_DONE)
+	if (r == 0 && jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_COMMIT)) == SQLITE_DONE) {
+		if (store->outbox_written && store->on_outbox)
+			store->on_outbox(store->on_outbox_arg);
 		return 0;
+	}
 	snprintf(store->error, sizeof(store->error), "%s", sqlite3_errmsg(store->db));
 	/* After some faults (a full disk) SQLite has rolled back by itself. */
 	if (!sqlite3_get_autocommit(store->db))

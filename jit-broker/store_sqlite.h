@@ -37,12 +37,23 @@ enum jb_sql {
 	JB_SQL_SESSION_COUNTED,
 	JB_SQL_SESSION_PRUNE,
 	JB_SQL_SESSION_LIST,
+	JB_SQL_OUTBOX_INSERT,
+	JB_SQL_OUTBOX_NEXT,
+	JB_SQL_OUTBOX_DONE,
+	JB_SQL_OUTBOX_FAILED,
+	JB_SQL_OUTBOX_HURRY,
+	JB_SQL_OUTBOX_OLD,
+	JB_SQL_OUTBOX_LIST,
+	JB_SQL_OUTBOX_CHANNELS,
 	JB_SQL_COUNT,
 };
 
 struct jb_store {
 	sqlite3 *db;
 	sqlite3_stmt *sql[JB_SQL_COUNT];
+	void (*on_outbox)(void *arg); /* told after a commit with something in it for the outbox */
+	void *on_outbox_arg;
+	bool outbox_written; /* in the transaction that is open */
 	char error[160]; /* why the last transaction was rolled back: the rollback wipes SQLite's own memory of it */
 };
 
@@ -61,7 +72,10 @@ void jb_sqlite_resetp(sqlite3_stmt **statement);
 int jb_sqlite_begin(struct jb_store *store);
 int jb_sqlite_end(struct jb_store *store, int r);
 
-/* Appends to the chain; within a transaction. 0, -EINVAL, -ENOMEM, -EIO. */
+/* Into the outbox; within a transaction. NULL: nothing. 0 or -EIO. */
+int jb_sqlite_outbox_add(struct jb_store *store, const struct jb_notices *notices);
+
+/* Appends to the chain, and to the outbox; within a transaction. 0, -EINVAL, -ENOMEM, -EIO. */
 int jb_sqlite_audit(struct jb_store *store, const struct jb_audit *audit);
 
 #endif

@@ -41,7 +41,7 @@ int jb_sqlite_audit(struct jb_store *store, const struct jb_audit *audit)
 	sqlite3_bind_int64(s, 1, seq + 1);
 	jb_sqlite_text(s, 2, text);
 	jb_sqlite_text(s, 3, hash);
-	return sqlite3_step(s) == SQLITE_DONE ? 0 : -EIO;
+	return sqlite3_step(s) == SQLITE_DONE ? jb_sqlite_outbox_add(store, audit->notices) : -EIO;
 }
 
 int jb_store_audit(struct jb_store *store, const struct jb_audit *audit)

@@ -1,0 +1,19 @@
+/* What the files of conf_check.h share: the errors as they are found. */
+#ifndef JB_CONF_CHECK_PRIVATE_H
+#define JB_CONF_CHECK_PRIVATE_H
+
+#include "conf.h"
+
+struct check {
+	const struct jb_conf *conf;
+	void (*on_error)(void *arg, const char *message);
+	void *arg;
+	int errors;
+};
+
+__attribute__((format(printf, 3, 4))) void jb_check_tell(struct check *c, unsigned line, const char *format, ...);
+
+/* Where notifications go: [webhook], [mail], persons' addresses, the mail server. */
+void jb_check_notify(struct check *c);
+
+#endif

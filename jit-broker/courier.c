@@ -1,0 +1,300 @@
+/* See courier.h. */
+#include "courier.h"
+
+#include <event2/event.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "fetch.h"
+#include "json.h"
+#include "mail.h"
+#include "sign.h"
+#include "smtp.h"
+#include "text.h"
+#include "webhook.h"
+
+#define TIMEOUT_MS  10000 /* of one call of a webhook */
+#define ANSWER_MAX  65536 /* bytes of its answer, which nobody reads */
+#define LINK_GOOD_S 86400 /* how long the link of a message is good, from sending */
+
+struct jb_courier {
+	const struct jb_conf *conf;
+	const struct jb_webhook *webhook; /* NULL: mail */
+	struct jit_fetch *fetch;
+	struct jb_smtp *smtp;
+	struct jb_sending *sendings;
+};
+
+struct jb_sending {
+	struct jb_sending *next, **link; /* in courier->sendings */
+	struct jit_fetch_call *fetch;
+	struct jb_smtp_call *smtp;
+	jb_brought_fn done;
+	void *arg;
+};
+
+static void sending_free(struct jb_sending *s)
+{
+	*s->link = s->next;
+	if (s->next)
+		s->next->link = s->link;
+	jit_fetch_cancel(s->fetch);
+	jb_smtp_cancel(s->smtp);
+	free(s);
+}
+
+static void finish(struct jb_sending *s, const struct jb_brought_result *result)
+{
+	jb_brought_fn done = s->done;
+	void *arg = s->arg;
+
+	sending_free(s);
+	done(arg, result);
+}
+
+/* Webhooks */
+
+/* Of the 4xx those that speak of this message; a wrong address or secret is the same for all. */
+static enum jb_brought judge(long status)
+{
+	if (status >= 200 && status < 300)
+		return JB_BROUGHT;
+	return status == 400 || status == 413 || status == 415 || status == 422 ? JB_BROUGHT_REFUSED
+										: JB_BROUGHT_TROUBLE;
+}
+
+static void on_answer(void *arg, const struct jit_fetch_result *answer)
+{
+	struct jb_sending *s = arg;
+	struct jb_brought_result result = {.how = JB_BROUGHT_TROUBLE, .retry_after = answer->retry_after};
+
+	s->fetch = NULL; /* freed by the fetcher after this */
+	if (answer->fault == JIT_FETCH_OK) {
+		result.how = judge(answer->status);
+		snprintf(result.why, sizeof(result.why), "HTTP status %ld%s", answer->status,
+			 answer->status >= 300 && answer->status < 400 ? " (redirects are not followed)" : "");
+	} else {
+		jit_text_clean_str(result.why, sizeof(result.why), answer->why);
+	}
+	finish(s, &result);
+}
+
+static const char *short_id_of(json_object *doc)
+{
+	json_object *data, *id;
+
+	return json_object_object_get_ex(doc, "data", &data) && json_object_object_get_ex(data, "shortId", &id)
+		       ? json_object_get_string(id)
+		       : NULL;
+}
+
+/* The link of that document's request; "" where there is none. */
+static int make_link(const struct jb_conf *conf, json_object *doc, const struct jb_sign_keys *keys, const char *via,
+		     int64_t now, char link[static JB_LINK_MAX])
+{
+	const char *id = short_id_of(doc);
+
+	link[0] = '\0';
+	return conf->url && id ? jb_link(conf->url, id, keys, via, now + LINK_GOOD_S, link) : 0;
+}
+
+static void post(struct jb_sending *s, const struct jb_courier *courier, const char *id, const char *signature,
+		 int64_t now, const char *body)
+{
+	char id_line[64], time_line[64], signature_line[JB_SIGNATURES_MAX + 32];
+	const char *const headers[] = {"Content-Type: application/json", id_line, time_line, signature_line, NULL};
+	const struct jit_fetch_request request = {
+		.method = "POST",
+		.url = courier->webhook->url,
+		.headers = headers,
+		.body = body,
+		.body_len = strlen(body),
+		.timeout_ms = TIMEOUT_MS,
+		.max_body = ANSWER_MAX,
+	};
+
+	snprintf(id_line, sizeof(id_line), "webhook-id: %s", id);
+	snprintf(time_line, sizeof(time_line), "webhook-timestamp: %lld", (long long)now);
+	snprintf(signature_line, sizeof(signature_line), "webhook-signature: %s", signature);
+	s->fetch = jit_fetch_start(courier->fetch, &request, on_answer, s);
+}
+
+/* False with the reason in ret->why. */
+static bool send_webhook(struct jb_sending *s, const struct jb_courier *courier, const struct jb_notice *notice,
+			 json_object *doc, int64_t now, struct jb_brought_result *ret)
+{
+	const struct jb_webhook *webhook = courier->webhook;
+	char link[JB_LINK_MAX], signature[JB_SIGNATURES_MAX];
+	JIT_FREE char *body = NULL;
+	struct jb_sign_keys keys;
+
+	if (jb_sign_keys_read(webhook->secret, &keys, ret->why, sizeof(ret->why))) {
+		snprintf(ret->why, sizeof(ret->why), "the broker could not write or sign the message");
+		if (make_link(courier->conf, doc, &keys, webhook->name, now, link) == 0 &&
+		    (body = jb_webhook_body(webhook->format, doc, link)) &&
+		    jb_sign(&keys, notice->id, now, body, strlen(body), signature) == 0)
+			post(s, courier, notice->id, signature, now, body);
+	}
+	OPENSSL_cleanse(&keys, sizeof(keys));
+	return s->fetch != NULL;
+}
+
+/* Mail */
+
+static void on_mailed(void *arg, const struct jb_smtp_result *mailed)
+{
+	struct jb_sending *s = arg;
+	struct jb_brought_result result = {.how = mailed->ok	    ? JB_BROUGHT
+						  : mailed->refused ? JB_BROUGHT_REFUSED
+								    : JB_BROUGHT_TROUBLE};
+
+	s->smtp = NULL;
+	snprintf(result.why, sizeof(result.why), "%s", mailed->ok ? "the mail server took it" : mailed->why);
+	finish(s, &result);
+}
+
+/* The address that this receiver has today; NULL: none any more. */
+static const char *address_of(const struct jb_conf *conf, const char *receiver)
+{
+	const char *name = strchr(receiver, ':') + 1, *colon = strchr(name, ':');
+
+	if (strncmp(receiver, "list:", 5) != 0) {
+		const struct jb_person *person = jb_conf_person(conf, name);
+		return person ? person->mail : NULL;
+	}
+	for (size_t i = 0; colon && i < conf->mail_list_count; i++) {
+		const struct jb_mail_list *list = &conf->mail_lists[i];
+
+		if (strncmp(list->name, name, (size_t)(colon - name)) == 0 && !list->name[colon - name] &&
+		    jb_words_have(&list->to, colon + 1))
+			return colon + 1;
+	}
+	return NULL;
+}
+
+static bool send_mail(struct jb_sending *s, const struct jb_courier *courier, const struct jb_notice *notice,
+		      json_object *doc, int64_t now, struct jb_brought_result *ret)
+{
+	const char *to = address_of(courier->conf, notice->receiver);
+	struct jb_smtp_result failed;
+	char link[JB_LINK_MAX], first[JB_NOTICE_ID_SIZE];
+	struct jb_message message;
+	size_t len;
+
+	if (!to) {
+		ret->how = JB_BROUGHT_REFUSED;
+		snprintf(ret->why, sizeof(ret->why), "the configuration has no address for it any more");
+		return false;
+	}
+	if (!jb_message_read(doc, notice->receiver, &message) ||
+	    make_link(courier->conf, doc, NULL, NULL, now, link) < 0 ||
+	    jb_notice_id(notice->about, notice->receiver, "request.filed", first) < 0) {
+		snprintf(ret->why, sizeof(ret->why), "the broker could not write the mail");
+		return false;
+	}
+	const bool follows = strncmp(notice->event, "request.", 8) == 0 && strcmp(first, notice->id) != 0;
+	const struct jb_mail mail = {.from = courier->conf->mail_from,
+				     .to = to,
+				     .id = notice->id,
+				     .reply_to = follows ? first : NULL,
+				     .date = notice->at,
+				     .link = link,
+				     .message = &message};
+	JIT_FREE char *text = jb_mail_format(&mail, &len);
+	snprintf(ret->why, sizeof(ret->why), "the broker is out of memory");
+	if (text)
+		s->smtp = jb_smtp_send(courier->smtp, mail.from, to, text, len, on_mailed, s, &failed);
+	if (text && !s->smtp)
+		snprintf(ret->why, sizeof(ret->why), "%s", failed.why);
+	return s->smtp != NULL;
+}
+
+struct jb_sending *jb_courier_send(struct jb_courier *courier, const struct jb_notice *notice, int64_t now,
+				   jb_brought_fn done, void *arg, struct jb_brought_result *ret)
+{
+	struct jb_sending *s = calloc(1, sizeof(*s));
+	JIT_JSON json_object *doc = json_tokener_parse(notice->doc);
+
+	*ret = (struct jb_brought_result){.how = JB_BROUGHT_TROUBLE, .why = "the broker is out of memory"};
+	if (!s || !doc) {
+		free(s);
+		return NULL;
+	}
+	s->done = done;
+	s->arg = arg;
+	s->next = courier->sendings;
+	s->link = &courier->sendings;
+	if (s->next)
+		s->next->link = &s->next;
+	courier->sendings = s;
+	if (courier->webhook ? send_webhook(s, courier, notice, doc, now, ret)
+			     : send_mail(s, courier, notice, doc, now, ret))
+		return s;
+	sending_free(s);
+	return NULL;
+}
+
+static struct jit_fetch *webhook_client(struct event_base *base, const struct jb_webhook *webhook)
+{
+	const struct jit_fetch_options options = {
+		.ca_file = webhook->ca,
+		.plain_loopback = webhook->plain_loopback,
+		.user_agent = "jit-broker/" JIT_VERSION,
+	};
+
+	return jit_fetch_new(base, &options);
+}
+
+static struct jb_smtp *mail_client(struct event_base *base, const struct jb_conf *conf)
+{
+	const struct jb_smtp_options options = {
+		.server = conf->mail_server,
+		.ca = conf->mail_ca,
+		.credentials = conf->mail_credentials,
+		.plain_loopback = conf->mail_plain_loopback,
+	};
+
+	return jb_smtp_new(base, &options);
+}
+
+struct jb_courier *jb_courier_new(struct event_base *base, const struct jb_conf *conf, const char *channel, char *why,
+				  size_t why_size)
+{
+	const bool mail = strcmp(channel, JB_CHANNEL_MAIL) == 0;
+	const char *colon = strchr(channel, ':');
+	const struct jb_webhook *webhook = colon ? jb_conf_webhook(conf, colon + 1) : NULL;
+
+	if (mail ? !conf->mail_server : !webhook) {
+		snprintf(why, why_size, "%s is not in the configuration", channel);
+		return NULL;
+	}
+	struct jb_courier *courier = calloc(1, sizeof(*courier));
+	snprintf(why, why_size, "out of memory");
+	if (!courier)
+		return NULL;
+	courier->conf = conf;
+	courier->webhook = webhook;
+	if (mail)
+		courier->smtp = mail_client(base, conf);
+	else
+		courier->fetch = webhook_client(base, webhook);
+	if (!courier->smtp && !courier->fetch) {
+		jb_courier_free(courier);
+		return NULL;
+	}
+	return courier;
+}
+
+void jb_courier_free(struct jb_courier *courier)
+{
+	if (!courier)
+		return;
+	while (courier->sendings)
+		sending_free(courier->sendings);
+	jit_fetch_free(courier->fetch);
+	jb_smtp_free(courier->smtp);
+	free(courier);
+}

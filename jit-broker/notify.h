@@ -1,0 +1,25 @@
+/*
+ * Empties the outbox: brings what is in it to its receivers, tries again what
+ * failed, for as long as the configuration says, and gives up loudly. Each
+ * channel has its own pace and its own connections: one that is away costs the
+ * others nothing, and the broker no more than JB_NOTIFY_PARALLEL calls.
+ */
+#ifndef JB_NOTIFY_H
+#define JB_NOTIFY_H
+
+#include "conf.h"
+#include "store.h"
+
+#define JB_NOTIFY_PARALLEL 4 /* calls at once to one channel */
+
+struct event_base;
+struct jb_notify;
+
+/* Begins with what was left from before. `conf` and store must outlive it. NULL: out of memory. */
+struct jb_notify *jb_notify_new(struct event_base *base, const struct jb_conf *conf, struct jb_store *store);
+/* What is under way is dropped, and sent again by the next one. NULL is fine. */
+void jb_notify_free(struct jb_notify *notify);
+/* From here on by this configuration. What is under way is dropped, and sent again. */
+void jb_notify_set_conf(struct jb_notify *notify, const struct jb_conf *conf);
+
+#endif

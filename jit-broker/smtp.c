@@ -1,0 +1,286 @@
+/* See smtp.h. */
+#include "smtp.h"
+
+#include <curl/curl.h>
+#include <event2/event.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "curlloop.h"
+#include "safefile.h"
+#include "text.h"
+
+#define TIMEOUT_MS	30000L /* of one mail */
+#define CONNECT_MS	10000L
+#define CREDENTIALS_MAX 512 /* bytes */
+
+struct jb_smtp {
+	struct jit_curlloop *loop;
+	struct jb_smtp_call *calls;
+	char *server, *ca, *credentials;
+	enum jb_smtp_scheme scheme;
+};
+
+struct jb_smtp_call {
+	struct jb_smtp *smtp;
+	struct jb_smtp_call *next, **link; /* in smtp->calls */
+	CURL *easy;
+	struct curl_slist *to;
+	char *text;
+	size_t len, sent;
+	char error[CURL_ERROR_SIZE];
+	jb_smtp_done done;
+	void *arg;
+};
+
+static void urlp(CURLU **url)
+{
+	curl_url_cleanup(*url);
+}
+
+static void curl_textp(char **text)
+{
+	curl_free(*text);
+}
+
+enum jb_smtp_scheme jb_smtp_scheme_of(const char *text, bool plain_loopback)
+{
+	static const char *const loopback[] = {"127.0.0.1", "[::1]", "localhost"};
+	JIT_CLEANUP(urlp) CURLU *url = curl_url();
+	JIT_CLEANUP(curl_textp) char *scheme = NULL;
+	JIT_CLEANUP(curl_textp) char *host = NULL;
+	JIT_CLEANUP(curl_textp) char *user = NULL;
+	JIT_CLEANUP(curl_textp) char *path = NULL;
+
+	if (!url || curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_USER, &user, 0) != CURLUE_NO_USER ||
+	    curl_url_get(url, CURLUPART_PATH, &path, 0) != CURLUE_OK || strcmp(path, "/") != 0)
+		return JB_SMTP_BAD;
+	if (strcmp(scheme, "smtps") == 0)
+		return JB_SMTP_TLS;
+	if (strcmp(scheme, "smtp") != 0)
+		return JB_SMTP_BAD;
+	for (size_t i = 0; plain_loopback && i < sizeof(loopback) / sizeof(loopback[0]); i++)
+		if (strcmp(host, loopback[i]) == 0)
+			return JB_SMTP_PLAIN;
+	return JB_SMTP_STARTTLS;
+}
+
+static void call_free(struct jb_smtp_call *call)
+{
+	if (call->link) {
+		*call->link = call->next;
+		if (call->next)
+			call->next->link = call->link;
+	}
+	if (call->easy) {
+		jit_curlloop_remove(call->smtp->loop, call->easy);
+		curl_easy_cleanup(call->easy);
+	}
+	curl_slist_free_all(call->to);
+	free(call->text);
+	free(call);
+}
+
+static void read_result(struct jb_smtp_call *call, CURLcode code, struct jb_smtp_result *ret)
+{
+	long status = 0;
+	char why[512];
+
+	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+	*ret = (struct jb_smtp_result){.ok = code == CURLE_OK};
+	/* What was said of this mail, not of us or of TLS. */
+	ret->refused = !ret->ok && status >= 500 && status < 600 && code != CURLE_LOGIN_DENIED &&
+		       code != CURLE_USE_SSL_FAILED && code != CURLE_PEER_FAILED_VERIFICATION &&
+		       code != CURLE_SSL_CONNECT_ERROR;
+	if (ret->ok)
+		return;
+	snprintf(why, sizeof(why), "%s%s", *call->error ? call->error : curl_easy_strerror(code),
+		 code == CURLE_LOGIN_DENIED ? " (look at mail_credentials)" : "");
+	jit_text_clean_str(ret->why, sizeof(ret->why), why);
+}
+
+static void on_done(CURL *easy, CURLcode code)
+{
+	struct jb_smtp_call *call = NULL;
+	struct jb_smtp_result result;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&call);
+	read_result(call, code, &result);
+	jb_smtp_done done = call->done;
+	void *arg = call->arg;
+	call_free(call);
+	done(arg, &result);
+}
+
+static size_t on_read(char *buf, size_t size, size_t count, void *arg)
+{
+	struct jb_smtp_call *call = arg;
+	size_t n = size * count, left = call->len - call->sent;
+
+	if (n > left)
+		n = left;
+	memcpy(buf, call->text + call->sent, n);
+	call->sent += n;
+	return n;
+}
+
+/* The line at the front, cut off; *ret_rest is what comes behind it. */
+static char *next_line(char *text, char **ret_rest)
+{
+	const size_t len = strcspn(text, "\r\n");
+
+	*ret_rest = text + len + strspn(text + len, "\r\n");
+	text[len] = '\0';
+	return text;
+}
+
+/* User and password, a line each. False with a sentence in why. */
+static bool set_credentials(CURL *easy, const char *path, char *why, size_t why_size)
+{
+	const struct jit_file_rule rule = {.secret = true, .max_size = CREDENTIALS_MAX};
+	char *text, *rest;
+	size_t len;
+
+	if (jit_file_read(path, &rule, &text, &len, why, why_size) < 0)
+		return false;
+	char *user = next_line(text, &rest), *password = next_line(rest, &rest);
+	const bool ok = *user && *password && curl_easy_setopt(easy, CURLOPT_USERNAME, user) == CURLE_OK &&
+			curl_easy_setopt(easy, CURLOPT_PASSWORD, password) == CURLE_OK;
+	if (!ok)
+		snprintf(why, why_size, "%s holds no two lines, the user and the password of the mail server", path);
+	OPENSSL_cleanse(text, len);
+	free(text);
+	return ok;
+}
+
+static CURLcode set_transport(struct jb_smtp_call *call)
+{
+	const struct jb_smtp *smtp = call->smtp;
+	CURL *e = call->easy;
+	const long tls = smtp->scheme == JB_SMTP_PLAIN ? CURLUSESSL_NONE : CURLUSESSL_ALL;
+	CURLcode bad = CURLE_OK;
+
+	bad |= curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, smtp->scheme == JB_SMTP_TLS ? "smtps" : "smtp");
+	bad |= curl_easy_setopt(e, CURLOPT_URL, smtp->server);
+	bad |= curl_easy_setopt(e, CURLOPT_USE_SSL, tls);
+	bad |= curl_easy_setopt(e, CURLOPT_PROXY, "");
+	bad |= curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	bad |= curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
+	bad |= curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
+	bad |= curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (smtp->ca) {
+		bad |= curl_easy_setopt(e, CURLOPT_CAINFO, smtp->ca);
+		bad |= curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+	}
+	bad |= curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	bad |= curl_easy_setopt(e, CURLOPT_QUICK_EXIT,
+				1L); /* a silent name server must not hold up the loop (fetch.c) */
+#endif
+	bad |= curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+	bad |= curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, TIMEOUT_MS);
+	bad |= curl_easy_setopt(e, CURLOPT_SERVER_RESPONSE_TIMEOUT, TIMEOUT_MS / 1000);
+	bad |= curl_easy_setopt(e, CURLOPT_ERRORBUFFER, call->error);
+	bad |= curl_easy_setopt(e, CURLOPT_PRIVATE, call);
+	return bad;
+}
+
+static CURLcode set_mail(struct jb_smtp_call *call, const char *from)
+{
+	CURL *e = call->easy;
+	CURLcode bad = CURLE_OK;
+
+	bad |= curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
+	bad |= curl_easy_setopt(e, CURLOPT_MAIL_FROM, from);
+	bad |= curl_easy_setopt(e, CURLOPT_MAIL_RCPT, call->to);
+	bad |= curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
+	bad |= curl_easy_setopt(e, CURLOPT_READDATA, call);
+	return bad;
+}
+
+static struct jb_smtp_call *call_new(struct jb_smtp *smtp, const char *to, const char *text, size_t len)
+{
+	struct jb_smtp_call *call = calloc(1, sizeof(*call));
+
+	if (!call)
+		return NULL;
+	call->smtp = smtp;
+	call->easy = curl_easy_init();
+	call->to = curl_slist_append(NULL, to);
+	call->text = malloc(len ? len : 1);
+	call->len = len;
+	if (call->easy && call->to && call->text) {
+		memcpy(call->text, text, len);
+		return call;
+	}
+	call_free(call);
+	return NULL;
+}
+
+struct jb_smtp_call *jb_smtp_send(struct jb_smtp *smtp, const char *from, const char *to, const char *text, size_t len,
+				  jb_smtp_done done, void *arg, struct jb_smtp_result *ret)
+{
+	struct jb_smtp_call *call = call_new(smtp, to, text, len);
+
+	*ret = (struct jb_smtp_result){.why = "the broker is out of memory"};
+	if (!call)
+		return NULL;
+	if (set_transport(call) != CURLE_OK || set_mail(call, from) != CURLE_OK ||
+	    (smtp->credentials && !set_credentials(call->easy, smtp->credentials, ret->why, sizeof(ret->why))) ||
+	    jit_curlloop_add(smtp->loop, call->easy) < 0) {
+		call_free(call);
+		return NULL;
+	}
+	call->done = done;
+	call->arg = arg;
+	call->next = smtp->calls;
+	call->link = &smtp->calls;
+	if (call->next)
+		call->next->link = &call->next;
+	smtp->calls = call;
+	return call;
+}
+
+void jb_smtp_cancel(struct jb_smtp_call *call)
+{
+	if (call)
+		call_free(call);
+}
+
+struct jb_smtp *jb_smtp_new(struct event_base *base, const struct jb_smtp_options *options)
+{
+	struct jb_smtp *smtp = calloc(1, sizeof(*smtp));
+
+	if (!smtp)
+		return NULL;
+	smtp->scheme = jb_smtp_scheme_of(options->server, options->plain_loopback);
+	smtp->server = strdup(options->server);
+	smtp->ca = options->ca ? strdup(options->ca) : NULL;
+	smtp->credentials = options->credentials ? strdup(options->credentials) : NULL;
+	smtp->loop = jit_curlloop_new(base, on_done);
+	if (smtp->scheme == JB_SMTP_BAD || !smtp->server || !smtp->loop || (options->ca && !smtp->ca) ||
+	    (options->credentials && !smtp->credentials)) {
+		jb_smtp_free(smtp);
+		return NULL;
+	}
+	return smtp;
+}
+
+void jb_smtp_free(struct jb_smtp *smtp)
+{
+	if (!smtp)
+		return;
+	while (smtp->calls)
+		call_free(smtp->calls);
+	jit_curlloop_free(smtp->loop);
+	free(smtp->server);
+	free(smtp->ca);
+	free(smtp->credentials);
+	free(smtp);
+}
