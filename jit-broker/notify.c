@@ -156,11 +156,12 @@ static void failed(struct channel *c, struct jb_outbox_row *row, const struct jb
 	jb_outbox_failed(notify->store, row->seq, due, result->why);
 	free(row->error);
 	row->error = strdup(result->why);
+	if (row->notice.at <= now - notify->conf->notify_give_up)
+		give_up(notify, row, now);
 	if (result->how == JB_BROUGHT_REFUSED) {
-		jit_log(LOG_WARNING, "%s refused notification %s of %s: %s", row->notice.receiver, row->notice.id,
-			row->notice.about, result->why);
-		if (row->notice.at <= now - notify->conf->notify_give_up)
-			give_up(notify, row, now);
+		if (row->tries == 0)
+			jit_log(LOG_WARNING, "%s refused notification %s of %s: %s", row->notice.receiver,
+				row->notice.id, row->notice.about, result->why);
 		return;
 	}
 	int64_t pause = pause_ms(notify->conf, ++c->failures);

@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "curlloop.h"
+#include "fetch_fault.h"
 #include "safefile.h"
 #include "text.h"
 
@@ -100,7 +101,14 @@ static void read_result(struct jb_smtp_call *call, CURLcode code, struct jb_smtp
 		       code != CURLE_SSL_CONNECT_ERROR;
 	if (ret->ok)
 		return;
-	snprintf(why, sizeof(why), "%s%s", *call->error ? call->error : curl_easy_strerror(code),
+	const enum jit_fetch_fault fault = jit_fetch_fault_of(code);
+	/* What broke off is told in the server's words, where it has said any. */
+	const char *phrase = fault == JIT_FETCH_BROKEN && *call->error
+				     ? call->error
+				     : jit_fetch_why(fault, code, call->easy, call->error);
+	size_t len = strlen(phrase);
+	len -= len > 0 && phrase[len - 1] == '.';
+	snprintf(why, sizeof(why), "%.*s%s", (int)len, phrase,
 		 code == CURLE_LOGIN_DENIED ? " (look at mail_credentials)" : "");
 	jit_text_clean_str(ret->why, sizeof(ret->why), why);
 }
