@@ -184,25 +184,32 @@ static int list_of(const struct jb_conf *conf)
 	return JB_EXIT_FAILED;
 }
 
-int jb_cmd_notify(int argc, char **argv)
+/* Reads --config, the one option; the rest of argv begins at optind. NULL: another option. */
+static const char *config_option(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
 	const char *path = JB_CONF_DEFAULT;
 	int option;
 
 	optind = 0; /* glibc: begin anew */
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'h') {
-			printf("usage: jit-broker %s\n", how);
-			return JB_EXIT_OK;
-		}
-		path = option == 'c' ? optarg : NULL;
-		if (!path)
-			break;
+		if (option != 'c')
+			return NULL;
+		path = optarg;
 	}
+	return path;
+}
+
+int jb_cmd_notify(int argc, char **argv)
+{
+	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		printf("usage: jit-broker %s\n", how);
+		return JB_EXIT_OK;
+	}
+	const char *path = config_option(argc, argv);
 	const char *what = path && optind < argc ? argv[optind] : "";
 	const int names = path ? argc - optind - 1 : 0;
+
 	if (!(strcmp(what, "list") == 0 && names == 0) && !(strcmp(what, "test") == 0 && names == 1)) {
 		fprintf(stderr, "usage: jit-broker %s\n", how);
 		return JB_EXIT_USAGE;

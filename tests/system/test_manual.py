@@ -155,7 +155,8 @@ def keys_of(path):
 HELPER_KEYS, BROKER_KEYS = keys_of("jit-helper/conf_keys.c"), keys_of("jit-broker/conf_keys.c")
 HELPER_SECTIONS = {"JH_HELPER": "[helper]", "JH_SERVICE": "[service NAME]"}
 BROKER_SECTIONS = {"JB_BROKER": "[broker]", "JB_ROLE": "[role NAME]", "JB_GROUP": "[group NAME]",
-                   "JB_PERSON": "[person NAME]", "JB_HOST": "[host NAME]"}
+                   "JB_PERSON": "[person NAME]", "JB_HOST": "[host NAME]",
+                   "JB_WEBHOOK": "[webhook NAME]", "JB_MAIL": "[mail NAME]"}
 
 
 def run(*command):
@@ -324,7 +325,7 @@ class Commands(unittest.TestCase):
 
     def test_the_administrators_commands_have_what_stands_behind_them(self):
         helps, page = self.helps("jit-broker"), PAGES["jit-broker.8"]
-        for name in ("key", "token", "sessions", "audit"):
+        for name in ("key", "token", "sessions", "notify", "audit"):
             described = [word for head, _ in items(page.part(name)) for word in page.words("Cm", ["." + head])]
             self.assertEqual(sorted(described), sorted(re.findall(r"[]|] ([a-z]+)", helps[name])), name)
 
@@ -464,6 +465,10 @@ class Examples(unittest.TestCase):
             self.assertEqual((done.returncode, done.stderr), (0, ""), name)
 
     def test_jit_broker_takes_its_example_with_every_line_in_force(self):
+        write("/etc/jit-broker/chat.secret", "whsec_" + "k" * 44 + "\n", 0o640)
+        write("/etc/jit-broker/mail.credentials", "jit\nsecret\n", 0o640)
+        for name in ("chat-ca.pem", "mail-ca.pem"):
+            write(f"/etc/jit-broker/{name}", "a certificate\n", 0o644)
         for name, text in (("as it is", read("etc/jit-broker/jit-broker.conf")), ("in force", self.in_force("etc/jit-broker/jit-broker.conf"))):
             write("/etc/jit-broker/jit-broker.conf", text, 0o640)
             done = subprocess.run([built("jit-broker"), "check"], capture_output=True, text=True, timeout=30, check=False)
