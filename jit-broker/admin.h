@@ -23,4 +23,9 @@ int jb_cmd_audit(int argc, char **argv);
 /* notify test NAME | list */
 int jb_cmd_notify(int argc, char **argv);
 
+/* backup FILE */
+int jb_cmd_backup(int argc, char **argv);
+/* restore FILE */
+int jb_cmd_restore(int argc, char **argv);
+
 #endif

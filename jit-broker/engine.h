@@ -127,6 +127,10 @@ int jb_engine_deny(struct jb_engine *engine, const char *person, const char *id,
 int jb_engine_revoke(struct jb_engine *engine, const char *person, const char *id, const char *comment, int64_t now,
 		     struct jb_request **ret, struct jb_fault *fault);
 
+/* Ends every open request and grant, as whoever runs the broker: what a restored store remembers counts no more. 0
+ * and how many, or -1 with the fault. */
+int jb_engine_end_all(struct jb_engine *engine, int64_t now, size_t *ret_count, struct jb_fault *fault);
+
 /*
  * Expires what is due (decision deadline, use_within, grant end, silent hosts,
  * retention) and returns the epoch second of the next thing due; INT64_MAX: nothing.

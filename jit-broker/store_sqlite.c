@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "store_sqlite_copy.h"
 
 #define SCHEMA_VERSION	4
 #define BUSY_TIMEOUT_MS 2000 /* longer than any of our transactions, shorter than a host's patience */
@@ -177,15 +178,6 @@ const char *jb_store_error(struct jb_store *store)
 	return store->error[0] ? store->error : "a stored record cannot be read";
 }
 
-/* What root makes (`key add` before the first start) belongs to whom its directory belongs to: the broker. */
-static int give_to_directory_owner(const char *path, int fd)
-{
-	JIT_FREE char *folder = strndup(path, (size_t)(strrchr(path, '/') + 1 - path));
-	struct stat st;
-
-	return folder && stat(folder, &st) == 0 && fchown(fd, st.st_uid, st.st_gid) == 0 ? 0 : -1;
-}
-
 /* The file is made by us, so that it is never readable by others, not even for a moment. */
 static int make_file(const char *path, char *why, size_t why_size)
 {
@@ -196,7 +188,7 @@ static int make_file(const char *path, char *why, size_t why_size)
 		snprintf(why, why_size, "cannot make the store %s: %s", path, strerror(errno));
 		return -errno;
 	}
-	if (fd >= 0 && geteuid() == 0 && give_to_directory_owner(path, fd) < 0) {
+	if (fd >= 0 && jb_sqlite_give(path, fd) < 0) {
 		snprintf(why, why_size, "cannot give the store %s to its directory's owner: %s", path, strerror(errno));
 		return -EPERM;
 	}
@@ -228,25 +220,43 @@ static int get_version(sqlite3 *db)
 	return version;
 }
 
-static int make_schema(struct jb_store *store)
+/* Within the transaction: nobody else writes, and who reads still sees what was before. */
+static int bring_forward(struct jb_store *store, int from)
 {
 	char version[48];
+
+	for (int i = from; i < SCHEMA_VERSION; i++)
+		if (sqlite3_exec(store->db, schema[i], NULL, NULL, NULL) != SQLITE_OK)
+			return -EIO;
+	snprintf(version, sizeof(version), "PRAGMA user_version=%d", SCHEMA_VERSION);
+	return sqlite3_exec(store->db, version, NULL, NULL, NULL) == SQLITE_OK ? 0 : -EIO;
+}
+
+/* With `keep` a store that has something in it is copied first. */
+static int make_schema(struct jb_store *store, const char *path, bool keep, char *why, size_t why_size)
+{
 	int r = jb_sqlite_begin(store);
 
 	if (r < 0)
-		return r;
+		goto out;
 	int from = get_version(store->db); /* read again: somebody else may have been faster */
 	if (from < 0 || from > SCHEMA_VERSION)
 		r = -EIO;
-	for (int i = from; r == 0 && i < SCHEMA_VERSION; i++)
-		r = sqlite3_exec(store->db, schema[i], NULL, NULL, NULL) == SQLITE_OK ? 0 : -EIO;
-	snprintf(version, sizeof(version), "PRAGMA user_version=%d", SCHEMA_VERSION);
-	if (r == 0 && sqlite3_exec(store->db, version, NULL, NULL, NULL) != SQLITE_OK)
-		r = -EIO;
-	return jb_sqlite_end(store, r);
+	if (r == 0 && keep && from > 0 && from < SCHEMA_VERSION &&
+	    jb_sqlite_copy_before(path, from, why, why_size) < 0) {
+		jb_sqlite_end(store, -EIO);
+		return -EIO;
+	}
+	if (r == 0)
+		r = bring_forward(store, from);
+	r = jb_sqlite_end(store, r);
+out:
+	if (r < 0)
+		snprintf(why, why_size, "cannot use the store %s: %s", path, jb_store_error(store));
+	return r;
 }
 
-static int prepare_file(struct jb_store *store, const char *path, char *why, size_t why_size)
+static int prepare_file(struct jb_store *store, const char *path, bool keep, char *why, size_t why_size)
 {
 	sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
 	if (sqlite3_exec(store->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;",
@@ -262,11 +272,35 @@ static int prepare_file(struct jb_store *store, const char *path, char *why, siz
 			 path, version, SCHEMA_VERSION);
 		return -EPROTO;
 	}
-	if (version < 0 || (version < SCHEMA_VERSION && make_schema(store) < 0)) {
+	if (version < 0) {
 		snprintf(why, why_size, "cannot use the store %s: %s", path, sqlite3_errmsg(store->db));
 		return -EIO;
 	}
-	return 0;
+	return version < SCHEMA_VERSION ? make_schema(store, path, keep, why, why_size) : 0;
+}
+
+struct jb_store *jb_sqlite_open(const char *path, bool shared, char *why, size_t why_size)
+{
+	struct jb_store *store = calloc(1, sizeof(*store));
+
+	if (!store) {
+		snprintf(why, why_size, "out of memory");
+		return NULL;
+	}
+	store->lock = -1;
+	if ((shared && (store->lock = jb_sqlite_lock(path, false, why, why_size)) < 0) ||
+	    make_file(path, why, why_size) < 0)
+		goto fail;
+	if (sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL) != SQLITE_OK) {
+		snprintf(why, why_size, "cannot open the store %s: %s", path,
+			 store->db ? sqlite3_errmsg(store->db) : "out of memory");
+		goto fail;
+	}
+	if (prepare_file(store, path, shared, why, why_size) == 0)
+		return store;
+fail:
+	jb_store_close(store);
+	return NULL;
 }
 
 struct jb_store *jb_store_open(const char *spec, char *why, size_t why_size)
@@ -278,24 +312,7 @@ struct jb_store *jb_store_open(const char *spec, char *why, size_t why_size)
 		snprintf(why, why_size, "the store %s is not of the form sqlite:/PATH", spec);
 		return NULL;
 	}
-	if (make_file(path, why, why_size) < 0)
-		return NULL;
-	struct jb_store *store = calloc(1, sizeof(*store));
-	if (!store) {
-		snprintf(why, why_size, "out of memory");
-		return NULL;
-	}
-	if (sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL) != SQLITE_OK) {
-		snprintf(why, why_size, "cannot open the store %s: %s", path,
-			 store->db ? sqlite3_errmsg(store->db) : "out of memory");
-		jb_store_close(store);
-		return NULL;
-	}
-	if (prepare_file(store, path, why, why_size) < 0) {
-		jb_store_close(store);
-		return NULL;
-	}
-	return store;
+	return jb_sqlite_open(path, true, why, why_size);
 }
 
 void jb_store_close(struct jb_store *store)
@@ -305,5 +322,7 @@ void jb_store_close(struct jb_store *store)
 	for (size_t i = 0; i < JB_SQL_COUNT; i++)
 		sqlite3_finalize(store->sql[i]);
 	sqlite3_close(store->db);
+	if (store->lock >= 0)
+		close(store->lock);
 	free(store);
 }

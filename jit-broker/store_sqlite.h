@@ -50,12 +50,20 @@ enum jb_sql {
 
 struct jb_store {
 	sqlite3 *db;
+	int lock; /* store_sqlite_copy.h; -1: none */
 	sqlite3_stmt *sql[JB_SQL_COUNT];
 	void (*on_outbox)(void *arg); /* told after a commit with something in it for the outbox */
 	void *on_outbox_arg;
 	bool outbox_written; /* in the transaction that is open */
 	char error[160]; /* why the last transaction was rolled back: the rollback wipes SQLite's own memory of it */
 };
+
+/*
+ * The store at that path, made where there is none and brought to today's schema.
+ * `shared`: beside others that have it open, and a copy is kept of what is brought
+ * forward. NULL with a sentence.
+ */
+struct jb_store *jb_sqlite_open(const char *path, bool shared, char *why, size_t why_size);
 
 /* The statement, ready for binding; NULL when it cannot be prepared. */
 sqlite3_stmt *jb_sqlite_sql(struct jb_store *store, enum jb_sql which);

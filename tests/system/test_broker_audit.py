@@ -11,9 +11,8 @@ import sqlite3
 import subprocess
 import sys
 
-from brokerlib import new_secret
 from namespace import TREE
-from test_broker_api import ARN, CONF, FILING, BrokerCase
+from test_broker_api import ARN, CONF, BrokerCase
 
 ROLE = "JIT-ElevatedAdminRole"
 HOST = "\n[host web-1]\nsource = 127.0.0.0/8\n"

@@ -1,0 +1,344 @@
+"""Back-ups of the broker's store while it serves, restores, and stores of earlier versions brought forward; kills in the
+middle of each."""
+
+import glob
+import json
+import os
+import random
+import re
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+import time
+import unittest
+
+from brokerlib import Api, make_broker, new_secret
+from lab import LabCase
+from namespace import TREE
+from terminal import wait_until
+from test_broker_api import CONF, FILING
+
+KILLS = 60 if os.environ.get("PAM_JIT_FULL") else 12
+
+
+def schema_version():
+    with open(os.path.join(TREE, "jit-broker/store_sqlite.c"), encoding="utf-8") as file:
+        return int(re.search(r"#define SCHEMA_VERSION\s+(\d+)", file.read())[1])
+
+
+class BackupCase(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="backup-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        os.mkdir(f"{self.folder}/store")
+        self.broker = make_broker(self.folder, CONF)
+        self.store = f"{self.folder}/store/broker.db"
+        with open(self.broker.conf, encoding="utf-8") as file:
+            text = file.read().replace(f"sqlite:{self.folder}/broker.db", f"sqlite:{self.store}")
+        with open(self.broker.conf, "w", encoding="utf-8") as file:
+            file.write(text)
+        self.addCleanup(self.broker.stop)
+
+    def start(self):
+        self.key = new_secret(self.broker, "key", "add", "web-1")
+        self.token = new_secret(self.broker, "token", "add", "appr1")
+        self.broker.start()
+
+    def api(self, **who):
+        api = Api(self.broker.port, f"{self.folder}/ca.pem", **who)
+        self.addCleanup(api.close)
+        return api
+
+    def run_command(self, *args, status=0):
+        done = self.broker.admin(*args, check=False)
+        self.assertEqual(done.returncode, status, f"{args}: {done.stdout}{done.stderr}")
+        return done
+
+    def whole(self):
+        return self.run_command("audit", "verify").stdout
+
+    def records(self):
+        return [json.loads(line) for line in self.run_command("audit", "export").stdout.splitlines()]
+
+    def beside(self, pattern):
+        return sorted(os.path.basename(path) for path in glob.glob(f"{self.store}.{pattern}"))
+
+    def fill(self, count):
+        """A store that takes a while to copy."""
+        with sqlite3.connect(self.store) as database:
+            database.executemany("INSERT INTO event VALUES('web-1', ?, 4000000000)",
+                                 ((f"{number}-{'x' * 400}",) for number in range(count)))
+        database.close()
+
+    def old_store(self):
+        """The store that a broker with schema 2 left behind."""
+        with open(os.path.join(TREE, "tests/system/store-schema-2.sql"), encoding="utf-8") as script:
+            database = sqlite3.connect(self.store)
+            database.executescript("PRAGMA journal_mode=WAL;" + script.read())
+        database.close()
+        os.chmod(self.store, 0o600)
+
+
+class BackupTest(BackupCase):
+    def test_a_backup_is_made_while_the_broker_serves_and_has_all_of_it(self):
+        self.start()
+        host, approver = self.api(key=self.key), self.api(token=self.token)
+        filed = host.post("/request-access", FILING).json
+        copy = f"{self.folder}/copy"
+        said = self.run_command("backup", copy).stdout
+        self.assertEqual(said, f"{copy} is made: 3 audit records, whole\n")
+        self.assertEqual(os.stat(copy).st_mode & 0o777, 0o600)
+        self.assertEqual(glob.glob(f"{copy}?*"), [])
+        code = {"code": filed["code"]}
+        self.assertEqual(approver.post(f"/requests/{filed['requestId']}/approve", code).status, 200)
+        with sqlite3.connect(f"file:{copy}?mode=ro", uri=True) as database:
+            self.assertEqual(database.execute("SELECT id, status FROM request").fetchall(), [(filed["requestId"], 0)])
+        database.close()
+
+    def test_a_backup_overwrites_nothing(self):
+        self.start()
+        copy = f"{self.folder}/copy"
+        self.run_command("backup", copy)
+        self.assertIn(f"{copy} is there already", self.run_command("backup", copy, status=1).stderr)
+        self.assertIn("cannot make ", self.run_command("backup", f"{self.folder}/no/copy", status=1).stderr)
+        self.run_command("backup", status=2)
+
+    def test_a_backup_of_a_broken_chain_says_so(self):
+        self.start()
+        with sqlite3.connect(self.store) as database:
+            database.execute("DROP TRIGGER audit_no_update")
+            database.execute("UPDATE audit SET text=replace(text,'web-1','web-9') WHERE seq=1")
+        database.close()
+        said = self.run_command("backup", f"{self.folder}/copy", status=1).stderr
+        self.assertIn("is broken: record 1: ", said)
+        self.assertIn("the back-up is made all the same", said)
+        self.assertTrue(os.path.exists(f"{self.folder}/copy"))
+
+    def test_a_killed_backup_leaves_a_whole_one_or_none(self):
+        self.start()
+        self.fill(20000)
+        seen = set()
+        for _ in range(KILLS):
+            copy = f"{self.folder}/copy"
+            child = subprocess.Popen([self.broker.program, "backup", copy, "--config", self.broker.conf],
+                                     stdout=subprocess.DEVNULL, cwd="/")
+            time.sleep(random.uniform(0, 0.15))  # the instant is the test
+            child.kill()
+            child.wait(10)
+            seen.add(os.path.exists(copy))
+            if os.path.exists(copy):
+                with sqlite3.connect(copy) as database:
+                    self.assertEqual(database.execute("SELECT count(*) FROM event").fetchone(), (20000,))
+                database.close()
+                os.unlink(copy)
+        self.run_command("backup", f"{self.folder}/copy")
+        self.assertEqual(glob.glob(f"{self.folder}/*.partial"), [])
+        self.assertIn("whole", self.whole())
+        self.assertEqual(self.api(key=self.key).get("/requests").status, 200)
+
+
+class RestoreTest(BackupCase):
+    def backed_up(self):
+        """A broker with a request that waits and a grant that lives, backed up; later one more, and a revoked key."""
+        self.start()
+        host, approver = self.api(key=self.key), self.api(token=self.token)
+        waiting = host.post("/request-access", FILING).json
+        granted = host.post("/request-access", FILING).json
+        approver.post(f"/requests/{granted['requestId']}/approve", {"code": granted["code"]})
+        self.assertEqual(host.post(f"/requests/{granted['requestId']}/credentials").status, 200)
+        self.second = new_secret(self.broker, "key", "add", "web-2")
+        self.copy = f"{self.folder}/copy"
+        self.run_command("backup", self.copy)
+        self.cursor = host.get("/changes").json["next"]
+        self.run_command("key", "revoke", self.second.split("_")[1])
+        later = host.post("/request-access", FILING).json
+        self.anchor = self.run_command("audit", "anchor").stdout.strip()
+        return waiting, granted, later
+
+    def test_a_restore_is_refused_while_the_broker_runs(self):
+        self.backed_up()
+        said = self.run_command("restore", self.copy, status=1).stderr
+        self.assertIn("is in use: stop the broker first (systemctl stop jit-broker)", said)
+        self.assertEqual(self.beside("re*"), [])
+        self.assertEqual(self.api(key=self.key).get("/requests").status, 200)
+
+    def test_what_was_open_ends_and_what_was_revoked_stays_so(self):
+        waiting, granted, later = self.backed_up()
+        self.broker.stop()
+        said = self.run_command("restore", self.copy).stdout
+        self.assertIn("2 open requests and grants ended; 1 key and token revoked since stays so", said)
+        self.broker.start()
+        host = self.api(key=self.key)
+        # The host asks on with the cursor that it had, which this store never gave out.
+        page = host.get(f"/changes?after={self.cursor}&wait=5").json
+        changed = {change["requestId"]: change["status"] for change in page["changes"]}
+        self.assertEqual(changed, {waiting["requestId"]: "CANCELLED", granted["requestId"]: "REVOKED"})
+        refused = host.post(f"/requests/{granted['requestId']}/credentials")
+        self.assertEqual((refused.status, refused.json["error"]), (403, "grant.revoked"))
+        self.assertEqual(host.get(f"/requests/{later['requestId']}").status, 404)
+        self.assertEqual(self.api(key=self.second).get("/requests").status, 403)
+        self.assertEqual(host.post("/request-access", FILING).status, 200)
+        # Each is a transition of its own in a chain that is whole, and that an anchor from before does not fit.
+        ends = [(record["action"], record.get("requestId"), record["actor"]) for record in self.records()][-4:-1]
+        self.assertEqual(ends[0], ("store.restored", None, "admin"))
+        self.assertEqual(set(ends[1:]), {("request.cancelled", waiting["requestId"], "admin"),
+                                         ("request.revoked", granted["requestId"], "admin")})
+        self.assertIn("another one", self.run_command("audit", "verify", "--anchor", self.anchor, status=1).stdout)
+
+    def test_the_store_from_before_is_kept_whole(self):
+        _, _, later = self.backed_up()
+        self.broker.stop(kill=True)  # its last transactions lie in the journal
+        kept = self.run_command("restore", self.copy).stdout.splitlines()[-1].split()[-1]
+        self.assertTrue(kept.startswith(f"{self.store}.replaced."), kept)
+        with sqlite3.connect(f"file:{kept}?mode=ro", uri=True) as database:
+            self.assertEqual(database.execute("SELECT count(*) FROM request WHERE id=?", (later["requestId"],)).fetchone(),
+                             (1,))
+        database.close()
+        self.assertEqual(os.stat(self.store).st_mode & 0o777, 0o600)
+
+    def test_a_restore_on_a_new_machine_needs_no_store(self):
+        self.backed_up()
+        self.broker.stop()
+        shutil.rmtree(f"{self.folder}/store")
+        os.mkdir(f"{self.folder}/store")
+        self.run_command("restore", self.copy)
+        self.assertEqual(self.beside("replaced*"), [])
+        self.broker.start()
+        self.assertEqual(self.api(key=self.key).get("/requests").json, {"requests": []})
+
+    def test_what_is_no_whole_backup_changes_nothing(self):
+        self.backed_up()
+        self.broker.stop()
+        before = self.records()
+        forged, junk, newer = (f"{self.folder}/{name}" for name in ("forged", "junk", "newer"))
+        shutil.copy(self.copy, forged)
+        shutil.copy(self.copy, newer)
+        for path, change in ((forged, "UPDATE audit SET text=replace(text,'web-1','web-9') WHERE seq=1"),
+                             (newer, "PRAGMA user_version=999")):
+            with sqlite3.connect(path) as database:
+                database.execute("DROP TRIGGER audit_no_update")
+                database.execute(change)
+            database.close()
+        with open(junk, "wb") as file:
+            file.write(os.urandom(8192))
+        for path, why in ((forged, "is broken: record 1"), (junk, "not a database"), (newer, "newer jit-broker"),
+                          (f"{self.folder}/none", "No such file")):
+            self.assertIn(why, self.run_command("restore", path, status=1).stderr)
+        self.assertEqual(self.records(), before)
+        self.assertEqual(self.beside("re*"), [])
+
+    def test_a_killed_restore_leaves_one_store_or_the_other(self):
+        self.start()
+        self.fill(10000)
+        copy = f"{self.folder}/copy"
+        self.run_command("backup", copy)
+        self.broker.stop()
+        for _ in range(KILLS):
+            child = subprocess.Popen([self.broker.program, "restore", copy, "--config", self.broker.conf],
+                                     stdout=subprocess.DEVNULL, cwd="/")
+            time.sleep(random.uniform(0, 0.2))
+            child.kill()
+            child.wait(10)
+            self.assertIn("whole", self.whole())
+        self.run_command("restore", copy)
+        self.broker.start()
+        self.assertEqual(self.api(key=self.key).get("/requests").status, 200)
+
+
+class MigrationTest(BackupCase):
+    """tests/system/store-schema-2.sql is what a broker with that schema wrote."""
+
+    old_key = "jitk_5669eee1dae75833_rmNdlCgKpQBvsov0kI0FepTHb8p-3jHhGVn0MhLTMMs"
+
+    def test_a_store_of_schema_2_is_copied_and_brought_forward(self):
+        self.old_store()
+        self.assertIn("whole: 9 records", self.whole())
+        kept = self.beside("schema-2.*")
+        self.assertEqual(len(kept), 1)
+        self.assertRegex(kept[0], r"^broker\.db\.schema-2\.\d{8}T\d{6}Z$")
+        self.assertEqual(os.stat(f"{self.folder}/store/{kept[0]}").st_mode & 0o777, 0o600)
+        for path, version in ((self.store, schema_version()), (f"{self.folder}/store/{kept[0]}", 2)):
+            with sqlite3.connect(path) as database:
+                self.assertEqual(database.execute("PRAGMA user_version").fetchone(), (version,))
+            database.close()
+        self.whole()
+        self.assertEqual(self.beside("schema-*"), kept)  # brought forward once
+        self.broker.start()
+        self.assertEqual(self.api(key=self.old_key).get("/requests").status, 200)
+
+    def test_no_more_than_three_copies_are_kept(self):
+        self.old_store()
+        for day in range(1, 6):
+            with open(f"{self.store}.schema-1.2026010{day}T000000Z", "w", encoding="ascii"):
+                pass
+        self.whole()
+        kept = self.beside("schema-*")
+        self.assertEqual(kept[:2], ["broker.db.schema-1.20260104T000000Z", "broker.db.schema-1.20260105T000000Z"])
+        self.assertEqual(len(kept), 3)
+
+    def test_without_room_for_the_copy_nothing_is_changed(self):
+        self.old_store()
+        done = subprocess.run(["unshare", "-m", "sh", "-c",
+                               'mount -t tmpfs -o size=400k none "$1" && cp "$2" "$1/broker.db" && chmod 600 "$1/broker.db" '
+                               '&& "$3" audit verify --config "$4"; ls "$1"', "sh", f"{self.folder}/store",
+                               shutil.copy(self.store, f"{self.folder}/old.db"), self.broker.program, self.broker.conf],
+                              capture_output=True, text=True, timeout=20)
+        self.assertIn("make room", done.stderr)
+        self.assertEqual([name for name in done.stdout.split() if "schema" in name], [])
+
+    def test_a_killed_migration_leaves_the_store_as_it_was_or_brought_forward(self):
+        self.old_store()
+        self.fill(10000)
+        old = f"{self.folder}/old.db"
+        shutil.copy(self.store, old)
+        versions = set()
+        for _ in range(KILLS):
+            for path in glob.glob(f"{self.store}*"):
+                os.unlink(path)
+            shutil.copy(old, self.store)
+            child = subprocess.Popen([self.broker.program, "key", "list", "--config", self.broker.conf],
+                                     stdout=subprocess.DEVNULL, cwd="/")
+            time.sleep(random.uniform(0, 0.12))
+            child.kill()
+            child.wait(10)
+            with sqlite3.connect(self.store) as database:
+                versions.add(database.execute("PRAGMA user_version").fetchone()[0])
+            database.close()
+            self.assertIn("whole: 9 records", self.whole())
+            self.assertGreaterEqual(len(self.beside("schema-2.*Z")), 1)
+        self.assertLessEqual(versions, {2, schema_version()})
+
+    def test_a_newer_store_is_refused(self):
+        self.start()
+        self.broker.stop()
+        with sqlite3.connect(self.store) as database:
+            database.execute("PRAGMA user_version=999")
+        database.close()
+        self.assertIn("written by a newer jit-broker (schema 999", self.run_command("audit", "verify", status=1).stderr)
+
+
+class HostTest(LabCase):
+    def test_a_restore_ends_an_elevated_session_of_a_real_host(self):
+        copy = "/var/lib/jit-broker/copy"
+        terminal = self.open_terminal()
+        request = self.ask(terminal, "sudo -s")
+        self.approve(request)
+        terminal.expect(r"root@\S+# $")
+        terminal.child.sendline("PS1='op1:$?$ '; unset PROMPT_COMMAND")
+        terminal.child.expect_exact("\r\n")
+        terminal.child.expect(terminal.prompt)
+        self.assertEqual(terminal.run("jit credentials >/dev/null")[0], 0)
+        self.lab.broker.admin("backup", copy)
+        self.lab.broker.stop()
+        said = self.lab.broker.admin("restore", copy).stdout
+        self.assertIn("1 open request and grant ended", said)
+        self.lab.broker.start()
+        wait_until("the helper hears that the grant is revoked",
+                   lambda: terminal.run("jit credentials >/dev/null")[0] != 0, 30)
+        self.assertIn("holds no grant", terminal.run("jit status")[1])
+        terminal.run("exit")
+
+
+if __name__ == "__main__":
+    unittest.main()
