@@ -14,6 +14,7 @@
 #include "filing.h"
 #include "live.h"
 #include "log.h"
+#include "log_request.h"
 #include "oidc.h"
 #include "pace.h"
 #include "page.h"
@@ -29,13 +30,6 @@
 #define LATE_MS	    1000
 
 typedef void (*handler)(struct jb_ask *ask);
-
-static void healthz(struct jb_ask *ask)
-{
-	static const char text[] = "{\"status\":\"ok\"}";
-
-	jb_call_reply(ask->call, 200, "Content-Type: application/json\r\n", text, sizeof(text) - 1);
-}
 
 static const struct route {
 	const char *method, *path; /* "*" is an id */
@@ -59,7 +53,8 @@ static const struct route {
 	{"POST", "/requests/*/deny", .person = jb_api_deny},
 	{"POST", "/requests/*/revoke", .person = jb_api_revoke},
 	{"GET", "/audit", .person = jb_api_audit},
-	{"GET", "/healthz", .open = healthz},
+	{"GET", "/healthz", .open = jb_api_healthz},
+	{"GET", "/metrics", .open = jb_api_metrics},
 	{"GET", "/sign-in/oidc", .open = jb_oidc_begin},
 	{"GET", JB_OIDC_ANSWER, .open = jb_oidc_answer},
 };
@@ -177,18 +172,12 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	tick(arg);
 }
 
-static void log_change(const struct jb_request *r)
-{
-	jit_log(LOG_NOTICE, "%s %s: %s as %s on %s%s%s%s%s", r->short_id, jb_status_name(r->status), r->requester,
-		r->role, r->host, r->decided_by ? ", decided by " : "", r->decided_by ? r->decided_by : "",
-		r->failure ? ": " : "", r->failure ? r->failure : "");
-}
-
 static void on_change(void *arg, const struct jb_request *request)
 {
 	struct jb_api *api = arg;
 
-	log_change(request);
+	api->metrics.changes[request->status]++;
+	jb_log_request("changed", request);
 	jb_waiters_wake(api->waiters, request);
 	jb_live_wake(api->live);
 }
@@ -325,6 +314,22 @@ struct jb_api *jb_api_new(struct event_base *base, const struct jb_conf *conf, s
 	jb_engine_on_change(engine, on_change, api);
 	tick(api);
 	return api;
+}
+
+void jb_api_watch(struct jb_api *api, struct jb_server *server, const struct jb_issuer *issuer)
+{
+	api->server = server;
+	api->issuer = issuer;
+}
+
+void jb_api_drain(struct jb_api *api)
+{
+	jb_waiters_drain(api->waiters);
+}
+
+void jb_api_answered(void *arg, int status)
+{
+	jb_metrics_answered(&((struct jb_api *)arg)->metrics, status);
 }
 
 void jb_api_set_conf(struct jb_api *api, const struct jb_conf *conf)

@@ -10,6 +10,8 @@
 
 #include "conf.h"
 #include "engine.h"
+#include "issuer.h"
+#include "metrics.h"
 #include "proto.h"
 #include "server.h"
 #include "store.h"
@@ -27,6 +29,9 @@ struct jb_api {
 	const struct jb_conf *conf;
 	struct jb_store *store;
 	struct jb_engine *engine;
+	struct jb_server *server;	/* for what it counts; set after it is made */
+	const struct jb_issuer *issuer; /* likewise: one of jb_issuer_watch_new */
+	struct jb_metrics metrics;
 	struct jb_waiters *waiters;
 	struct event *timer;		  /* what is due next in the engine */
 	int64_t tick_ms;		  /* when it is to come, on the wall clock; 0 before the first time */
@@ -42,6 +47,13 @@ struct jb_api *jb_api_new(struct event_base *base, const struct jb_conf *conf, s
 			  struct jb_engine *engine);
 /* After the server is gone, before the engine. NULL is fine. */
 void jb_api_free(struct jb_api *api);
+
+/* Whom the API asks how they are. */
+void jb_api_watch(struct jb_api *api, struct jb_server *server, const struct jb_issuer *issuer);
+/* The broker stops: whoever waits is answered with what is now. */
+void jb_api_drain(struct jb_api *api);
+/* The server's: an answer went out; arg is the api. */
+void jb_api_answered(void *arg, int status);
 
 /* Calls from here on see this configuration. */
 void jb_api_set_conf(struct jb_api *api, const struct jb_conf *conf);
@@ -78,6 +90,8 @@ void jb_api_approve(struct jb_ask *ask);
 void jb_api_deny(struct jb_ask *ask);
 void jb_api_revoke(struct jb_ask *ask);
 void jb_api_audit(struct jb_ask *ask);
+void jb_api_healthz(struct jb_ask *ask);
+void jb_api_metrics(struct jb_ask *ask);
 
 /* For the handlers. */
 

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "filing.h"
 #include "log.h"
+#include "log_request.h"
 #include "reply.h"
 #include "secret.h"
 
@@ -52,8 +53,7 @@ static void on_collected(void *arg, const struct jb_collected *collected)
 	const struct jb_request *r = collected->request;
 
 	if (r && !collected->fault)
-		jit_log(LOG_NOTICE, "%s credentials issued: %s as %s on %s", r->short_id, r->requester, r->role,
-			r->host);
+		jb_log_request("issued", r);
 	collecting_free(c);
 	if (!call)
 		return;
@@ -180,13 +180,14 @@ static void file_request(struct jb_ask *ask, struct jb_filing *filing, int64_t w
 	bool replayed = false;
 
 	if (jb_engine_file(ask->api->engine, ask->who, filing, ask->now, &r, &replayed, &fault) < 0) {
+		ask->api->metrics.refused++;
 		jit_log(LOG_INFO, "refused to file for %s on %s: %s", filing->requester, ask->who, fault.message);
 		jb_reply_fault(ask->call, &fault);
 		return;
 	}
+	ask->api->metrics.filed += !replayed;
 	if (!replayed && !r->filed_by) /* of those the engine has told already */
-		jit_log(LOG_NOTICE, "%s filed, %s: %s as %s on %s", r->short_id, jb_status_name(r->status),
-			r->requester, r->role, r->host);
+		jb_log_request("filed", r);
 	jb_api_filed(ask->api);
 	if (r->status == JB_PENDING && waits(ask, r->id, 0, wait, filed_wait_over))
 		jb_request_free(r);

@@ -86,6 +86,9 @@ typedef void (*jb_collected_fn)(void *arg, const struct jb_collected *collected)
 void jb_engine_collect(struct jb_engine *engine, const char *host, const char *id, const char *public_key,
 		       const char *bearer, int64_t now, jb_collected_fn done, void *arg);
 
+/* Is credentials' issuer being asked for somebody? */
+bool jb_engine_collecting(const struct jb_engine *engine);
+
 /* The host was heard of (any authenticated call): its requests without `resume` stay alive 30 s from here. */
 void jb_engine_heard(struct jb_engine *engine, const char *host, int64_t now);
 

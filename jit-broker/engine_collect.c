@@ -59,6 +59,11 @@ void jb_engine_collects_free(struct jb_engine *engine)
 		collect_free(engine->collects);
 }
 
+bool jb_engine_collecting(const struct jb_engine *engine)
+{
+	return engine->collects != NULL;
+}
+
 static void refuse(const struct jb_fault *fault, jb_collected_fn done, void *arg)
 {
 	const struct jb_collected collected = {.fault = fault};

@@ -22,17 +22,22 @@
 #include "engine.h"
 #include "exit.h"
 #include "issuer.h"
+#include "issuer_watch.h"
 #include "log.h"
 #include "proxy.h"
 #include "reload.h"
 #include "server.h"
+#include "stop.h"
 #include "store.h"
+#include "watchdog.h"
 
 struct broker {
 	struct event_base *base;
 	struct jb_running running;
 	struct jb_issuer *issuer;
 	struct jb_proxy *proxy; /* NULL: none is trusted */
+	struct jb_stop *stop;	/* NULL: nobody has said so */
+	struct jb_watchdog *watchdog;
 	struct event *signals[3];
 };
 
@@ -62,9 +67,16 @@ static void on_stop(evutil_socket_t signal_number, short what, void *arg)
 	struct broker *broker = arg;
 
 	(void)what;
+	if (broker->stop) { /* told twice: at once */
+		event_base_loopbreak(broker->base);
+		return;
+	}
 	jit_log(LOG_NOTICE, "stopping on signal %d", (int)signal_number);
 	sd_notify(0, "STOPPING=1");
-	event_base_loopbreak(broker->base);
+	if (broker->running.server)
+		broker->stop = jb_stop_new(broker->base, &broker->running);
+	else
+		event_base_loopbreak(broker->base);
 }
 
 static void on_hangup(evutil_socket_t signal_number, short what, void *arg)
@@ -123,6 +135,10 @@ static int open_parts(struct broker *broker, char *why, size_t why_size)
 	broker->issuer = jb_issuer_new(broker->base, r->conf, why, why_size);
 	if (!broker->issuer)
 		return -1;
+	snprintf(why, why_size, "out of memory");
+	broker->issuer = jb_issuer_watch_new(broker->issuer);
+	if (!broker->issuer || jb_watchdog_new(broker->base, r->store, &broker->watchdog) < 0)
+		return -1;
 	r->engine = jb_engine_new(r->conf, r->store, broker->issuer, jit_wall_s());
 	snprintf(why, why_size, "%s", r->engine ? "out of memory" : jb_store_error(r->store));
 	if (r->engine)
@@ -139,6 +155,7 @@ static int open_server(struct broker *broker, char *why, size_t why_size)
 		.address = r->conf->listen_address,
 		.port = r->conf->listen_port,
 		.listen_fd = passed_socket(),
+		.answered = jb_api_answered,
 		.tls = r->conf->tls,
 		.tls_certificate = r->conf->tls_certificate,
 		.tls_key = r->conf->tls_key,
@@ -148,6 +165,8 @@ static int open_server(struct broker *broker, char *why, size_t why_size)
 	if (options.listen_fd == -2)
 		return -1;
 	r->server = jb_server_new(broker->base, &options, jb_api_handle, r->api, why, why_size);
+	if (r->server)
+		jb_api_watch(r->api, r->server, broker->issuer);
 	if (r->server && r->conf->proxy_socket)
 		broker->proxy = jb_proxy_new(broker->base, r->conf, r->api, why, why_size);
 	return r->server && (broker->proxy || !r->conf->proxy_socket) ? 0 : -1;
@@ -158,6 +177,8 @@ static void close_all(struct broker *broker)
 {
 	struct jb_running *r = &broker->running;
 
+	jb_stop_free(broker->stop);
+	jb_watchdog_free(broker->watchdog);
 	jb_proxy_free(broker->proxy);
 	jb_server_free(r->server);
 	jb_api_free(r->api);

@@ -67,6 +67,8 @@ struct jb_server {
 	uint16_t port;
 	bool (*admit)(void *arg, int fd);
 	void *admit_arg;
+	bool draining;
+	void (*answered)(void *arg, int status);
 	jb_handle handle;
 	void *arg;
 };
@@ -223,7 +225,7 @@ static void on_write(struct bufferevent *bev, void *arg)
 	(void)bev;
 	if (call->state != WRITING)
 		return;
-	if (!call->head.keep_alive) {
+	if (!call->head.keep_alive || call->server->draining) {
 		linger(call);
 		on_read(bev, call);
 		return;
@@ -333,7 +335,8 @@ static void on_resume_accept(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	evconnlistener_enable(server->listener);
+	if (server->listener)
+		evconnlistener_enable(server->listener);
 }
 
 const char *jb_call_method(const struct jb_call *call)
@@ -402,7 +405,13 @@ static int format_head(struct jb_call *call, int status, const char *headers, si
 			"Connection: %s\r\n\r\n",
 			status, jb_http_phrase(status), date,
 			strstr(headers, "Cache-Control:") ? "" : "Cache-Control: no-store\r\n", headers, body_len,
-			call->head.keep_alive ? "keep-alive" : "close");
+			call->head.keep_alive && !call->server->draining ? "keep-alive" : "close");
+}
+
+static void tell_answered(const struct jb_call *call, int status)
+{
+	if (call->server->answered)
+		call->server->answered(call->server->arg, status);
 }
 
 void jb_call_reply(struct jb_call *call, int status, const char *headers, const char *body, size_t len)
@@ -412,6 +421,7 @@ void jb_call_reply(struct jb_call *call, int status, const char *headers, const 
 	size_t size = (size_t)head_len + len;
 	char *text = head_len > 0 && (size_t)head_len < sizeof(head) ? malloc(size) : NULL;
 
+	tell_answered(call, status);
 	call->gone = NULL;
 	call->state = WRITING;
 	arm(call, WRITE_MS);
@@ -465,6 +475,7 @@ struct jb_server *jb_server_new(struct event_base *base, const struct jb_server_
 	}
 	server->base = base;
 	server->handle = handle;
+	server->answered = options->answered;
 	server->arg = arg;
 	server->admit = options->admit;
 	server->admit_arg = options->admit_arg;
@@ -492,6 +503,25 @@ void jb_server_free(struct jb_server *server)
 		call_free(server->calls);
 	SSL_CTX_free(server->tls);
 	free(server);
+}
+
+void jb_server_drain(struct jb_server *server)
+{
+	server->draining = true;
+	if (server->listener)
+		evconnlistener_free(server->listener);
+	server->listener = NULL;
+	for (struct jb_call *call = server->calls; call; call = call->next)
+		if (call->state == IDLE)
+			linger(call);
+}
+
+bool jb_server_busy(const struct jb_server *server)
+{
+	for (const struct jb_call *call = server->calls; call; call = call->next)
+		if (call->state != IDLE && call->state != PENDING)
+			return true;
+	return false;
 }
 
 void jb_server_set_tls(struct jb_server *server, SSL_CTX *tls)

@@ -24,6 +24,7 @@ struct jb_server_options {
 	const char *address; /* numeric IPv4 or IPv6 */
 	uint16_t port;	     /* 0: any free one */
 	int listen_fd;	     /* a listening socket to take over (socket activation), or -1: bind address and port */
+	void (*answered)(void *arg, int status); /* told of each answer, with the handler's arg; NULL: nobody */
 	bool tls;
 	const char *tls_certificate;	  /* PEM chain */
 	const char *tls_key;		  /* PEM, without passphrase, not readable by others */
@@ -37,6 +38,10 @@ struct jb_server_options {
 /* NULL with a sentence in why. */
 struct jb_server *jb_server_new(struct event_base *base, const struct jb_server_options *options, jb_handle handle,
 				void *arg, char *why, size_t why_size);
+/* Takes no new connection, closes those that lie idle, and the others with their next answer. */
+void jb_server_drain(struct jb_server *server);
+/* Is an answer on its way to somebody, or a request on its way to us? Those that wait for the handler do not count. */
+bool jb_server_busy(const struct jb_server *server);
 /* Ends all connections; whoever waits is told through its gone callback. NULL is fine. */
 void jb_server_free(struct jb_server *server);
 /* Connections from here on are greeted with this (tls.h); it belongs to the server then. */

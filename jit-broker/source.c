@@ -55,6 +55,14 @@ bool jb_address_parse(const char *text, struct jb_address *ret)
 	return true;
 }
 
+bool jb_address_is_loopback(const struct jb_address *address)
+{
+	static const uint8_t v6[16] = {[15] = 1};
+
+	return address->known &&
+	       (is_v4(address) ? address->byte[sizeof(mapped)] == 127 : memcmp(address->byte, v6, sizeof(v6)) == 0);
+}
+
 void jb_address_text(const struct jb_address *address, char buf[static JB_ADDRESS_SIZE])
 {
 	const bool v4 = is_v4(address);

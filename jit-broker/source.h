@@ -33,6 +33,8 @@ bool jb_sources_hold(const struct jb_sources *sources, const struct jb_address *
 /* "10.1.2.3", "2001:db8::1". False: it is no address. */
 bool jb_address_parse(const char *text, struct jb_address *ret);
 struct jb_address jb_address_of(const struct sockaddr *peer);
+/* 127.0.0.0/8 or ::1. */
+bool jb_address_is_loopback(const struct jb_address *address);
 /* "10.1.2.3", "2001:db8::1"; "an unknown address". */
 #define JB_ADDRESS_SIZE 48
 void jb_address_text(const struct jb_address *address, char buf[static JB_ADDRESS_SIZE]);

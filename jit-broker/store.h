@@ -24,6 +24,11 @@ void jb_store_close(struct jb_store *store); /* NULL is fine */
 /* Why the last call failed with -EIO, in the store's own words ("database or disk is full"). Valid until the next. */
 const char *jb_store_error(struct jb_store *store);
 
+/* Can it be read now, and written where the last write failed? At once, whoever else writes. 0 or -EIO. */
+int jb_store_ping(struct jb_store *store);
+/* How many writes it did not take since it was opened. */
+uint64_t jb_store_failures(const struct jb_store *store);
+
 /* One line of the chain: who did what to which request. Strings may be NULL. */
 struct jb_audit {
 	int64_t at;	    /* epoch seconds */
@@ -120,6 +125,8 @@ int jb_store_session_list(struct jb_store *store, const char *person,
 /* The chain from record after+1 on, at most limit, as JSON texts. */
 int jb_store_audit_read(struct jb_store *store, int64_t after, size_t limit,
 			void (*each)(void *arg, int64_t seq, const char *json), void *arg);
+/* The number of the last record; 0: there is none. 0 or -EIO. */
+int jb_store_audit_last(struct jb_store *store, int64_t *ret);
 /* Where a chain is not whole. */
 struct jb_audit_break {
 	int64_t seq;	 /* the first record that does not fit; of -EIO: that cannot be read */

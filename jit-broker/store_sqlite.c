@@ -149,10 +149,18 @@ void jb_sqlite_text(sqlite3_stmt *statement, int at, const char *text)
 		sqlite3_bind_null(statement, at);
 }
 
+/* Counts failures of the store itself, not refusals of what was to be written. */
+static int note(struct jb_store *store, int r)
+{
+	store->failing = r == -EIO;
+	store->failures += store->failing;
+	return r;
+}
+
 int jb_sqlite_begin(struct jb_store *store)
 {
 	store->outbox_written = false;
-	return jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_BEGIN)) == SQLITE_DONE ? 0 : -EIO;
+	return note(store, jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_BEGIN)) == SQLITE_DONE ? 0 : -EIO);
 }
 
 int jb_sqlite_end(struct jb_store *store, int r)
@@ -160,13 +168,40 @@ int jb_sqlite_end(struct jb_store *store, int r)
 	if (r == 0 && jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_COMMIT)) == SQLITE_DONE) {
 		if (store->outbox_written && store->on_outbox)
 			store->on_outbox(store->on_outbox_arg);
-		return 0;
+		return note(store, 0);
 	}
 	snprintf(store->error, sizeof(store->error), "%s", sqlite3_errmsg(store->db));
 	/* After some faults (a full disk) SQLite has rolled back by itself. */
 	if (!sqlite3_get_autocommit(store->db))
 		jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_ROLLBACK));
-	return r ? r : -EIO;
+	return note(store, r ? r : -EIO);
+}
+
+/* A disk that was full is told from one that has room again by a write, which nobody may come to make. */
+static int try_to_write(struct jb_store *store)
+{
+	sqlite3_busy_timeout(store->db, 0);
+	bool taken = sqlite3_exec(store->db, "BEGIN IMMEDIATE; UPDATE cursor SET value=value; COMMIT", NULL, NULL,
+				  NULL) == SQLITE_OK;
+	if (!sqlite3_get_autocommit(store->db))
+		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
+	store->failing = !taken;
+	return taken ? 0 : -EIO;
+}
+
+int jb_store_ping(struct jb_store *store)
+{
+	int64_t seq;
+
+	if (jb_store_audit_last(store, &seq) < 0)
+		return -EIO;
+	return store->failing ? try_to_write(store) : 0;
+}
+
+uint64_t jb_store_failures(const struct jb_store *store)
+{
+	return store->failures;
 }
 
 const char *jb_store_error(struct jb_store *store)

@@ -55,6 +55,8 @@ struct jb_store {
 	void (*on_outbox)(void *arg); /* told after a commit with something in it for the outbox */
 	void *on_outbox_arg;
 	bool outbox_written; /* in the transaction that is open */
+	uint64_t failures;   /* transactions that could not be begun or committed */
+	bool failing;	     /* the last one was one of these */
 	char error[160]; /* why the last transaction was rolled back: the rollback wipes SQLite's own memory of it */
 };
 

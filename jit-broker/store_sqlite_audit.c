@@ -26,6 +26,13 @@ static int last_record(struct jb_store *store, int64_t *ret_seq, char hash[stati
 	return 0;
 }
 
+int jb_store_audit_last(struct jb_store *store, int64_t *ret)
+{
+	char hash[JB_HASH_SIZE];
+
+	return last_record(store, ret, hash);
+}
+
 int jb_sqlite_audit(struct jb_store *store, const struct jb_audit *audit)
 {
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_AUDIT_INSERT);

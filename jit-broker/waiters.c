@@ -21,6 +21,7 @@ struct waiter {
 struct jb_waiters {
 	struct event_base *base;
 	struct waiter *first;
+	bool draining;
 	void *arg;
 };
 
@@ -89,6 +90,8 @@ int jb_waiters_add(struct jb_waiters *waiters, const struct jb_wait *wait, jb_wa
 	if (waiter->next)
 		waiter->next->prev = waiter;
 	waiters->first = waiter;
+	if (waiters->draining)
+		tv = (struct timeval){0};
 	event_add(waiter->due, &tv);
 	jb_call_on_gone(wait->call, on_gone, waiter);
 	return 0;
@@ -108,6 +111,22 @@ void jb_waiters_wake(struct jb_waiters *waiters, const struct jb_request *reques
 	for (struct waiter *w = waiters->first; w; w = w->next)
 		if (concerns(w, request))
 			event_active(w->due, EV_TIMEOUT, 0);
+}
+
+void jb_waiters_drain(struct jb_waiters *waiters)
+{
+	waiters->draining = true;
+	for (struct waiter *w = waiters->first; w; w = w->next)
+		event_active(w->due, EV_TIMEOUT, 0);
+}
+
+unsigned jb_waiters_count(const struct jb_waiters *waiters)
+{
+	unsigned n = 0;
+
+	for (const struct waiter *w = waiters->first; w; w = w->next)
+		n++;
+	return n;
 }
 
 struct jb_waiters *jb_waiters_new(struct event_base *base, void *arg)

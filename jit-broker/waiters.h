@@ -35,6 +35,10 @@ void jb_waiters_free(struct jb_waiters *waiters);
 /* 0; -EBUSY: this host waits with too many calls already; -ENOMEM. Then the caller answers. */
 int jb_waiters_add(struct jb_waiters *waiters, const struct jb_wait *wait, jb_wait_answer answer);
 
+/* Everybody is answered in this turn of the loop, and whoever comes from here on in the next. */
+void jb_waiters_drain(struct jb_waiters *waiters);
+unsigned jb_waiters_count(const struct jb_waiters *waiters);
+
 /* A request changed: whoever waits for it is answered in this turn of the loop, after the current callback. */
 void jb_waiters_wake(struct jb_waiters *waiters, const struct jb_request *request);
 

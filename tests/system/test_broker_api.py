@@ -488,7 +488,7 @@ class CommandTest(BrokerCase):
 class GuardTest(BrokerCase):
     def test_it_is_healthy(self):
         answer = self.api().get("/healthz")
-        self.assertEqual((answer.status, answer.body), (200, b'{"status":"ok"}'))
+        self.assertEqual((answer.status, answer.body), (200, b'{"status":"ok","store":"ok","issuer":"ok"}'))
         self.assertNotIn("server", answer.headers)
 
     def test_waiters_of_one_key_are_capped_and_vanished_ones_are_forgotten(self):

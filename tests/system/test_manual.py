@@ -16,6 +16,7 @@ FOREIGN = {"cvtsudoers 1", "pam.d 5", "pkexec 1", "regex 7", "setsid 2", "sshd_c
            "sudoers 5", "systemd 1"}  # pages of other projects that ours name
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 BY_CALL = {"jit_log(": {"JOURNAL_STREAM"}, "sd_notify(": {"NOTIFY_SOCKET"},
+           "sd_watchdog_enabled(": {"WATCHDOG_PID", "WATCHDOG_USEC"},
            "sd_listen_fds(": {"LISTEN_FDS", "LISTEN_PID"},
            "sd_listen_fds_with_names(": {"LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}}
 FINDING = r'"((?:gate|module|service|sudo|sshd|helper|broker|lockout|polkit|host|login|doctor|pam)\.[a-z_]+)"'

@@ -1,0 +1,76 @@
+/* What whoever watches the broker asks: how it is, and what it has counted. */
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "api.h"
+#include "health.h"
+#include "proto.h"
+#include "reply.h"
+
+void jb_api_healthz(struct jb_ask *ask)
+{
+	struct json_object *json = json_object_new_object();
+	struct jb_health health;
+	const bool well = jb_health(ask->api->conf, ask->api->store, ask->api->issuer, &health);
+
+	json_object_object_add(json, "status", json_object_new_string(well ? "ok" : "failing"));
+	json_object_object_add(json, "store", json_object_new_string(health.store));
+	json_object_object_add(json, "issuer", json_object_new_string(health.issuer));
+	jb_reply_json(ask->call, well ? 200 : 503, json);
+}
+
+/* From this machine, and not through a proxy on it; else with an approver's token. */
+static bool may_read_metrics(const struct jb_ask *ask)
+{
+	const char *given = jb_call_header(ask->call, "Authorization");
+	char person[JIT_NAME_SIZE];
+
+	if (given && strncasecmp(given, "Bearer ", 7) == 0)
+		return jb_store_secret_check(ask->api->store, "person", given + 7, person, sizeof(person)) == 0 &&
+		       jb_conf_person(ask->api->conf, person);
+	return jb_address_is_loopback(jb_call_peer(ask->call)) && !jb_call_header(ask->call, "X-Forwarded-For") &&
+	       !jb_call_header(ask->call, "Forwarded");
+}
+
+static int read_gauges(struct jb_api *api, struct jb_gauges *ret)
+{
+	*ret = (struct jb_gauges){.connections = jb_server_connections(api->server),
+				  .waiters = jb_waiters_count(api->waiters),
+				  .store_errors = jb_store_failures(api->store),
+				  .issuer = jb_issuer_watch_stats(api->issuer)};
+	for (int i = JB_PENDING; i <= JB_ACTIVE; i++) {
+		const struct jb_query query = {.status = i, .changed_after = -1};
+
+		if (jb_store_count(api->store, &query, &ret->open[i]) < 0)
+			return -EIO;
+	}
+	return jb_store_audit_last(api->store, &ret->audit_records);
+}
+
+void jb_api_metrics(struct jb_ask *ask)
+{
+	struct jb_gauges gauges;
+	char *text = NULL;
+	size_t size;
+
+	if (!may_read_metrics(ask)) {
+		jb_reply_error(ask->call, 401, "auth.token", "Give a valid approver's token.");
+		return;
+	}
+	if (read_gauges(ask->api, &gauges) < 0) {
+		jb_reply_error(ask->call, 503, "broker.store", "The broker cannot read its store; try again later.");
+		return;
+	}
+	FILE *out = open_memstream(&text, &size);
+	if (out)
+		jb_metrics_print(&ask->api->metrics, &gauges, out);
+	if (out && fclose(out) == 0)
+		jb_call_reply(ask->call, 200, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n", text, size);
+	else
+		jb_reply_json(ask->call, 503, NULL);
+	free(text);
+}

@@ -1,0 +1,86 @@
+/* See metrics.h. */
+#include "metrics.h"
+
+#include <inttypes.h>
+
+void jb_metrics_answered(struct jb_metrics *metrics, int status)
+{
+	if (status > 0 && status < JB_METRICS_STATUS_MAX)
+		metrics->answers[status]++;
+}
+
+static void head(FILE *out, const char *name, const char *type, const char *help)
+{
+	fprintf(out, "# HELP jit_broker_%s %s\n# TYPE jit_broker_%s %s\n", name, help, name, type);
+}
+
+static void one(FILE *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+	head(out, name, type, help);
+	fprintf(out, "jit_broker_%s %" PRIu64 "\n", name, value);
+}
+
+static void print_answers(const struct jb_metrics *metrics, FILE *out)
+{
+	head(out, "http_answers_total", "counter", "HTTP answers by status.");
+	for (int i = 0; i < JB_METRICS_STATUS_MAX; i++)
+		if (metrics->answers[i])
+			fprintf(out, "jit_broker_http_answers_total{status=\"%d\"} %" PRIu64 "\n", i,
+				metrics->answers[i]);
+}
+
+static void print_changes(const struct jb_metrics *metrics, FILE *out)
+{
+	head(out, "request_changes_total", "counter", "Committed changes of requests by the status they led to.");
+	for (int i = JB_PENDING; i <= JB_FAILED; i++)
+		fprintf(out, "jit_broker_request_changes_total{status=\"%s\"} %" PRIu64 "\n",
+			jb_status_name((enum jb_status)i), metrics->changes[i]);
+}
+
+static void print_open(const struct jb_gauges *gauges, FILE *out)
+{
+	head(out, "requests_open", "gauge", "Requests and grants that are open, by status.");
+	for (int i = JB_PENDING; i <= JB_ACTIVE; i++)
+		fprintf(out, "jit_broker_requests_open{status=\"%s\"} %zu\n", jb_status_name((enum jb_status)i),
+			gauges->open[i]);
+}
+
+static void print_issuer(const struct jb_issue_stats *stats, FILE *out)
+{
+	uint64_t sum = 0;
+
+	head(out, "issue_total", "counter", "Calls to the issuer of credentials by how they went.");
+	fprintf(out,
+		"jit_broker_issue_total{outcome=\"issued\"} %" PRIu64 "\n"
+		"jit_broker_issue_total{outcome=\"refused\"} %" PRIu64 "\n"
+		"jit_broker_issue_total{outcome=\"failed\"} %" PRIu64 "\n",
+		stats->issued, stats->refused, stats->failed);
+	head(out, "issue_seconds", "histogram", "How long calls to the issuer took.");
+	for (size_t i = 0; i < JB_ISSUE_BUCKETS; i++) {
+		sum += stats->bucket[i];
+		if (i < JB_ISSUE_BUCKETS - 1)
+			fprintf(out, "jit_broker_issue_seconds_bucket{le=\"%g\"} %" PRIu64 "\n", jb_issue_bounds[i],
+				sum);
+	}
+	fprintf(out,
+		"jit_broker_issue_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n"
+		"jit_broker_issue_seconds_sum %.3f\njit_broker_issue_seconds_count %" PRIu64 "\n",
+		sum, stats->seconds, sum);
+}
+
+void jb_metrics_print(const struct jb_metrics *metrics, const struct jb_gauges *gauges, FILE *out)
+{
+	head(out, "build_info", "gauge", "Which jit-broker this is.");
+	fprintf(out, "jit_broker_build_info{version=\"%s\"} 1\n", JIT_VERSION);
+	print_answers(metrics, out);
+	one(out, "requests_filed_total", "counter", "Requests filed.", metrics->filed);
+	one(out, "filings_refused_total", "counter", "Filings that policy or a limit refused.", metrics->refused);
+	print_changes(metrics, out);
+	print_open(gauges, out);
+	one(out, "connections", "gauge", "Open connections.", gauges->connections);
+	one(out, "waiters", "gauge", "Calls of hosts whose answer waits for a change.", gauges->waiters);
+	print_issuer(gauges->issuer, out);
+	one(out, "store_errors_total", "counter", "Writes that the store did not take.", gauges->store_errors);
+	one(out, "audit_records", "gauge", "Records of the audit chain: the number of the last.",
+	    (uint64_t)gauges->audit_records);
+}

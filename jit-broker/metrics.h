@@ -1,0 +1,33 @@
+/* What is counted, and its text for Prometheus (exposition format 0.0.4). */
+#ifndef JB_METRICS_H
+#define JB_METRICS_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "issuer_watch.h"
+#include "request.h"
+
+#define JB_METRICS_STATUS_MAX 600
+
+/* Counted as it happens. */
+struct jb_metrics {
+	uint64_t answers[JB_METRICS_STATUS_MAX]; /* by HTTP status */
+	uint64_t changes[JB_FAILED + 1];	 /* transitions of requests, by the status that they led to */
+	uint64_t filed;
+	uint64_t refused; /* filings that the policy, or a limit, refused */
+};
+
+/* Read when somebody asks. */
+struct jb_gauges {
+	unsigned connections, waiters;
+	size_t open[JB_ACTIVE + 1]; /* requests, by status */
+	int64_t audit_records;
+	uint64_t store_errors;
+	const struct jb_issue_stats *issuer;
+};
+
+void jb_metrics_answered(struct jb_metrics *metrics, int status);
+void jb_metrics_print(const struct jb_metrics *metrics, const struct jb_gauges *gauges, FILE *out);
+
+#endif
