@@ -79,8 +79,9 @@ $(O)/%.o: %.c Makefile VERSION
 	@echo '  CC    $<'
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# The page's style, script and sign are parts of the program (asset.c).
+# What is embedded (embed.h) is a part of the object: the page's style, script and sign, and the API's description.
 $(O)/jit-broker/asset.o: $(wildcard jit-broker/page/*)
+$(O)/jit-broker/api_openapi.o: jit-broker/openapi.json
 
 $(O)/libcommon.a: $(COMMON)
 	@rm -f $@; $(AR) rcsD $@ $^

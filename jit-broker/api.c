@@ -55,6 +55,7 @@ static const struct route {
 	{"GET", "/audit", .person = jb_api_audit},
 	{"GET", "/healthz", .open = jb_api_healthz},
 	{"GET", "/metrics", .open = jb_api_metrics},
+	{"GET", "/openapi.json", .open = jb_api_openapi},
 	{"GET", "/sign-in/oidc", .open = jb_oidc_begin},
 	{"GET", JB_OIDC_ANSWER, .open = jb_oidc_answer},
 };

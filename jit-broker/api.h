@@ -92,6 +92,7 @@ void jb_api_revoke(struct jb_ask *ask);
 void jb_api_audit(struct jb_ask *ask);
 void jb_api_healthz(struct jb_ask *ask);
 void jb_api_metrics(struct jb_ask *ask);
+void jb_api_openapi(struct jb_ask *ask);
 
 /* For the handlers. */
 
