@@ -16,10 +16,11 @@
 
 #include "cleanup.h"
 
-#define BUSY_MS	     10000
-#define BUSY_STEP_MS 50
-#define KEPT	     3	       /* copies from before a change of the schema */
-#define SPARE	     (1 << 20) /* bytes that stay free */
+#define BUSY_MS		10000
+#define BUSY_STEP_MS	50
+#define KEPT		3	  /* copies from before a change of the schema */
+#define SAME_SECOND_MAX 100	  /* names of one second */
+#define SPARE		(1 << 20) /* bytes that stay free */
 
 static void db_closep(sqlite3 **db)
 {
@@ -174,12 +175,22 @@ char *jb_sqlite_beside(const char *path, const char *word)
 {
 	time_t now = time(NULL);
 	char stamp[sizeof("20261123T011500Z")];
-	char *name;
 	struct tm tm;
 
 	if (!gmtime_r(&now, &tm) || strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &tm) == 0)
 		return NULL;
-	return asprintf(&name, "%s.%s.%s", path, word, stamp) < 0 ? NULL : name;
+	for (unsigned n = 1; n < SAME_SECOND_MAX; n++) {
+		char number[16] = "", *name;
+
+		if (n > 1)
+			snprintf(number, sizeof(number), "-%u", n);
+		if (asprintf(&name, "%s.%s.%s%s", path, word, stamp, number) < 0)
+			return NULL;
+		if (access(name, F_OK) < 0)
+			return name;
+		free(name);
+	}
+	return NULL;
 }
 
 /* Twice the file: the copy, and a change that writes every page anew. */
@@ -257,7 +268,6 @@ int jb_sqlite_copy_before(const char *path, int schema, char *why, size_t why_si
 	}
 	if (find_room(path, why, why_size) < 0)
 		return -1;
-	unlink(to); /* of the same second: a change that was tried and undone */
 	if (jb_sqlite_copy(path, to, true, why, why_size) < 0)
 		return -1;
 	drop_oldest(path);

@@ -29,7 +29,7 @@ int jb_sqlite_copy(const char *from, const char *to, bool as_store, char *why, s
 /* The file's content and its directory's entry are on the disk from here on. 0 or -1. */
 int jb_sqlite_settle(const char *path);
 
-/* "PATH.WORD.20261123T011500Z" in a new text; NULL: out of memory. */
+/* "PATH.WORD.20261123T011500Z", a name that nothing has yet, in a new text; NULL: out of memory. */
 char *jb_sqlite_beside(const char *path, const char *word);
 
 /*

@@ -150,9 +150,12 @@ class RestoreTest(BackupCase):
         self.second = new_secret(self.broker, "key", "add", "web-2")
         self.copy = f"{self.folder}/copy"
         self.run_command("backup", self.copy)
-        self.cursor = host.get("/changes").json["next"]
         self.run_command("key", "revoke", self.second.split("_")[1])
         later = host.post("/request-access", FILING).json
+        for _ in range(3):  # the host hears of more than the back-up knows
+            more = host.post("/request-access", FILING).json
+            approver.post(f"/requests/{more['requestId']}/deny")
+        self.cursor = host.get("/changes").json["next"]
         self.anchor = self.run_command("audit", "anchor").stdout.strip()
         return waiting, granted, later
 
