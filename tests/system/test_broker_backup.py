@@ -187,7 +187,7 @@ class RestoreTest(BackupCase):
         self.assertEqual(ends[0], ("store.restored", None, "admin"))
         self.assertEqual(set(ends[1:]), {("request.cancelled", waiting["requestId"], "admin"),
                                          ("request.revoked", granted["requestId"], "admin")})
-        self.assertIn("another one", self.run_command("audit", "verify", "--anchor", self.anchor, status=1).stdout)
+        self.assertIn("cut off", self.run_command("audit", "verify", "--anchor", self.anchor, status=1).stdout)
 
     def test_the_store_from_before_is_kept_whole(self):
         _, _, later = self.backed_up()
