@@ -4,21 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "embed.h"
 #include "secret.h"
 
-/* The file's bytes, read by the assembler; the path is from the top of the tree. */
-#define EMBED(symbol, file)                                                                                            \
-	__asm__(".pushsection .rodata\n"                                                                               \
-		".balign 16\n" #symbol ":\n"                                                                           \
-		".incbin \"jit-broker/page/" file "\"\n" #symbol "_end:\n"                                             \
-		".byte 0\n"                                                                                            \
-		".popsection\n");                                                                                      \
-	extern const char symbol[] __attribute__((visibility("hidden")));                                              \
-	extern const char symbol##_end[] __attribute__((visibility("hidden")))
-
-EMBED(jb_asset_style, "page.css");
-EMBED(jb_asset_script, "page.js");
-EMBED(jb_asset_sign, "page.svg");
+JB_EMBED(jb_asset_style, "jit-broker/page/page.css");
+JB_EMBED(jb_asset_script, "jit-broker/page/page.js");
+JB_EMBED(jb_asset_sign, "jit-broker/page/page.svg");
 
 #define PATH_SIZE 40
 
