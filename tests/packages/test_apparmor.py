@@ -4,7 +4,6 @@ against the profile's rules."""
 
 import os
 import re
-import shutil
 import unittest
 
 import apparmor
