@@ -4,7 +4,6 @@ A knock is (how it ended, what was shown, the seconds from the last password to 
 
 import concurrent.futures
 import ctypes
-import re
 import socket
 import threading
 import time

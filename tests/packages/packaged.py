@@ -1,7 +1,6 @@
 """A booted machine whose programs come and go as packages, in two versions, and the people who work on it meanwhile."""
 
 import glob
-import os
 import re
 import shutil
 import subprocess

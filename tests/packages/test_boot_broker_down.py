@@ -14,7 +14,7 @@ import time
 import brokerlib
 from badserver import BadServer, hang
 from booted import MachineCase, wait_until
-from gated import BROKER_EXAMPLE, HELPER_CONF, HELPER_UNITS, GatedMachine
+from gated import HELPER_CONF, HELPER_UNITS, GatedMachine
 from glass import BY_KEY, DOORS, IN, OUT, WHY, Hole, Mute, Visitor, knock_all, within
 from lab import PEOPLE
 from namespace import TREE
