@@ -23,7 +23,7 @@ deb-if-changed:
 	$(MAKE) --no-print-directory -s deb-build && echo "$$sum" >$(DEB_FOLDER)/sum
 
 deb-build:
-	rm -rf $(DEB_FOLDER) $(DEB_RESULTS) $(PACKAGES_DIR)/pam-jit_$(VERSION)_*.buildinfo
+	rm -rf $(DEB_FOLDER)
 	mkdir -p $(DEB_SOURCE)
 	$(deb_files) | tar -c --no-recursion --mtime=@$(SOURCE_DATE_EPOCH) --mode=u=rwX,go=rX -T - | tar -x -C $(DEB_SOURCE)
 	echo $(VERSION) >$(DEB_SOURCE)/VERSION
@@ -32,6 +32,6 @@ deb-build:
 	echo '  DEB   $(VERSION) ($(DEB_FOLDER)/log)'
 	cd $(DEB_SOURCE) && umask 022 && $(DEB_ENVIRONMENT) dpkg-buildpackage --build=binary --no-sign >../log 2>&1 || \
 		{ tail -n 40 ../log >&2; exit 1; }
-	mv $(DEB_FOLDER)/*.deb $(DEB_FOLDER)/*.changes $(DEB_FOLDER)/*.buildinfo $(PACKAGES_DIR)/
+	mv -f $(DEB_FOLDER)/*.deb $(DEB_FOLDER)/*.changes $(DEB_FOLDER)/*.buildinfo $(PACKAGES_DIR)/
 
 .PHONY: deb deb-if-changed deb-build
