@@ -363,7 +363,8 @@ class Lifecycle(Packages):
         self.assertEqual([line for line in read("/run/called").splitlines() if line.startswith("deb-systemd-invoke ")],
                          ["deb-systemd-invoke stop jit-helper-session.socket jit-helper.socket",
                           "deb-systemd-invoke stop jit-helper.service",
-                          "deb-systemd-invoke stop jit-helper-session.socket jit-helper.socket jit-helper.service"])
+                          "deb-systemd-invoke stop jit-helper-session.socket jit-helper.socket jit-helper.service",
+                          "deb-systemd-invoke reset-failed jit-helper.service jit-helper.socket jit-helper-session.socket"])
 
 
 if __name__ == "__main__":
