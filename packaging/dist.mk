@@ -5,7 +5,6 @@ SOURCE_EPOCH_FILE := $(wildcard .source-epoch)
 ifndef SOURCE_DATE_EPOCH
 SOURCE_DATE_EPOCH := $(shell $(if $(SOURCE_EPOCH_FILE),cat .source-epoch,git log -1 --format=%ct 2>/dev/null))
 endif
-export SOURCE_DATE_EPOCH
 # A command that prints the tree's own files, with what is changed in them and not yet committed.
 tree_files = $(if $(SOURCE_EPOCH_FILE),find . -type f -not -path './build/*' -not -path '*/node_modules/*' \
 	-not -path '*/__pycache__/*' -not -name compile_commands.json | cut -c 3-,git ls-files)

@@ -23,7 +23,9 @@ RELATIONS = {"DESCRIBES", "GENERATED_FROM", "DYNAMIC_LINK"}
 
 
 def output(*command, **more):
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, **more).stdout
+    """Without what a make above, or whoever packages, has set: a tarball brings its own second."""
+    env = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "SOURCE_DATE_EPOCH")}
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env=env, **more).stdout
 
 
 def version():
