@@ -7,5 +7,5 @@ JB_EMBED(jb_openapi, "jit-broker/openapi.json");
 void jb_api_openapi(struct jb_ask *ask)
 {
 	jb_call_reply(ask->call, 200, "Content-Type: application/json\r\n", jb_openapi,
-		      (size_t)(jb_openapi_end - jb_openapi));
+		      jb_embed_size(jb_openapi, jb_openapi_end));
 }

@@ -66,13 +66,12 @@ static int walk_copy(const char *path, int64_t *ret_records, char *why, size_t w
 
 int jb_backup(const struct jb_conf *conf, const char *to, struct jb_backup *ret, char *why, size_t why_size)
 {
-	JIT_CLOSE int lock = -1;
-
 	if (access(path_of(conf), F_OK) < 0) { /* nor is a lock made where there is none */
 		snprintf(why, why_size, "there is no store %s: %s", path_of(conf), strerror(errno));
 		return -1;
 	}
-	if ((lock = jb_sqlite_lock(path_of(conf), false, why, why_size)) < 0)
+	JIT_CLOSE int lock = jb_sqlite_lock(path_of(conf), false, why, why_size);
+	if (lock < 0)
 		return -1;
 	if (access(to, F_OK) == 0) {
 		snprintf(why, why_size, "%s is there already: give the back-up another name", to);

@@ -2,6 +2,8 @@
 #ifndef JB_EMBED_H
 #define JB_EMBED_H
 
+#include <stddef.h>
+
 /* Declares symbol and symbol_end; a NUL stands behind the last byte. */
 #define JB_EMBED(symbol, file)                                                                                         \
 	__asm__(".pushsection .rodata\n"                                                                               \
@@ -11,5 +13,11 @@
 		".popsection\n");                                                                                      \
 	extern const char symbol[] __attribute__((visibility("hidden")));                                              \
 	extern const char symbol##_end[] __attribute__((visibility("hidden")))
+
+/* Bytes from a symbol to its end: both stand in one section, which the compiler does not see. */
+static inline size_t jb_embed_size(const char *symbol, const char *end)
+{
+	return (size_t)(end - symbol);
+}
 
 #endif

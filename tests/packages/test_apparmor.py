@@ -87,7 +87,7 @@ class Traced(GatedCase):
         request = machine.ask(terminal, "sudo sh -c 'jit credentials; nohup setsid sleep 987 >/dev/null 2>&1 & sleep 988'")
         machine.approve(request)
         terminal.expect("approved by appr1", timeout=30)
-        wait_until("it is in use", lambda: f"{request[0]} ACTIVE" in machine.journal("jit-broker"), 20)
+        wait_until("it is in use", lambda: f"{request[0]} changed status=ACTIVE" in machine.journal("jit-broker"), 20)
         first = self.trace_of("jit-helper")
         machine.run("systemctl restart jit-helper", timeout=90)
         machine.run(["jit-broker", "revoke", request[0], "--comment", "enough"], user="appr1")

@@ -326,7 +326,7 @@ class QuickStart(MachineCase):
         wait_until(f"{short} has ended", lambda: self.state_of(short) == "ENDED", 10)
 
     def state_of(self, short):
-        found = re.findall(rf"{short} ([A-Z]+)", self.machine.journal("jit-broker"))
+        found = re.findall(rf"{short} \S+ status=([A-Z]+)", self.machine.journal("jit-broker"))
         return found[-1] if found else None
 
     @then

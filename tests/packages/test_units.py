@@ -125,8 +125,8 @@ class Running(GatedCase):
         terminal.expect(rf"jit: request {request[0]}, role admin: revoked by appr1: enough")
 
     def wait_active(self, request):
-        wait_until("the broker knows that it is in use", lambda: re.search(rf"{request[0]} ACTIVE", self.machine.journal(
-            "jit-broker")), 10)
+        wait_until("the broker knows that it is in use", lambda: f"{request[0]} changed status=ACTIVE" in self.machine.journal(
+            "jit-broker"), 10)
 
     def revoke(self, request):
         self.machine.run(["jit-broker", "revoke", request[0], "--comment", "enough"], user="appr1")
