@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "admin_private.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "conf.h"
@@ -19,23 +20,6 @@
 #define PAGE 500 /* rows read at once */
 
 static const char how[] = "notify [--config FILE] test NAME | list";
-
-static void conf_freep(struct jb_conf **conf)
-{
-	jb_conf_free(*conf);
-}
-static void store_closep(struct jb_store **store)
-{
-	jb_store_close(*store);
-}
-#define CONF  JIT_CLEANUP(conf_freep) struct jb_conf
-#define STORE JIT_CLEANUP(store_closep) struct jb_store
-
-static void print_error(void *arg, const char *message)
-{
-	(void)arg;
-	fprintf(stderr, "jit-broker: %s\n", message);
-}
 
 /* test */
 
@@ -180,41 +164,21 @@ static int list_of(const struct jb_conf *conf)
 	STORE *store = jb_store_open(conf->store, why, sizeof(why));
 	if (store)
 		return list(store);
-	print_error(NULL, why);
+	jb_admin_error(NULL, why);
 	return JB_EXIT_FAILED;
-}
-
-/* Reads --config, the one option; the rest of argv begins at optind. NULL: another option. */
-static const char *config_option(int argc, char **argv)
-{
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
-	const char *path = JB_CONF_DEFAULT;
-	int option;
-
-	optind = 0; /* glibc: begin anew */
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option != 'c')
-			return NULL;
-		path = optarg;
-	}
-	return path;
 }
 
 int jb_cmd_notify(int argc, char **argv)
 {
-	if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-		printf("usage: jit-broker %s\n", how);
-		return JB_EXIT_OK;
-	}
-	const char *path = config_option(argc, argv);
+	if (jb_admin_wants_help(argc, argv))
+		return jb_admin_help(how);
+	const char *path = jb_admin_config(argc, argv);
 	const char *what = path && optind < argc ? argv[optind] : "";
 	const int names = path ? argc - optind - 1 : 0;
 
-	if (!(strcmp(what, "list") == 0 && names == 0) && !(strcmp(what, "test") == 0 && names == 1)) {
-		fprintf(stderr, "usage: jit-broker %s\n", how);
-		return JB_EXIT_USAGE;
-	}
-	CONF *conf = jb_conf_read(path, print_error, NULL);
+	if (!(strcmp(what, "list") == 0 && names == 0) && !(strcmp(what, "test") == 0 && names == 1))
+		return jb_admin_usage(how);
+	CONF *conf = jb_conf_read(path, jb_admin_error, NULL);
 	if (!conf)
 		return JB_EXIT_FAILED;
 	return strcmp(what, "list") == 0 ? list_of(conf) : try_name(conf, argv[optind + 1]);

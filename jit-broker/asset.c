@@ -26,7 +26,7 @@ static const struct jb_asset *assets(void)
 	};
 
 	for (size_t i = 0; i < JB_ASSETS && !all[i].path; i++) {
-		const size_t len = (size_t)(files[i].end - files[i].text);
+		const size_t len = jb_embed_size(files[i].text, files[i].end);
 		char hash[JB_HASH_SIZE];
 
 		if (jb_sha256_hex(files[i].text, len, hash) < 0)
