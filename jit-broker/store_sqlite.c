@@ -157,6 +157,20 @@ static int note(struct jb_store *store, int r)
 	return r;
 }
 
+/* Into store->error: why SQLite's last call failed. False: it did not, and its words would be "not an error". */
+static bool keep_reason(struct jb_store *store)
+{
+	const int code = sqlite3_errcode(store->db), system = sqlite3_system_errno(store->db);
+
+	if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)
+		return false;
+	if (code == SQLITE_IOERR && system)
+		snprintf(store->error, sizeof(store->error), "%s: %s", sqlite3_errmsg(store->db), strerror(system));
+	else
+		snprintf(store->error, sizeof(store->error), "%s", sqlite3_errmsg(store->db));
+	return true;
+}
+
 int jb_sqlite_begin(struct jb_store *store)
 {
 	store->outbox_written = false;
@@ -170,7 +184,8 @@ int jb_sqlite_end(struct jb_store *store, int r)
 			store->on_outbox(store->on_outbox_arg);
 		return note(store, 0);
 	}
-	snprintf(store->error, sizeof(store->error), "%s", sqlite3_errmsg(store->db));
+	if (!keep_reason(store))
+		snprintf(store->error, sizeof(store->error), "%s", r == -ENOMEM ? "out of memory" : "");
 	/* After some faults (a full disk) SQLite has rolled back by itself. */
 	if (!sqlite3_get_autocommit(store->db))
 		jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_ROLLBACK));
@@ -206,10 +221,7 @@ uint64_t jb_store_failures(const struct jb_store *store)
 
 const char *jb_store_error(struct jb_store *store)
 {
-	int code = sqlite3_errcode(store->db);
-
-	if (code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE)
-		return sqlite3_errmsg(store->db);
+	keep_reason(store);
 	return store->error[0] ? store->error : "a stored record cannot be read";
 }
 
@@ -267,24 +279,28 @@ static int bring_forward(struct jb_store *store, int from)
 	return sqlite3_exec(store->db, version, NULL, NULL, NULL) == SQLITE_OK ? 0 : -EIO;
 }
 
+static int refuse_newer(const char *path, int version, char *why, size_t why_size)
+{
+	snprintf(why, why_size,
+		 "the store %s was written by a newer jit-broker (schema %d, this one knows %d): install that one",
+		 path, version, SCHEMA_VERSION);
+	return -EPROTO;
+}
+
 /* With `keep` a store that has something in it is copied first. */
 static int make_schema(struct jb_store *store, const char *path, bool keep, char *why, size_t why_size)
 {
-	int r = jb_sqlite_begin(store);
+	int from, r = jb_sqlite_begin(store);
 
 	if (r < 0)
 		goto out;
-	int from = get_version(store->db); /* read again: somebody else may have been faster */
-	if (from < 0 || from > SCHEMA_VERSION)
-		r = -EIO;
-	if (r == 0 && keep && from > 0 && from < SCHEMA_VERSION &&
-	    jb_sqlite_copy_before(path, from, why, why_size) < 0) {
-		jb_sqlite_end(store, -EIO);
-		return -EIO;
+	from = get_version(store->db); /* read again: somebody else may have been faster */
+	if (from > SCHEMA_VERSION ||
+	    (keep && from > 0 && from < SCHEMA_VERSION && jb_sqlite_copy_before(path, from, why, why_size) < 0)) {
+		jb_sqlite_end(store, -EPROTO);
+		return from > SCHEMA_VERSION ? refuse_newer(path, from, why, why_size) : -EIO;
 	}
-	if (r == 0)
-		r = bring_forward(store, from);
-	r = jb_sqlite_end(store, r);
+	r = jb_sqlite_end(store, from < 0 ? -EIO : bring_forward(store, from));
 out:
 	if (r < 0)
 		snprintf(why, why_size, "cannot use the store %s: %s", path, jb_store_error(store));
@@ -296,19 +312,14 @@ static int prepare_file(struct jb_store *store, const char *path, bool keep, cha
 	sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
 	if (sqlite3_exec(store->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;",
 			 NULL, NULL, NULL) != SQLITE_OK) {
-		snprintf(why, why_size, "cannot use the store %s: %s", path, sqlite3_errmsg(store->db));
+		snprintf(why, why_size, "cannot use the store %s: %s", path, jb_store_error(store));
 		return -EIO;
 	}
 	int version = get_version(store->db);
-	if (version > SCHEMA_VERSION) {
-		snprintf(why, why_size,
-			 "the store %s was written by a newer jit-broker (schema %d, this one knows %d): install that "
-			 "one",
-			 path, version, SCHEMA_VERSION);
-		return -EPROTO;
-	}
+	if (version > SCHEMA_VERSION)
+		return refuse_newer(path, version, why, why_size);
 	if (version < 0) {
-		snprintf(why, why_size, "cannot use the store %s: %s", path, sqlite3_errmsg(store->db));
+		snprintf(why, why_size, "cannot use the store %s: %s", path, jb_store_error(store));
 		return -EIO;
 	}
 	return version < SCHEMA_VERSION ? make_schema(store, path, keep, why, why_size) : 0;

@@ -312,6 +312,43 @@ class MigrationTest(BackupCase):
             self.assertGreaterEqual(len(self.beside("schema-2.*Z")), 1)
         self.assertLessEqual(versions, {2, schema_version()})
 
+    def test_a_store_that_cannot_be_brought_forward_says_why(self):
+        self.old_store()
+        with sqlite3.connect(self.store) as database:
+            database.execute("CREATE TABLE outbox(made BLOB)")  # which schema 4 makes
+        database.close()
+        said = self.run_command("key", "list", status=1).stderr
+        self.assertIn(f"cannot use the store {self.store}: table outbox already exists", said)
+        self.assertIn("malformed database schema", self.damaged())
+        self.assertIn("attempt to write a readonly database", self.read_only())
+        for size, why in ((16, "disk I/O error: No space left on device"), (60, "database or disk is full")):
+            with self.subTest(size):
+                self.assertIn(f"cannot use the store {self.store}: {why}", self.on_disk_of(size))
+
+    def damaged(self):
+        with sqlite3.connect(self.store) as database:
+            database.execute("PRAGMA writable_schema=1")
+            database.execute("UPDATE sqlite_master SET sql='CREATE nothing' WHERE name='request'")
+        database.close()
+        return self.run_command("key", "list", status=1).stderr
+
+    def read_only(self):
+        """What is said of a store of schema 2 whose file alone cannot be written."""
+        os.unlink(self.store)
+        self.old_store()
+        return self.in_mounts('cp -a "$1" "$1.now" && mount --bind "$1.now" "$1" && mount -o remount,ro,bind "$1" && '
+                              '"$2" key list --config "$3"')
+
+    def on_disk_of(self, kilobytes):
+        """What is said where a store is made and that is all the room there is."""
+        return self.in_mounts(f'mount -t tmpfs -o size={kilobytes}k none "${{1%/*}}" && "$2" key add web-1 --config "$3"')
+
+    def in_mounts(self, script):
+        done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", self.store, self.broker.program, self.broker.conf],
+                              capture_output=True, text=True, timeout=20)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        return done.stderr
+
     def test_a_newer_store_is_refused(self):
         self.start()
         self.broker.stop()
