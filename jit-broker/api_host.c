@@ -148,7 +148,7 @@ static bool waits(struct jb_ask *ask, const char *id, int64_t after, int64_t sec
 	const struct jb_wait wait = {
 		.call = ask->call, .host = ask->who, .id = id, .after = after, .seconds = (unsigned)seconds};
 
-	if (seconds == 0)
+	if (!jb_call_can_wait(ask->call) || seconds == 0)
 		return false;
 	int r = jb_waiters_add(ask->api->waiters, &wait, answer);
 	if (r == -EBUSY)

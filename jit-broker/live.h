@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "call.h"
 #include "proto.h"
-#include "server.h"
 
 #define JB_LIVE_PATH_SIZE  64
 #define JB_LIVE_TOKEN_SIZE 33

@@ -2,8 +2,8 @@
 #ifndef JB_REPLY_H
 #define JB_REPLY_H
 
+#include "call.h"
 #include "engine.h"
-#include "server.h"
 
 struct json_object;
 

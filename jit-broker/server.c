@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "call_transport.h"
 #include "cleanup.h"
 #include "http.h"
 #include "listen.h"
@@ -30,7 +31,7 @@
 #define LINGER_MS	2000 /* for a peer to read our last answer before a reset could swallow it */
 #define ACCEPT_PAUSE_MS 200
 
-enum call_state {
+enum connection_state {
 	IDLE,	 /* between requests */
 	HEAD,	 /* a request's first bytes are there */
 	BODY,	 /* its head has been read */
@@ -40,20 +41,16 @@ enum call_state {
 };
 
 /* A connection with the one request on it: a peer has its answer before its next request is looked at. */
-struct jb_call {
+struct connection {
+	struct jb_call call; /* the first: a call of ours is its connection */
 	struct jb_server *server;
-	struct jb_call *prev, *next;
+	struct connection *prev, *next;
 	struct bufferevent *bev;
 	struct event *deadline;
-	enum call_state state;
+	enum connection_state state;
 	bool trusted;
-	struct jb_address peer;
 	char *head_text;
 	size_t head_len;
-	struct jb_http_head head;
-	char *body;
-	void (*gone)(void *arg);
-	void *gone_arg;
 };
 
 struct jb_server {
@@ -61,7 +58,7 @@ struct jb_server {
 	struct evconnlistener *listener;
 	struct event *resume_accept;
 	SSL_CTX *tls;
-	struct jb_call *calls;
+	struct connection *connections;
 	unsigned count, max;
 	unsigned request_ms, idle_ms;
 	uint16_t port;
@@ -73,44 +70,43 @@ struct jb_server {
 	void *arg;
 };
 
-static void arm(struct jb_call *call, unsigned ms)
+static void arm(struct connection *conn, unsigned ms)
 {
 	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 
-	event_add(call->deadline, &tv);
+	event_add(conn->deadline, &tv);
 }
 
 /* The head holds an API key, the body may hold a command line: neither stays in memory. */
-static void forget_request(struct jb_call *call)
+static void forget_request(struct connection *conn)
 {
-	if (call->head_text)
-		explicit_bzero(call->head_text, call->head_len);
-	if (call->body)
-		explicit_bzero(call->body, call->head.content_length);
-	free(call->head_text);
-	free(call->body);
-	call->head_text = NULL;
-	call->body = NULL;
-	call->head = (struct jb_http_head){0};
+	if (conn->head_text)
+		explicit_bzero(conn->head_text, conn->head_len);
+	if (conn->call.body)
+		explicit_bzero(conn->call.body, conn->call.head.content_length);
+	free(conn->head_text);
+	free(conn->call.body);
+	conn->head_text = NULL;
+	conn->call.body = NULL;
+	conn->call.head = (struct jb_http_head){0};
 }
 
-static void call_free(struct jb_call *call)
+static void connection_free(struct connection *conn)
 {
-	if (call->prev)
-		call->prev->next = call->next;
+	if (conn->prev)
+		conn->prev->next = conn->next;
 	else
-		call->server->calls = call->next;
-	if (call->next)
-		call->next->prev = call->prev;
-	call->server->count--;
-	if (call->gone)
-		call->gone(call->gone_arg);
-	forget_request(call);
-	if (call->bev)
-		bufferevent_free(call->bev);
-	if (call->deadline)
-		event_free(call->deadline);
-	free(call);
+		conn->server->connections = conn->next;
+	if (conn->next)
+		conn->next->prev = conn->prev;
+	conn->server->count--;
+	jb_call_lost(&conn->call);
+	forget_request(conn);
+	if (conn->bev)
+		bufferevent_free(conn->bev);
+	if (conn->deadline)
+		event_free(conn->deadline);
+	free(conn);
 }
 
 /* Takes the next `len` bytes out of the input as text and wipes them there. NULL: out of memory. */
@@ -135,105 +131,158 @@ static char *take(struct evbuffer *input, size_t len)
 	return text;
 }
 
-static void refuse(struct jb_call *call, int status, const char *why)
+/* Says good-bye and waits for the peer's: a close with unread bytes would reset away our last answer. */
+static void linger(struct connection *conn)
+{
+	SSL *ssl = conn->server->tls ? bufferevent_openssl_get_ssl(conn->bev) : NULL;
+
+	conn->state = LINGER;
+	arm(conn, LINGER_MS);
+	if (ssl && SSL_is_init_finished(ssl))
+		SSL_shutdown(ssl);
+	shutdown(bufferevent_getfd(conn->bev), SHUT_WR);
+}
+
+static void wipe_sent(const void *data, size_t len, void *arg)
+{
+	(void)data;
+	explicit_bzero(arg, len);
+	free(arg);
+}
+
+static int format_head(struct connection *conn, int status, const char *headers, size_t body_len, char *buf,
+		       size_t size)
+{
+	time_t now = time(NULL);
+	char date[64];
+	struct tm tm;
+
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
+	return snprintf(buf, size,
+			"HTTP/1.1 %d %s\r\nDate: %s\r\n%s%sContent-Length: %zu\r\n"
+			"Connection: %s\r\n\r\n",
+			status, jb_http_phrase(status), date,
+			strstr(headers, "Cache-Control:") ? "" : "Cache-Control: no-store\r\n", headers, body_len,
+			conn->call.head.keep_alive && !conn->server->draining ? "keep-alive" : "close");
+}
+
+static void tell_answered(const struct connection *conn, int status)
+{
+	if (conn->server->answered)
+		conn->server->answered(conn->server->arg, status);
+}
+
+static void reply(struct jb_call *call, int status, const char *headers, const char *body, size_t len)
+{
+	struct connection *conn = (struct connection *)call;
+	char head[HEAD_MAX];
+	int head_len = format_head(conn, status, headers, len, head, sizeof(head));
+	size_t size = (size_t)head_len + len;
+	char *text = head_len > 0 && (size_t)head_len < sizeof(head) ? malloc(size) : NULL;
+
+	tell_answered(conn, status);
+	conn->state = WRITING;
+	arm(conn, WRITE_MS);
+	if (!text) {
+		linger(conn);
+		return;
+	}
+	/* Head and body as one piece: one TLS record, one write, one packet where it fits. */
+	memcpy(text, head, (size_t)head_len);
+	memcpy(text + head_len, body, len);
+	if (evbuffer_add_reference(bufferevent_get_output(conn->bev), text, size, wipe_sent, text) < 0) {
+		wipe_sent(text, size, text);
+		linger(conn);
+	}
+}
+
+static void refuse(struct connection *conn, int status, const char *why)
 {
 	char body[256];
 	int len = snprintf(body, sizeof(body), "{\"message\":\"%s\",\"error\":\"http.request\"}", why);
 
-	call->head.keep_alive = false;
-	call->state = PENDING;
-	jb_call_reply(call, status, "Content-Type: application/json\r\n", body, (size_t)len);
+	conn->call.head.keep_alive = false;
+	conn->state = PENDING;
+	jb_call_reply(&conn->call, status, "Content-Type: application/json\r\n", body, (size_t)len);
 }
 
 /* True when there is a whole head and it is good. */
-static bool read_head(struct jb_call *call, struct evbuffer *input)
+static bool read_head(struct connection *conn, struct evbuffer *input)
 {
 	struct evbuffer_ptr end = evbuffer_search(input, "\r\n\r\n", 4, NULL);
 	const char *why;
 
 	if (end.pos > JB_HTTP_HEAD_MAX - 4 || (end.pos < 0 && evbuffer_get_length(input) >= JB_HTTP_HEAD_MAX)) {
-		refuse(call, 431, "The head of the request is over 16 KiB.");
+		refuse(conn, 431, "The head of the request is over 16 KiB.");
 		return false;
 	}
 	if (end.pos < 0)
 		return false;
-	call->head_len = (size_t)end.pos + 4;
-	call->head_text = take(input, call->head_len);
-	if (!call->head_text) {
-		refuse(call, 503, "The broker is out of memory.");
+	conn->head_len = (size_t)end.pos + 4;
+	conn->head_text = take(input, conn->head_len);
+	if (!conn->head_text) {
+		refuse(conn, 503, "The broker is out of memory.");
 		return false;
 	}
-	int status = jb_http_parse(call->head_text, call->head_len, &call->head, &why);
+	int status = jb_http_parse(conn->head_text, conn->head_len, &conn->call.head, &why);
 	if (status)
-		refuse(call, status, why);
+		refuse(conn, status, why);
 	return status == 0;
 }
 
-static void read_request(struct jb_call *call)
+static void read_request(struct connection *conn)
 {
 	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	struct evbuffer *input = bufferevent_get_input(call->bev);
+	struct evbuffer *input = bufferevent_get_input(conn->bev);
 
-	if (call->state == IDLE && evbuffer_get_length(input)) {
-		call->state = HEAD;
-		arm(call, call->server->request_ms);
+	if (conn->state == IDLE && evbuffer_get_length(input)) {
+		conn->state = HEAD;
+		arm(conn, conn->server->request_ms);
 	}
-	if (call->state == HEAD && read_head(call, input)) {
-		call->state = BODY;
-		if (call->head.expects_continue && evbuffer_get_length(input) < call->head.content_length)
-			bufferevent_write(call->bev, go_on, sizeof(go_on) - 1);
+	if (conn->state == HEAD && read_head(conn, input)) {
+		conn->state = BODY;
+		if (conn->call.head.expects_continue && evbuffer_get_length(input) < conn->call.head.content_length)
+			bufferevent_write(conn->bev, go_on, sizeof(go_on) - 1);
 	}
-	if (call->state != BODY || evbuffer_get_length(input) < call->head.content_length)
+	if (conn->state != BODY || evbuffer_get_length(input) < conn->call.head.content_length)
 		return;
-	call->body = take(input, call->head.content_length);
-	if (!call->body) {
-		refuse(call, 503, "The broker is out of memory.");
+	conn->call.body = take(input, conn->call.head.content_length);
+	if (!conn->call.body) {
+		refuse(conn, 503, "The broker is out of memory.");
 		return;
 	}
-	call->state = PENDING;
-	arm(call, PENDING_MS);
-	call->server->handle(call->server->arg, call);
-}
-
-/* Says good-bye and waits for the peer's: a close with unread bytes would reset away our last answer. */
-static void linger(struct jb_call *call)
-{
-	SSL *ssl = call->server->tls ? bufferevent_openssl_get_ssl(call->bev) : NULL;
-
-	call->state = LINGER;
-	arm(call, LINGER_MS);
-	if (ssl && SSL_is_init_finished(ssl))
-		SSL_shutdown(ssl);
-	shutdown(bufferevent_getfd(call->bev), SHUT_WR);
+	conn->state = PENDING;
+	arm(conn, PENDING_MS);
+	conn->server->handle(conn->server->arg, &conn->call);
 }
 
 static void on_read(struct bufferevent *bev, void *arg)
 {
-	struct jb_call *call = arg;
+	struct connection *conn = arg;
 
-	if (call->state == LINGER)
+	if (conn->state == LINGER)
 		evbuffer_drain(bufferevent_get_input(bev), evbuffer_get_length(bufferevent_get_input(bev)));
 	else
-		read_request(call); /* while a call is pending or answered, what comes stays in the buffer */
+		read_request(conn); /* while a call is pending or answered, what comes stays in the buffer */
 }
 
 /* All that was to be written has been. */
 static void on_write(struct bufferevent *bev, void *arg)
 {
-	struct jb_call *call = arg;
+	struct connection *conn = arg;
 
 	(void)bev;
-	if (call->state != WRITING)
+	if (conn->state != WRITING)
 		return;
-	if (!call->head.keep_alive || call->server->draining) {
-		linger(call);
-		on_read(bev, call);
+	if (!conn->call.head.keep_alive || conn->server->draining) {
+		linger(conn);
+		on_read(bev, conn);
 		return;
 	}
-	forget_request(call);
-	call->state = IDLE;
-	arm(call, call->trusted ? call->server->idle_ms : STRANGER_MS);
-	read_request(call);
+	forget_request(conn);
+	conn->state = IDLE;
+	arm(conn, conn->trusted ? conn->server->idle_ms : STRANGER_MS);
+	read_request(conn);
 }
 
 /* Reading goes on while an answer is pending, so that a peer's end is seen at once, be it FIN, reset or TLS alert. */
@@ -241,19 +290,19 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 {
 	(void)bev;
 	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR | BEV_EVENT_TIMEOUT))
-		call_free(arg);
+		connection_free(arg);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
-	struct jb_call *call = arg;
+	struct connection *conn = arg;
 
 	(void)fd;
 	(void)what;
-	if (call->state == HEAD || call->state == BODY)
-		refuse(call, 408, "The request did not come in time.");
+	if (conn->state == HEAD || conn->state == BODY)
+		refuse(conn, 408, "The request did not come in time.");
 	else
-		call_free(call);
+		connection_free(conn);
 }
 
 static void set_socket(int fd)
@@ -286,37 +335,45 @@ static struct bufferevent *new_bufferevent(struct jb_server *server, int fd)
 	return bev;
 }
 
+static void trust(struct jb_call *call)
+{
+	((struct connection *)call)->trusted = true;
+}
+
+static const struct jb_transport transport = {.may_wait = true, .trust = trust, .reply = reply};
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer, int peer_len,
 		      void *arg)
 {
 	struct jb_server *server = arg;
-	struct jb_call *call;
+	struct connection *conn;
 
 	(void)listener;
 	(void)peer_len;
 	if (server->count >= server->max || (server->admit && !server->admit(server->admit_arg, fd)) ||
-	    !(call = calloc(1, sizeof(*call)))) {
+	    !(conn = calloc(1, sizeof(*conn)))) {
 		close(fd);
 		return;
 	}
 	set_socket(fd);
-	call->server = server;
-	call->peer = jb_address_of(peer);
-	call->next = server->calls;
-	if (call->next)
-		call->next->prev = call;
-	server->calls = call;
+	conn->server = server;
+	conn->call.transport = &transport;
+	conn->call.peer = jb_address_of(peer);
+	conn->next = server->connections;
+	if (conn->next)
+		conn->next->prev = conn;
+	server->connections = conn;
 	server->count++;
-	call->bev = new_bufferevent(server, fd);
-	call->deadline = evtimer_new(server->base, on_deadline, call);
-	if (!call->bev || !call->deadline) {
-		call_free(call);
+	conn->bev = new_bufferevent(server, fd);
+	conn->deadline = evtimer_new(server->base, on_deadline, conn);
+	if (!conn->bev || !conn->deadline) {
+		connection_free(conn);
 		return;
 	}
-	bufferevent_setcb(call->bev, on_read, on_write, on_event, call);
-	bufferevent_setwatermark(call->bev, EV_READ, 0, JB_HTTP_HEAD_MAX + JB_HTTP_BODY_MAX);
-	bufferevent_enable(call->bev, EV_READ | EV_WRITE);
-	arm(call, server->request_ms < STRANGER_MS ? server->request_ms : STRANGER_MS);
+	bufferevent_setcb(conn->bev, on_read, on_write, on_event, conn);
+	bufferevent_setwatermark(conn->bev, EV_READ, 0, JB_HTTP_HEAD_MAX + JB_HTTP_BODY_MAX);
+	bufferevent_enable(conn->bev, EV_READ | EV_WRITE);
+	arm(conn, server->request_ms < STRANGER_MS ? server->request_ms : STRANGER_MS);
 }
 
 /* Out of descriptors or memory: a listener that stays ready would spin. */
@@ -337,105 +394,6 @@ static void on_resume_accept(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (server->listener)
 		evconnlistener_enable(server->listener);
-}
-
-const char *jb_call_method(const struct jb_call *call)
-{
-	return call->head.method;
-}
-
-const char *jb_call_path(const struct jb_call *call)
-{
-	return call->head.path;
-}
-
-const char *jb_call_header(const struct jb_call *call, const char *name)
-{
-	return jb_http_header(&call->head, name);
-}
-
-int jb_call_query(const struct jb_call *call, const char *name, char *buf, size_t size)
-{
-	return jb_http_query(&call->head, name, buf, size);
-}
-
-int jb_call_query_next(const struct jb_call *call, const char *name, const char **at, char *buf, size_t size)
-{
-	return jb_http_query_next(&call->head, name, at, buf, size);
-}
-
-const char *jb_call_body(const struct jb_call *call, size_t *ret_len)
-{
-	*ret_len = call->head.content_length;
-	return call->body;
-}
-
-const struct jb_address *jb_call_peer(const struct jb_call *call)
-{
-	return &call->peer;
-}
-
-void jb_call_trust(struct jb_call *call)
-{
-	call->trusted = true;
-}
-
-void jb_call_on_gone(struct jb_call *call, void (*gone)(void *arg), void *arg)
-{
-	call->gone = gone;
-	call->gone_arg = arg;
-}
-
-static void wipe_sent(const void *data, size_t len, void *arg)
-{
-	(void)data;
-	explicit_bzero(arg, len);
-	free(arg);
-}
-
-static int format_head(struct jb_call *call, int status, const char *headers, size_t body_len, char *buf, size_t size)
-{
-	time_t now = time(NULL);
-	char date[64];
-	struct tm tm;
-
-	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
-	return snprintf(buf, size,
-			"HTTP/1.1 %d %s\r\nDate: %s\r\n%s%sContent-Length: %zu\r\n"
-			"Connection: %s\r\n\r\n",
-			status, jb_http_phrase(status), date,
-			strstr(headers, "Cache-Control:") ? "" : "Cache-Control: no-store\r\n", headers, body_len,
-			call->head.keep_alive && !call->server->draining ? "keep-alive" : "close");
-}
-
-static void tell_answered(const struct jb_call *call, int status)
-{
-	if (call->server->answered)
-		call->server->answered(call->server->arg, status);
-}
-
-void jb_call_reply(struct jb_call *call, int status, const char *headers, const char *body, size_t len)
-{
-	char head[HEAD_MAX];
-	int head_len = format_head(call, status, headers, len, head, sizeof(head));
-	size_t size = (size_t)head_len + len;
-	char *text = head_len > 0 && (size_t)head_len < sizeof(head) ? malloc(size) : NULL;
-
-	tell_answered(call, status);
-	call->gone = NULL;
-	call->state = WRITING;
-	arm(call, WRITE_MS);
-	if (!text) {
-		linger(call);
-		return;
-	}
-	/* Head and body as one piece: one TLS record, one write, one packet where it fits. */
-	memcpy(text, head, (size_t)head_len);
-	memcpy(text + head_len, body, len);
-	if (evbuffer_add_reference(bufferevent_get_output(call->bev), text, size, wipe_sent, text) < 0) {
-		wipe_sent(text, size, text);
-		linger(call);
-	}
 }
 
 static int start_listening(struct jb_server *server, const struct jb_server_options *options, char *why,
@@ -499,8 +457,8 @@ void jb_server_free(struct jb_server *server)
 		evconnlistener_free(server->listener);
 	if (server->resume_accept)
 		event_free(server->resume_accept);
-	while (server->calls)
-		call_free(server->calls);
+	while (server->connections)
+		connection_free(server->connections);
 	SSL_CTX_free(server->tls);
 	free(server);
 }
@@ -511,15 +469,15 @@ void jb_server_drain(struct jb_server *server)
 	if (server->listener)
 		evconnlistener_free(server->listener);
 	server->listener = NULL;
-	for (struct jb_call *call = server->calls; call; call = call->next)
-		if (call->state == IDLE)
-			linger(call);
+	for (struct connection *conn = server->connections; conn; conn = conn->next)
+		if (conn->state == IDLE)
+			linger(conn);
 }
 
 bool jb_server_busy(const struct jb_server *server)
 {
-	for (const struct jb_call *call = server->calls; call; call = call->next)
-		if (call->state != IDLE && call->state != PENDING)
+	for (const struct connection *conn = server->connections; conn; conn = conn->next)
+		if (conn->state != IDLE && conn->state != PENDING)
 			return true;
 	return false;
 }

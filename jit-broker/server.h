@@ -10,13 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "source.h"
+#include "call.h"
 
 struct event_base;
 struct jb_server;
 struct ssl_ctx_st;
-/* One request, from its last byte to the last byte of its answer. Owned by the server. */
-struct jb_call;
 
 typedef void (*jb_handle)(void *arg, struct jb_call *call);
 
@@ -48,33 +46,5 @@ void jb_server_free(struct jb_server *server);
 void jb_server_set_tls(struct jb_server *server, struct ssl_ctx_st *tls);
 uint16_t jb_server_port(const struct jb_server *server);
 unsigned jb_server_connections(const struct jb_server *server);
-
-/* What was asked; valid until the call is answered and the handler has returned. */
-const char *jb_call_method(const struct jb_call *call);
-const char *jb_call_path(const struct jb_call *call);
-const char *jb_call_header(const struct jb_call *call, const char *name);		 /* NULL when absent */
-int jb_call_query(const struct jb_call *call, const char *name, char *buf, size_t size); /* as jb_http_query */
-int jb_call_query_next(const struct jb_call *call, const char *name, const char **at, char *buf,
-		       size_t size);				       /* as jb_http_query_next */
-const char *jb_call_body(const struct jb_call *call, size_t *ret_len); /* NUL-terminated, never NULL */
-
-/* Whose connection it is: the peer's own address, whatever a header says. */
-const struct jb_address *jb_call_peer(const struct jb_call *call);
-
-/* The peer proved who it is: its connection may lie idle for long. */
-void jb_call_trust(struct jb_call *call);
-
-/*
- * For an answer that comes later: `gone` is told when the peer leaves (or 60 s
- * pass) before it; the call is then no more. NULL takes the callback back.
- */
-void jb_call_on_gone(struct jb_call *call, void (*gone)(void *arg), void *arg);
-
-/*
- * Answers, exactly once a call. `headers`: whole lines ("Retry-After: 1\r\n") or
- * ""; without a Cache-Control of its own an answer is not kept. Sent as one piece and wiped afterwards. The gone
- * callback is forgotten.
- */
-void jb_call_reply(struct jb_call *call, int status, const char *headers, const char *body, size_t len);
 
 #endif

@@ -8,8 +8,8 @@
 
 #include <stdint.h>
 
+#include "call.h"
 #include "request.h"
-#include "server.h"
 
 #define JB_WAITERS_PER_HOST 64
 #define JB_WAIT_MAX	    25 /* seconds */
