@@ -43,7 +43,7 @@ static int read_gauges(struct jb_api *api, struct jb_gauges *ret)
 				  .store_errors = jb_store_failures(api->store),
 				  .issuer = jb_issuer_watch_stats(api->issuer)};
 	for (int i = JB_PENDING; i <= JB_ACTIVE; i++) {
-		const struct jb_query query = {.status = i, .changed_after = -1};
+		const struct jb_query query = {.status = i};
 
 		if (jb_store_count(api->store, &query, &ret->open[i]) < 0)
 			return -EIO;

@@ -48,19 +48,14 @@ static int count_record(void *arg, int64_t seq, const char *text, const char *ha
 /* The chain of a copy that nobody else has. 0, -1: cannot be read, 1: broken. */
 static int walk_copy(const char *path, int64_t *ret_records, char *why, size_t why_size)
 {
-	struct jb_store copy = {.lock = -1};
 	struct jb_audit_break at = {.why = "it cannot be opened"};
-	int r = -EIO;
+	STORE *copy = jb_sqlite_look(path);
 
 	*ret_records = 0;
-	if (sqlite3_open_v2(path, &copy.db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOFOLLOW, NULL) == SQLITE_OK)
-		r = jb_store_audit_walk(&copy, count_record, ret_records, &at);
+	int r = copy ? jb_store_audit_walk(copy, count_record, ret_records, &at) : -EIO;
 	if (r < 0)
 		snprintf(why, why_size, "the audit chain in %s %s: record %" PRId64 ": %s", path,
 			 r == -EBADMSG ? "is broken" : "cannot be read", at.seq, at.why);
-	for (size_t i = 0; i < JB_SQL_COUNT; i++)
-		sqlite3_finalize(copy.sql[i]);
-	sqlite3_close(copy.db);
 	return r == 0 ? 0 : r == -EBADMSG ? 1 : -1;
 }
 
@@ -90,7 +85,7 @@ static bool run(sqlite3 *db, const char *sql)
 }
 
 /* What the store from before knows as revoked stays revoked. How many; a store that cannot be read says nothing. */
-static int carry_revocations(struct jb_store *copy, const char *old, size_t *ret)
+static int carry_revocations(struct jb_sqlite *copy, const char *old, size_t *ret)
 {
 	sqlite3_stmt *from = NULL, *to = NULL;
 	DB *db = NULL;
@@ -117,7 +112,7 @@ static int carry_revocations(struct jb_store *copy, const char *old, size_t *ret
 }
 
 /* Hosts hold cursors that the back-up never gave out; the clock's milliseconds are beyond them all. */
-static int move_cursor(struct jb_store *copy, int64_t now)
+static int move_cursor(struct jb_sqlite *copy, int64_t now)
 {
 	char sql[96];
 
@@ -126,7 +121,7 @@ static int move_cursor(struct jb_store *copy, int64_t now)
 }
 
 /* In one write: revocations, cursor, sign-ins, and the record of it all. */
-static int clear_copy(struct jb_store *copy, const char *old, int64_t now, struct jb_restored *restored)
+static int clear_copy(struct jb_sqlite *copy, const char *old, int64_t now, struct jb_restored *restored)
 {
 	char detail[128];
 	const struct jb_audit audit = {.at = now, .action = "store.restored", .actor = "admin", .detail = detail};
@@ -142,7 +137,7 @@ static int clear_copy(struct jb_store *copy, const char *old, int64_t now, struc
 	snprintf(detail, sizeof(detail), "{\"records\":\"%" PRId64 "\",\"revoked\":\"%zu\"}", restored->records,
 		 restored->revoked);
 	if (r == 0)
-		r = jb_sqlite_audit(copy, &audit);
+		r = jb_sqlite_append(copy, &audit);
 	return jb_sqlite_end(copy, r);
 }
 
@@ -164,15 +159,16 @@ static int prepare(const struct jb_conf *conf, const char *path, struct jb_resto
 		   size_t why_size)
 {
 	const int64_t now = jit_wall_s();
-	STORE *copy = jb_sqlite_open(path, false, why, why_size);
+	STORE *store = jb_sqlite_open(path, false, why, why_size);
 
-	if (!copy)
+	if (!store)
 		return -1;
+	struct jb_sqlite *copy = jb_sqlite_of(store);
 	if (clear_copy(copy, path_of(conf), now, restored) < 0) {
-		snprintf(why, why_size, "cannot write %s: %s", path, jb_store_error(copy));
+		snprintf(why, why_size, "cannot write %s: %s", path, jb_store_error(store));
 		return -1;
 	}
-	if (end_all(conf, copy, now, &restored->ended, why, why_size) < 0)
+	if (end_all(conf, store, now, &restored->ended, why, why_size) < 0)
 		return -1;
 	/* Kept statements are done with: they would hold the journal. */
 	for (size_t i = 0; i < JB_SQL_COUNT; i++) {
@@ -181,7 +177,7 @@ static int prepare(const struct jb_conf *conf, const char *path, struct jb_resto
 	}
 	if (run(copy->db, "PRAGMA journal_mode=DELETE") && jb_sqlite_settle(path) == 0)
 		return 0;
-	snprintf(why, why_size, "cannot write %s: %s", path, jb_store_error(copy));
+	snprintf(why, why_size, "cannot write %s: %s", path, jb_store_error(store));
 	return -1;
 }
 

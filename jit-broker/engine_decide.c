@@ -248,7 +248,7 @@ static bool is_listed(struct jb_engine *engine, const struct jb_request *request
 int jb_engine_list(struct jb_engine *engine, const char *person, const char *status, int64_t now,
 		   struct jb_request ***ret, size_t *ret_count, struct jb_fault *fault)
 {
-	struct jb_query query = {.changed_after = -1, .limit = LIST_LOOKED_AT};
+	struct jb_query query = {.limit = LIST_LOOKED_AT};
 	enum jb_status wanted = JB_PENDING;
 	struct jb_request **found;
 	size_t count, kept = 0;

@@ -199,7 +199,7 @@ static int set_status(struct jb_request *r, const struct jb_role *role, const st
 static int check_limits(struct jb_engine *engine, const char *host, const struct jb_request *r, struct jb_fault *fault)
 {
 	const struct jb_conf *conf = engine->conf;
-	struct jb_query query = {.filer = host, .status = (int)JB_PENDING, .changed_after = -1};
+	struct jb_query query = {.filer = host, .status = (int)JB_PENDING};
 	size_t of_host, of_requester;
 
 	if (jb_store_count(engine->store, &query, &of_host) < 0)

@@ -83,26 +83,12 @@ int jb_engine_end(struct jb_engine *engine, const char *host, const char *id, in
 int jb_engine_changes(struct jb_engine *engine, const char *host, int64_t after, struct jb_request ***ret,
 		      size_t *ret_count, int64_t *ret_next, struct jb_fault *fault)
 {
-	struct jb_query query = {.host = host, .status = -1, .changed_after = after};
-	struct jb_request **found;
-	size_t count;
-	int64_t next;
+	struct jb_changes changes;
 
-	/* The cursor is read before the records: what changes in between is told twice, never lost. */
-	if (jb_store_cursor(engine->store, &next) < 0)
+	if (jb_store_changes(engine->store, host, after, CHANGES_MAX, &changes) < 0)
 		return jb_engine_store_fault(engine, fault);
-	if (after < 0 || after > next) { /* no cursor, or one of another store: all that is open */
-		query.changed_after = -1;
-		query.open_only = true;
-	} else {
-		query.limit = CHANGES_MAX;
-	}
-	if (jb_store_find(engine->store, &query, &found, &count) < 0)
-		return jb_engine_store_fault(engine, fault);
-	if (count && !query.open_only)
-		next = (int64_t)found[count - 1]->changed;
-	*ret = found;
-	*ret_count = count;
-	*ret_next = next;
+	*ret = changes.request;
+	*ret_count = changes.count;
+	*ret_next = changes.next;
 	return 0;
 }

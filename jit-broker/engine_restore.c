@@ -26,7 +26,7 @@ static enum jb_step end_step(struct jb_engine *engine, struct jb_request *reques
 
 int jb_engine_end_all(struct jb_engine *engine, int64_t now, size_t *ret_count, struct jb_fault *fault)
 {
-	const struct jb_query query = {.open_only = true, .status = -1, .changed_after = -1};
+	const struct jb_query query = {.open_only = true, .status = -1};
 	struct jb_request **found;
 	size_t count;
 	int r = 0;

@@ -58,7 +58,7 @@ static int look(struct jb_engine *engine, struct search *search)
 int jb_engine_search(struct jb_engine *engine, const char *person, const char *status, const char *text, size_t limit,
 		     struct jb_place *place, struct jb_request ***ret, size_t *ret_count, struct jb_fault *fault)
 {
-	struct search search = {.query = {.changed_after = -1, .status = -1, .limit = LOOK_AT, .text = text},
+	struct search search = {.query = {.status = -1, .limit = LOOK_AT, .text = text},
 				.person = person,
 				.limit = limit,
 				.place = place};

@@ -90,7 +90,7 @@ static void free_all(struct jb_request **requests, size_t count)
 /* Hosts that left requests waiting when the broker stopped get their 30 s from now. */
 int jb_engine_hosts_load(struct jb_engine *engine, int64_t now)
 {
-	const struct jb_query query = {.status = (int)JB_PENDING, .changed_after = -1};
+	const struct jb_query query = {.status = (int)JB_PENDING};
 	struct jb_request **found;
 	size_t count;
 
@@ -130,7 +130,7 @@ struct sweep {
 
 static int cancel_silent(struct jb_engine *engine, const char *name, int64_t now)
 {
-	const struct jb_query query = {.host = name, .status = (int)JB_PENDING, .changed_after = -1};
+	const struct jb_query query = {.host = name, .status = (int)JB_PENDING};
 	struct jb_request **found;
 	struct jb_fault fault;
 	size_t count;
@@ -189,8 +189,7 @@ static void sweep_hosts(struct jb_engine *engine, struct sweep *sweep)
 /* Everything open whose instant has come. 0, or -EIO when something could not be written. */
 static int expire_due(struct jb_engine *engine, int64_t now)
 {
-	const struct jb_query query = {
-		.open_only = true, .status = -1, .changed_after = -1, .due_until = now, .limit = EXPIRE_BATCH};
+	const struct jb_query query = {.open_only = true, .status = -1, .due_until = now, .limit = EXPIRE_BATCH};
 	struct jb_fault fault;
 	size_t count = EXPIRE_BATCH;
 

@@ -28,6 +28,9 @@ struct jb_outbox_rows {
 void jb_outbox_row_clear(struct jb_outbox_row *row);
 void jb_outbox_rows_clear(struct jb_outbox_rows *rows);
 
+/* For stores: the audit record's detail of one that is given up. NULL: out of memory; the caller frees. */
+char *jb_outbox_given_up(const struct jb_outbox_row *row);
+
 /* Told, from within the writing call, after each commit that put something into it. NULL: nobody. */
 void jb_outbox_on_write(struct jb_store *store, void (*told)(void *arg), void *arg);
 

@@ -68,19 +68,28 @@ struct jb_query {
 	const char *requester; /* NULL: all */
 	bool open_only;	       /* PENDING, APPROVED, ACTIVE */
 	int status;	       /* an enum jb_status, or -1: all */
-	int64_t changed_after; /* < 0: whatever; else changed > this, ordered by it */
 	int64_t due_until;     /* 0: whatever; else the next instant at which its state changes by itself is <= this */
 	size_t limit;	       /* 0: no limit */
 	const char *text;      /* stands in what people see of it (ASCII letters of either case); NULL: whatever */
 	int64_t before_at;     /* 0: whatever; else what comes after this place in the order newest first: the */
 	const char *before_id; /* instant it was requested at, and its id */
 };
-/* Ordered by changed where changed_after >= 0, else newest first. Frees: each, then the array. */
+/* Newest first. Frees: each, then the array. */
 int jb_store_find(struct jb_store *store, const struct jb_query *query, struct jb_request ***ret, size_t *ret_count);
 /* How many match (limit ignored). */
 int jb_store_count(struct jb_store *store, const struct jb_query *query, size_t *ret);
-/* The highest cursor given out so far. */
-int jb_store_cursor(struct jb_store *store, int64_t *ret);
+/*
+ * What was announced to that host (or to who filed for it) after that cursor,
+ * oldest first, at most `limit`; a cursor < 0, or one that this store never gave
+ * out, stands for all that is open. What changes meanwhile may be told twice and
+ * is never lost. Frees: each, then the array.
+ */
+struct jb_changes {
+	struct jb_request **request;
+	size_t count;
+	int64_t next; /* the cursor to ask with next */
+};
+int jb_store_changes(struct jb_store *store, const char *host, int64_t after, size_t limit, struct jb_changes *ret);
 /* The earliest instant at which any record is due (a finished one: its expires_at); INT64_MAX: none. */
 int jb_store_next_due(struct jb_store *store, int64_t *ret);
 /* Forgets finished requests whose expires_at has passed, and ids of events (the audit chain stays). */

@@ -117,7 +117,7 @@ static const char *const statements[JB_SQL_COUNT] = {
 	[JB_SQL_OUTBOX_CHANNELS] = "SELECT DISTINCT channel FROM outbox",
 };
 
-sqlite3_stmt *jb_sqlite_sql(struct jb_store *store, enum jb_sql which)
+sqlite3_stmt *jb_sqlite_sql(struct jb_sqlite *store, enum jb_sql which)
 {
 	if (!store->sql[which] && sqlite3_prepare_v3(store->db, statements[which], -1, SQLITE_PREPARE_PERSISTENT,
 						     &store->sql[which], NULL) != SQLITE_OK)
@@ -150,15 +150,15 @@ void jb_sqlite_text(sqlite3_stmt *statement, int at, const char *text)
 }
 
 /* Counts failures of the store itself, not refusals of what was to be written. */
-static int note(struct jb_store *store, int r)
+static int note(struct jb_sqlite *store, int r)
 {
 	store->failing = r == -EIO;
-	store->failures += store->failing;
+	store->store.failures += store->failing;
 	return r;
 }
 
 /* Into store->error: why SQLite's last call failed. False: it did not, and its words would be "not an error". */
-static bool keep_reason(struct jb_store *store)
+static bool keep_reason(struct jb_sqlite *store)
 {
 	const int code = sqlite3_errcode(store->db), system = sqlite3_system_errno(store->db);
 
@@ -171,17 +171,17 @@ static bool keep_reason(struct jb_store *store)
 	return true;
 }
 
-int jb_sqlite_begin(struct jb_store *store)
+int jb_sqlite_begin(struct jb_sqlite *store)
 {
 	store->outbox_written = false;
 	return note(store, jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_BEGIN)) == SQLITE_DONE ? 0 : -EIO);
 }
 
-int jb_sqlite_end(struct jb_store *store, int r)
+int jb_sqlite_end(struct jb_sqlite *store, int r)
 {
 	if (r == 0 && jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_COMMIT)) == SQLITE_DONE) {
-		if (store->outbox_written && store->on_outbox)
-			store->on_outbox(store->on_outbox_arg);
+		if (store->outbox_written && store->store.on_outbox)
+			store->store.on_outbox(store->store.on_outbox_arg);
 		return note(store, 0);
 	}
 	if (!keep_reason(store))
@@ -193,7 +193,7 @@ int jb_sqlite_end(struct jb_store *store, int r)
 }
 
 /* A disk that was full is told from one that has room again by a write, which nobody may come to make. */
-static int try_to_write(struct jb_store *store)
+static int try_to_write(struct jb_sqlite *store)
 {
 	sqlite3_busy_timeout(store->db, 0);
 	bool taken = sqlite3_exec(store->db, "BEGIN IMMEDIATE; UPDATE cursor SET value=value; COMMIT", NULL, NULL,
@@ -205,22 +205,20 @@ static int try_to_write(struct jb_store *store)
 	return taken ? 0 : -EIO;
 }
 
-int jb_store_ping(struct jb_store *store)
+static int ping(struct jb_store *base)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	int64_t seq;
 
-	if (jb_store_audit_last(store, &seq) < 0)
+	if (jb_store_audit_last(base, &seq) < 0)
 		return -EIO;
 	return store->failing ? try_to_write(store) : 0;
 }
 
-uint64_t jb_store_failures(const struct jb_store *store)
+static const char *error(struct jb_store *base)
 {
-	return store->failures;
-}
+	struct jb_sqlite *store = jb_sqlite_of(base);
 
-const char *jb_store_error(struct jb_store *store)
-{
 	keep_reason(store);
 	return store->error[0] ? store->error : "a stored record cannot be read";
 }
@@ -268,7 +266,7 @@ static int get_version(sqlite3 *db)
 }
 
 /* Within the transaction: nobody else writes, and who reads still sees what was before. */
-static int bring_forward(struct jb_store *store, int from)
+static int bring_forward(struct jb_sqlite *store, int from)
 {
 	char version[48];
 
@@ -288,7 +286,7 @@ static int refuse_newer(const char *path, int version, char *why, size_t why_siz
 }
 
 /* With `keep` a store that has something in it is copied first. */
-static int make_schema(struct jb_store *store, const char *path, bool keep, char *why, size_t why_size)
+static int make_schema(struct jb_sqlite *store, const char *path, bool keep, char *why, size_t why_size)
 {
 	int from, r = jb_sqlite_begin(store);
 
@@ -303,37 +301,81 @@ static int make_schema(struct jb_store *store, const char *path, bool keep, char
 	r = jb_sqlite_end(store, from < 0 ? -EIO : bring_forward(store, from));
 out:
 	if (r < 0)
-		snprintf(why, why_size, "cannot use the store %s: %s", path, jb_store_error(store));
+		snprintf(why, why_size, "cannot use the store %s: %s", path, error(&store->store));
 	return r;
 }
 
-static int prepare_file(struct jb_store *store, const char *path, bool keep, char *why, size_t why_size)
+static int prepare_file(struct jb_sqlite *store, const char *path, bool keep, char *why, size_t why_size)
 {
 	sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
 	if (sqlite3_exec(store->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;",
 			 NULL, NULL, NULL) != SQLITE_OK) {
-		snprintf(why, why_size, "cannot use the store %s: %s", path, jb_store_error(store));
+		snprintf(why, why_size, "cannot use the store %s: %s", path, error(&store->store));
 		return -EIO;
 	}
 	int version = get_version(store->db);
 	if (version > SCHEMA_VERSION)
 		return refuse_newer(path, version, why, why_size);
 	if (version < 0) {
-		snprintf(why, why_size, "cannot use the store %s: %s", path, jb_store_error(store));
+		snprintf(why, why_size, "cannot use the store %s: %s", path, error(&store->store));
 		return -EIO;
 	}
 	return version < SCHEMA_VERSION ? make_schema(store, path, keep, why, why_size) : 0;
 }
 
+static void close_store(struct jb_store *base)
+{
+	struct jb_sqlite *store = jb_sqlite_of(base);
+
+	for (size_t i = 0; i < JB_SQL_COUNT; i++)
+		sqlite3_finalize(store->sql[i]);
+	sqlite3_close(store->db);
+	if (store->lock >= 0)
+		close(store->lock);
+	free(store);
+}
+
+static const struct jb_store_ops ops = {
+	.close = close_store,
+	.error = error,
+	.ping = ping,
+	.request = &jb_sqlite_requests,
+	.audit = &jb_sqlite_chain,
+	.secret = &jb_sqlite_secrets,
+	.session = &jb_sqlite_sessions,
+	.outbox = &jb_sqlite_outbox,
+};
+
+static struct jb_sqlite *new_store(void)
+{
+	struct jb_sqlite *store = calloc(1, sizeof(*store));
+
+	if (store) {
+		store->store.ops = &ops;
+		store->lock = -1;
+	}
+	return store;
+}
+
+struct jb_store *jb_sqlite_look(const char *path)
+{
+	struct jb_sqlite *store = new_store();
+
+	if (store && sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOFOLLOW, NULL) == SQLITE_OK)
+		return &store->store;
+	if (store)
+		close_store(&store->store);
+	return NULL;
+}
+
 struct jb_store *jb_sqlite_open(const char *path, bool shared, char *why, size_t why_size)
 {
-	struct jb_store *store = calloc(1, sizeof(*store));
+	struct jb_sqlite *store = new_store();
 
 	if (!store) {
 		snprintf(why, why_size, "out of memory");
 		return NULL;
 	}
-	store->lock = -1;
 	if ((shared && (store->lock = jb_sqlite_lock(path, false, why, why_size)) < 0) ||
 	    make_file(path, why, why_size) < 0)
 		goto fail;
@@ -343,32 +385,8 @@ struct jb_store *jb_sqlite_open(const char *path, bool shared, char *why, size_t
 		goto fail;
 	}
 	if (prepare_file(store, path, shared, why, why_size) == 0)
-		return store;
+		return &store->store;
 fail:
-	jb_store_close(store);
+	close_store(&store->store);
 	return NULL;
-}
-
-struct jb_store *jb_store_open(const char *spec, char *why, size_t why_size)
-{
-	static const char prefix[] = "sqlite:";
-	const char *path = spec + sizeof(prefix) - 1;
-
-	if (strncmp(spec, prefix, sizeof(prefix) - 1) != 0 || *path != '/') {
-		snprintf(why, why_size, "the store %s is not of the form sqlite:/PATH", spec);
-		return NULL;
-	}
-	return jb_sqlite_open(path, true, why, why_size);
-}
-
-void jb_store_close(struct jb_store *store)
-{
-	if (!store)
-		return;
-	for (size_t i = 0; i < JB_SQL_COUNT; i++)
-		sqlite3_finalize(store->sql[i]);
-	sqlite3_close(store->db);
-	if (store->lock >= 0)
-		close(store->lock);
-	free(store);
 }

@@ -4,7 +4,7 @@
 
 #include <sqlite3.h>
 
-#include "store.h"
+#include "store_ops.h"
 
 /* Statements that are prepared once and kept. */
 enum jb_sql {
@@ -48,17 +48,27 @@ enum jb_sql {
 	JB_SQL_COUNT,
 };
 
-struct jb_store {
+struct jb_sqlite {
+	struct jb_store store;
 	sqlite3 *db;
 	int lock; /* store_sqlite_copy.h; -1: none */
 	sqlite3_stmt *sql[JB_SQL_COUNT];
-	void (*on_outbox)(void *arg); /* told after a commit with something in it for the outbox */
-	void *on_outbox_arg;
 	bool outbox_written; /* in the transaction that is open */
-	uint64_t failures;   /* transactions that could not be begun or committed */
-	bool failing;	     /* the last one was one of these */
+	bool failing;	     /* the last transaction could not be begun or committed */
 	char error[160]; /* why the last transaction was rolled back: the rollback wipes SQLite's own memory of it */
 };
+
+extern const struct jb_request_ops jb_sqlite_requests;
+extern const struct jb_audit_ops jb_sqlite_chain;
+extern const struct jb_secret_ops jb_sqlite_secrets;
+extern const struct jb_session_ops jb_sqlite_sessions;
+extern const struct jb_outbox_ops jb_sqlite_outbox;
+
+/* The handle behind a store that jb_sqlite_open made. */
+static inline struct jb_sqlite *jb_sqlite_of(struct jb_store *store)
+{
+	return (struct jb_sqlite *)store;
+}
 
 /*
  * The store at that path, made where there is none and brought to today's schema.
@@ -66,9 +76,11 @@ struct jb_store {
  * forward. NULL with a sentence.
  */
 struct jb_store *jb_sqlite_open(const char *path, bool shared, char *why, size_t why_size);
+/* A store that nobody else has, as it is and only to be read. NULL: it cannot be opened. */
+struct jb_store *jb_sqlite_look(const char *path);
 
 /* The statement, ready for binding; NULL when it cannot be prepared. */
-sqlite3_stmt *jb_sqlite_sql(struct jb_store *store, enum jb_sql which);
+sqlite3_stmt *jb_sqlite_sql(struct jb_sqlite *store, enum jb_sql which);
 /* Runs a statement that gives no rows, and resets it. SQLITE_DONE, or an error. */
 int jb_sqlite_run(sqlite3_stmt *statement);
 /* NULL is bound as NULL. The text must live until the statement has run. */
@@ -79,13 +91,13 @@ void jb_sqlite_resetp(sqlite3_stmt **statement);
 #define JB_RESET __attribute__((cleanup(jb_sqlite_resetp)))
 
 /* BEGIN IMMEDIATE: 0 or -EIO. Ended by jb_sqlite_end: commits when r is 0, else rolls back; returns r, or -EIO. */
-int jb_sqlite_begin(struct jb_store *store);
-int jb_sqlite_end(struct jb_store *store, int r);
+int jb_sqlite_begin(struct jb_sqlite *store);
+int jb_sqlite_end(struct jb_sqlite *store, int r);
 
 /* Into the outbox; within a transaction. NULL: nothing. 0 or -EIO. */
-int jb_sqlite_outbox_add(struct jb_store *store, const struct jb_notices *notices);
+int jb_sqlite_outbox_add(struct jb_sqlite *store, const struct jb_notices *notices);
 
 /* Appends to the chain, and to the outbox; within a transaction. 0, -EINVAL, -ENOMEM, -EIO. */
-int jb_sqlite_audit(struct jb_store *store, const struct jb_audit *audit);
+int jb_sqlite_append(struct jb_sqlite *store, const struct jb_audit *audit);
 
 #endif

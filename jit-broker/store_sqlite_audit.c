@@ -8,7 +8,7 @@
 #include "cleanup.h"
 #include "store_sqlite.h"
 
-static int last_record(struct jb_store *store, int64_t *ret_seq, char hash[static JB_HASH_SIZE])
+static int last_record(struct jb_sqlite *store, int64_t *ret_seq, char hash[static JB_HASH_SIZE])
 {
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_AUDIT_LAST);
 	int r = s ? sqlite3_step(s) : SQLITE_ERROR;
@@ -26,14 +26,15 @@ static int last_record(struct jb_store *store, int64_t *ret_seq, char hash[stati
 	return 0;
 }
 
-int jb_store_audit_last(struct jb_store *store, int64_t *ret)
+static int audit_last(struct jb_store *base, int64_t *ret)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	char hash[JB_HASH_SIZE];
 
 	return last_record(store, ret, hash);
 }
 
-int jb_sqlite_audit(struct jb_store *store, const struct jb_audit *audit)
+int jb_sqlite_append(struct jb_sqlite *store, const struct jb_audit *audit)
 {
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_AUDIT_INSERT);
 	JIT_FREE char *text = NULL;
@@ -51,14 +52,15 @@ int jb_sqlite_audit(struct jb_store *store, const struct jb_audit *audit)
 	return sqlite3_step(s) == SQLITE_DONE ? jb_sqlite_outbox_add(store, audit->notices) : -EIO;
 }
 
-int jb_store_audit(struct jb_store *store, const struct jb_audit *audit)
+static int audit_add(struct jb_store *base, const struct jb_audit *audit)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	int r = jb_sqlite_begin(store);
 
-	return r < 0 ? r : jb_sqlite_end(store, jb_sqlite_audit(store, audit));
+	return r < 0 ? r : jb_sqlite_end(store, jb_sqlite_append(store, audit));
 }
 
-static int remember_event(struct jb_store *store, const char *host, const char *id, int64_t until)
+static int remember_event(struct jb_sqlite *store, const char *host, const char *id, int64_t until)
 {
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_EVENT_INSERT);
 
@@ -71,22 +73,24 @@ static int remember_event(struct jb_store *store, const char *host, const char *
 	return r == SQLITE_DONE ? 0 : r == SQLITE_CONSTRAINT ? -EEXIST : -EIO;
 }
 
-int jb_store_event(struct jb_store *store, const char *host, const char *id, int64_t until,
-		   const struct jb_audit *audit)
+static int audit_event(struct jb_store *base, const char *host, const char *id, int64_t until,
+		       const struct jb_audit *audit)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	int r = jb_sqlite_begin(store);
 
 	if (r < 0)
 		return r;
 	r = remember_event(store, host, id, until);
 	if (r == 0)
-		r = jb_sqlite_audit(store, audit);
+		r = jb_sqlite_append(store, audit);
 	return jb_sqlite_end(store, r);
 }
 
-int jb_store_audit_read(struct jb_store *store, int64_t after, size_t limit,
-			void (*each)(void *arg, int64_t seq, const char *json), void *arg)
+static int audit_read(struct jb_store *base, int64_t after, size_t limit,
+		      void (*each)(void *arg, int64_t seq, const char *json), void *arg)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_AUDIT_READ);
 	int r;
 
@@ -107,7 +111,7 @@ int jb_store_audit_read(struct jb_store *store, int64_t after, size_t limit,
 }
 
 /* The highest seq ever given out: what stands above the last record was cut off. */
-static int counted(struct jb_store *store, int64_t *ret)
+static int counted(struct jb_sqlite *store, int64_t *ret)
 {
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_AUDIT_COUNTED);
 	int r = s ? sqlite3_step(s) : SQLITE_ERROR;
@@ -125,8 +129,9 @@ static int broken(struct jb_audit_break *ret, int64_t seq, const char *why)
 	return -EBADMSG;
 }
 
-int jb_store_audit_walk(struct jb_store *store, jb_audit_each each, void *arg, struct jb_audit_break *ret)
+static int audit_walk(struct jb_store *base, jb_audit_each each, void *arg, struct jb_audit_break *ret)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_AUDIT_READ);
 	char prev[JB_HASH_SIZE] = JB_AUDIT_FIRST;
 	int64_t expected = 1, highest = 0;
@@ -152,6 +157,14 @@ int jb_store_audit_walk(struct jb_store *store, jb_audit_each each, void *arg, s
 		return expected > highest ? 0 : broken(ret, expected, "it is missing");
 unreadable:
 	ret->seq = expected;
-	ret->why = jb_store_error(store);
+	ret->why = jb_store_error(base);
 	return -EIO;
 }
+
+const struct jb_audit_ops jb_sqlite_chain = {
+	.last = audit_last,
+	.add = audit_add,
+	.event = audit_event,
+	.read = audit_read,
+	.walk = audit_walk,
+};

@@ -9,13 +9,7 @@
 #include "outbox.h"
 #include "store_sqlite.h"
 
-void jb_outbox_on_write(struct jb_store *store, void (*told)(void *arg), void *arg)
-{
-	store->on_outbox = told;
-	store->on_outbox_arg = arg;
-}
-
-static int add_row(struct jb_store *store, const struct jb_notice *notice)
+static int add_row(struct jb_sqlite *store, const struct jb_notice *notice)
 {
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_OUTBOX_INSERT);
 
@@ -31,7 +25,7 @@ static int add_row(struct jb_store *store, const struct jb_notice *notice)
 	return sqlite3_step(s) == SQLITE_DONE ? 0 : -EIO;
 }
 
-int jb_sqlite_outbox_add(struct jb_store *store, const struct jb_notices *notices)
+int jb_sqlite_outbox_add(struct jb_sqlite *store, const struct jb_notices *notices)
 {
 	int r = 0;
 
@@ -40,25 +34,6 @@ int jb_sqlite_outbox_add(struct jb_store *store, const struct jb_notices *notice
 		store->outbox_written = true;
 	}
 	return r;
-}
-
-void jb_outbox_row_clear(struct jb_outbox_row *row)
-{
-	free(row->notice.channel);
-	free(row->notice.receiver);
-	free(row->notice.about);
-	free(row->notice.event);
-	free(row->notice.doc);
-	free(row->error);
-	*row = (struct jb_outbox_row){0};
-}
-
-void jb_outbox_rows_clear(struct jb_outbox_rows *rows)
-{
-	for (size_t i = 0; i < rows->count; i++)
-		jb_outbox_row_clear(&rows->row[i]);
-	free(rows->row);
-	*rows = (struct jb_outbox_rows){0};
 }
 
 static char *copy_column(sqlite3_stmt *s, int at)
@@ -113,8 +88,9 @@ static int read_rows(sqlite3_stmt *s, struct jb_outbox_rows *ret)
 	return r;
 }
 
-int jb_outbox_next(struct jb_store *store, const char *channel, size_t limit, struct jb_outbox_rows *ret)
+static int outbox_next(struct jb_store *base, const char *channel, size_t limit, struct jb_outbox_rows *ret)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_OUTBOX_NEXT);
 
 	if (!s)
@@ -124,9 +100,10 @@ int jb_outbox_next(struct jb_store *store, const char *channel, size_t limit, st
 	return read_rows(s, ret);
 }
 
-int jb_outbox_old(struct jb_store *store, const char *channel, int64_t created, size_t limit,
-		  struct jb_outbox_rows *ret)
+static int outbox_old(struct jb_store *base, const char *channel, int64_t created, size_t limit,
+		      struct jb_outbox_rows *ret)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_OUTBOX_OLD);
 
 	if (!s)
@@ -137,8 +114,9 @@ int jb_outbox_old(struct jb_store *store, const char *channel, int64_t created, 
 	return read_rows(s, ret);
 }
 
-int jb_outbox_list(struct jb_store *store, int64_t after, size_t limit, struct jb_outbox_rows *ret)
+static int outbox_list(struct jb_store *base, int64_t after, size_t limit, struct jb_outbox_rows *ret)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_OUTBOX_LIST);
 
 	if (!s)
@@ -148,8 +126,9 @@ int jb_outbox_list(struct jb_store *store, int64_t after, size_t limit, struct j
 	return read_rows(s, ret);
 }
 
-int jb_outbox_channels(struct jb_store *store, void (*each)(void *arg, const char *channel), void *arg)
+static int outbox_channels(struct jb_store *base, void (*each)(void *arg, const char *channel), void *arg)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_OUTBOX_CHANNELS);
 	int r = s ? SQLITE_ROW : SQLITE_ERROR;
 
@@ -158,7 +137,7 @@ int jb_outbox_channels(struct jb_store *store, void (*each)(void *arg, const cha
 	return r == SQLITE_DONE ? 0 : -EIO;
 }
 
-static int delete_row(struct jb_store *store, int64_t seq)
+static int delete_row(struct jb_sqlite *store, int64_t seq)
 {
 	sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_OUTBOX_DONE);
 
@@ -168,13 +147,15 @@ static int delete_row(struct jb_store *store, int64_t seq)
 	return jb_sqlite_run(s) == SQLITE_DONE ? 0 : -EIO;
 }
 
-int jb_outbox_done(struct jb_store *store, int64_t seq)
+static int outbox_done(struct jb_store *base, int64_t seq)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	return delete_row(store, seq);
 }
 
-int jb_outbox_failed(struct jb_store *store, int64_t seq, int64_t due, const char *error)
+static int outbox_failed(struct jb_store *base, int64_t seq, int64_t due, const char *error)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_OUTBOX_FAILED);
 
 	if (!s)
@@ -185,8 +166,9 @@ int jb_outbox_failed(struct jb_store *store, int64_t seq, int64_t due, const cha
 	return jb_sqlite_run(s) == SQLITE_DONE ? 0 : -EIO;
 }
 
-int jb_outbox_hurry(struct jb_store *store, const char *channel, int64_t now)
+static int outbox_hurry(struct jb_store *base, const char *channel, int64_t now)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_OUTBOX_HURRY);
 
 	if (!s)
@@ -196,35 +178,10 @@ int jb_outbox_hurry(struct jb_store *store, const char *channel, int64_t now)
 	return jb_sqlite_run(s) == SQLITE_DONE ? 0 : -EIO;
 }
 
-/* What was not told to whom, since when, and why. NULL: out of memory. */
-static char *given_up_detail(const struct jb_outbox_row *row)
+static int outbox_give_up(struct jb_store *base, const struct jb_outbox_row *row, int64_t now)
 {
-	JIT_JSON json_object *json = json_object_new_object();
-	char since[JIT_ISO_SIZE];
-	const struct {
-		const char *name, *text;
-	} texts[] = {{"delivery", row->notice.id},
-		     {"receiver", row->notice.receiver},
-		     {"event", row->notice.event},
-		     {"about", row->notice.about},
-		     {"since", since},
-		     {"why", row->error ? row->error : "it was never tried"}};
-
-	jit_iso_format(row->notice.at, since);
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		json_object *text = json_object_new_string(texts[i].text);
-
-		if (!text || json_object_object_add(json, texts[i].name, text) < 0) {
-			json_object_put(text);
-			return NULL;
-		}
-	}
-	return strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
-}
-
-int jb_outbox_give_up(struct jb_store *store, const struct jb_outbox_row *row, int64_t now)
-{
-	JIT_FREE char *detail = given_up_detail(row);
+	struct jb_sqlite *store = jb_sqlite_of(base);
+	JIT_FREE char *detail = jb_outbox_given_up(row);
 	const struct jb_audit audit = {
 		.at = now, .action = "notification.given_up", .actor = "timer", .detail = detail};
 	int r = detail ? jb_sqlite_begin(store) : -ENOMEM;
@@ -233,6 +190,17 @@ int jb_outbox_give_up(struct jb_store *store, const struct jb_outbox_row *row, i
 		return r;
 	r = delete_row(store, row->seq);
 	if (r == 0)
-		r = jb_sqlite_audit(store, &audit);
+		r = jb_sqlite_append(store, &audit);
 	return jb_sqlite_end(store, r);
 }
+
+const struct jb_outbox_ops jb_sqlite_outbox = {
+	.next = outbox_next,
+	.old = outbox_old,
+	.list = outbox_list,
+	.channels = outbox_channels,
+	.done = outbox_done,
+	.failed = outbox_failed,
+	.hurry = outbox_hurry,
+	.give_up = outbox_give_up,
+};

@@ -56,7 +56,7 @@ static int bind_record(sqlite3_stmt *s, const struct jb_request *request, json_o
 	return 0;
 }
 
-static int insert_row(struct jb_store *store, const struct jb_request *request)
+static int insert_row(struct jb_sqlite *store, const struct jb_request *request)
 {
 	JIT_JSON json_object *json = NULL; /* holds what is bound: released after the statement's reset */
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_INSERT);
@@ -70,7 +70,7 @@ static int insert_row(struct jb_store *store, const struct jb_request *request)
 	return r == SQLITE_DONE ? 0 : -EIO;
 }
 
-static int next_cursor(struct jb_store *store, uint64_t *ret)
+static int next_cursor(struct jb_sqlite *store, uint64_t *ret)
 {
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_NEXT_CURSOR);
 
@@ -80,8 +80,10 @@ static int next_cursor(struct jb_store *store, uint64_t *ret)
 	return sqlite3_step(s) == SQLITE_DONE ? 0 : -EIO;
 }
 
-int jb_store_insert(struct jb_store *store, struct jb_request *request, bool announce, const struct jb_audit *audit)
+static int request_insert(struct jb_store *base, struct jb_request *request, bool announce,
+			  const struct jb_audit *audit)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	const uint64_t changed = request->changed;
 	int r = jb_sqlite_begin(store);
 
@@ -92,14 +94,14 @@ int jb_store_insert(struct jb_store *store, struct jb_request *request, bool ann
 	if (r == 0)
 		r = insert_row(store, request);
 	if (r == 0)
-		r = jb_sqlite_audit(store, audit);
+		r = jb_sqlite_append(store, audit);
 	r = jb_sqlite_end(store, r);
 	if (r < 0)
 		request->changed = changed;
 	return r;
 }
 
-static int update_row(struct jb_store *store, const struct jb_request *request)
+static int update_row(struct jb_sqlite *store, const struct jb_request *request)
 {
 	JIT_JSON json_object *json = NULL;
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_UPDATE);
@@ -125,8 +127,10 @@ static int update_row(struct jb_store *store, const struct jb_request *request)
 	}
 }
 
-int jb_store_update(struct jb_store *store, struct jb_request *request, bool announce, const struct jb_audit *audit)
+static int request_update(struct jb_store *base, struct jb_request *request, bool announce,
+			  const struct jb_audit *audit)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	const uint64_t version = request->version, changed = request->changed;
 	int r = jb_sqlite_begin(store);
 
@@ -138,7 +142,7 @@ int jb_store_update(struct jb_store *store, struct jb_request *request, bool ann
 	if (r == 0)
 		r = update_row(store, request);
 	if (r == 0)
-		r = jb_sqlite_audit(store, audit);
+		r = jb_sqlite_append(store, audit);
 	r = jb_sqlite_end(store, r);
 	if (r < 0) {
 		request->version = version;
@@ -172,8 +176,9 @@ static int read_one(sqlite3_stmt *s, struct jb_request **ret)
 	}
 }
 
-int jb_store_get(struct jb_store *store, const char *id, struct jb_request **ret)
+static int request_get(struct jb_store *base, const char *id, struct jb_request **ret)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	char normal[37];
 	bool is_short;
 
@@ -186,8 +191,9 @@ int jb_store_get(struct jb_store *store, const char *id, struct jb_request **ret
 	return read_one(s, ret);
 }
 
-int jb_store_get_idempotent(struct jb_store *store, const char *host, const char *key, struct jb_request **ret)
+static int request_get_idempotent(struct jb_store *base, const char *host, const char *key, struct jb_request **ret)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_GET_IDEMPOTENT);
 
 	if (!s)
@@ -235,8 +241,12 @@ static void bind_search(sqlite3_stmt *s, const char *text)
 	sqlite3_bind_text(s, 8, pattern, -1, SQLITE_TRANSIENT);
 }
 
-/* Only the conditions that are asked for, so that SQLite sees which index serves. */
-static sqlite3_stmt *prepare_query(struct jb_store *store, const char *what, const struct jb_query *q, bool ordered)
+/*
+ * Only the conditions that are asked for, so that SQLite sees which index serves.
+ * changed_after < 0: whatever; else only what changed after it, ordered by that.
+ */
+static sqlite3_stmt *prepare_query(struct jb_sqlite *store, const char *what, const struct jb_query *q,
+				   int64_t changed_after, bool ordered)
 {
 	char sql[2048];
 	sqlite3_stmt *s = NULL;
@@ -244,7 +254,7 @@ static sqlite3_stmt *prepare_query(struct jb_store *store, const char *what, con
 	snprintf(sql, sizeof(sql), "SELECT %s FROM request WHERE 1%s%s%s%s%s%s%s", what,
 		 q->host ? " AND (host=?1 OR filer=?1)" : "", q->filer ? " AND filer=?7" : "",
 		 q->requester ? " AND requester=?2" : "", q->open_only ? " AND open=1" : "",
-		 q->status >= 0 ? " AND status=?3" : "", q->changed_after >= 0 ? " AND changed>?4" : "",
+		 q->status >= 0 ? " AND status=?3" : "", changed_after >= 0 ? " AND changed>?4" : "",
 		 q->due_until ? " AND due<=?5" : "");
 	if (q->text)
 		add_search(sql, sizeof(sql));
@@ -252,7 +262,7 @@ static sqlite3_stmt *prepare_query(struct jb_store *store, const char *what, con
 		add_clause(sql, sizeof(sql), " AND (requested_at<?9 OR (requested_at=?9 AND id>?10))");
 	if (ordered)
 		add_clause(sql, sizeof(sql),
-			   q->changed_after >= 0 ? " ORDER BY changed" : " ORDER BY requested_at DESC, id");
+			   changed_after >= 0 ? " ORDER BY changed" : " ORDER BY requested_at DESC, id");
 	if (ordered && q->limit)
 		add_clause(sql, sizeof(sql), " LIMIT ?6");
 	if (sqlite3_prepare_v2(store->db, sql, -1, &s, NULL) != SQLITE_OK)
@@ -264,7 +274,7 @@ static sqlite3_stmt *prepare_query(struct jb_store *store, const char *what, con
 	if (q->requester)
 		jb_sqlite_text(s, 2, q->requester);
 	sqlite3_bind_int(s, 3, q->status);
-	sqlite3_bind_int64(s, 4, q->changed_after);
+	sqlite3_bind_int64(s, 4, changed_after);
 	sqlite3_bind_int64(s, 5, q->due_until);
 	sqlite3_bind_int64(s, 6, q->limit > INT32_MAX ? INT32_MAX : (int64_t)q->limit);
 	if (q->text)
@@ -281,9 +291,10 @@ static void free_all(struct jb_request **requests, size_t count)
 	free(requests);
 }
 
-int jb_store_find(struct jb_store *store, const struct jb_query *query, struct jb_request ***ret, size_t *ret_count)
+static int find(struct jb_sqlite *store, const struct jb_query *query, int64_t changed_after, struct jb_request ***ret,
+		size_t *ret_count)
 {
-	sqlite3_stmt *s = prepare_query(store, "doc", query, true);
+	sqlite3_stmt *s = prepare_query(store, "doc", query, changed_after, true);
 	struct jb_request **found = calloc(1, sizeof(*found)); /* never NULL for an empty answer */
 	size_t count = 0;
 	int r = s && found ? SQLITE_ROW : SQLITE_ERROR;
@@ -308,9 +319,16 @@ int jb_store_find(struct jb_store *store, const struct jb_query *query, struct j
 	return 0;
 }
 
-int jb_store_count(struct jb_store *store, const struct jb_query *query, size_t *ret)
+static int request_find(struct jb_store *base, const struct jb_query *query, struct jb_request ***ret,
+			size_t *ret_count)
 {
-	sqlite3_stmt *s = prepare_query(store, "count(*)", query, false);
+	return find(jb_sqlite_of(base), query, -1, ret, ret_count);
+}
+
+static int request_count(struct jb_store *base, const struct jb_query *query, size_t *ret)
+{
+	struct jb_sqlite *store = jb_sqlite_of(base);
+	sqlite3_stmt *s = prepare_query(store, "count(*)", query, -1, false);
 	int r = -EIO;
 
 	if (s && sqlite3_step(s) == SQLITE_ROW) {
@@ -322,7 +340,7 @@ int jb_store_count(struct jb_store *store, const struct jb_query *query, size_t 
 }
 
 /* A statement that answers with one number; NULL in its place is INT64_MAX. */
-static int read_number(struct jb_store *store, enum jb_sql which, int64_t *ret)
+static int read_number(struct jb_sqlite *store, enum jb_sql which, int64_t *ret)
 {
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, which);
 
@@ -332,18 +350,38 @@ static int read_number(struct jb_store *store, enum jb_sql which, int64_t *ret)
 	return 0;
 }
 
-int jb_store_cursor(struct jb_store *store, int64_t *ret)
+static int request_changes(struct jb_store *base, const char *host, int64_t after, size_t limit, struct jb_changes *ret)
 {
-	return read_number(store, JB_SQL_CURSOR, ret);
+	struct jb_sqlite *store = jb_sqlite_of(base);
+	struct jb_query query = {.host = host, .status = -1};
+	int64_t next;
+
+	/* The cursor is read before the records: what changes in between is told twice, never lost. */
+	int r = read_number(store, JB_SQL_CURSOR, &next);
+	if (r < 0)
+		return r;
+	if (after < 0 || after > next) {
+		after = -1;
+		query.open_only = true;
+	} else {
+		query.limit = limit;
+	}
+	r = find(store, &query, after, &ret->request, &ret->count);
+	if (r < 0)
+		return r;
+	ret->next = ret->count && after >= 0 ? (int64_t)ret->request[ret->count - 1]->changed : next;
+	return 0;
 }
 
-int jb_store_next_due(struct jb_store *store, int64_t *ret)
+static int request_next_due(struct jb_store *base, int64_t *ret)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	return read_number(store, JB_SQL_NEXT_DUE, ret);
 }
 
-int jb_store_prune(struct jb_store *store, int64_t now)
+static int request_prune(struct jb_store *base, int64_t now)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	static const enum jb_sql prunes[] = {JB_SQL_PRUNE, JB_SQL_EVENT_PRUNE};
 
 	for (size_t i = 0; i < sizeof(prunes) / sizeof(prunes[0]); i++) {
@@ -357,3 +395,15 @@ int jb_store_prune(struct jb_store *store, int64_t now)
 	}
 	return 0;
 }
+
+const struct jb_request_ops jb_sqlite_requests = {
+	.insert = request_insert,
+	.update = request_update,
+	.get = request_get,
+	.get_idempotent = request_get_idempotent,
+	.find = request_find,
+	.count = request_count,
+	.changes = request_changes,
+	.next_due = request_next_due,
+	.prune = request_prune,
+};

@@ -8,17 +8,17 @@
 #include "store_sqlite.h"
 
 /* The chain's record of a change to a key; ids, kinds and owners are names without quotes. */
-static int audit_secret(struct jb_store *store, const char *action, const char *kind, const char *id, const char *owner,
-			int64_t now)
+static int audit_secret(struct jb_sqlite *store, const char *action, const char *kind, const char *id,
+			const char *owner, int64_t now)
 {
 	char detail[256];
 	int n = snprintf(detail, sizeof(detail), "{\"kind\":\"%s\",\"id\":\"%s\",\"owner\":\"%s\"}", kind, id, owner);
 	const struct jb_audit audit = {.at = now, .action = action, .actor = "admin", .detail = detail};
 
-	return n > 0 && (size_t)n < sizeof(detail) ? jb_sqlite_audit(store, &audit) : -EINVAL;
+	return n > 0 && (size_t)n < sizeof(detail) ? jb_sqlite_append(store, &audit) : -EINVAL;
 }
 
-static int insert_secret(struct jb_store *store, const char *kind, const char *owner, const char *id, const char *hash,
+static int insert_secret(struct jb_sqlite *store, const char *kind, const char *owner, const char *id, const char *hash,
 			 int64_t now)
 {
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SECRET_INSERT);
@@ -33,9 +33,9 @@ static int insert_secret(struct jb_store *store, const char *kind, const char *o
 	return sqlite3_step(s) == SQLITE_DONE ? 0 : -EIO;
 }
 
-int jb_store_secret_add(struct jb_store *store, const char *kind, const char *owner, int64_t now, char *text,
-			size_t size)
+static int secret_add(struct jb_store *base, const char *kind, const char *owner, int64_t now, char *text, size_t size)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	char made[JB_SECRET_SIZE], id[JB_SECRET_ID_SIZE], hash[JB_HASH_SIZE];
 	int r = size < JB_SECRET_SIZE ? -ENOBUFS : jb_secret_new_key(made, id, hash);
 
@@ -54,8 +54,9 @@ int jb_store_secret_add(struct jb_store *store, const char *kind, const char *ow
 	return r;
 }
 
-int jb_store_secret_check(struct jb_store *store, const char *kind, const char *text, char *owner, size_t size)
+static int secret_check(struct jb_store *base, const char *kind, const char *text, char *owner, size_t size)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	char id[JB_SECRET_ID_SIZE];
 
 	if (!jb_secret_key_id(text, id))
@@ -76,7 +77,8 @@ int jb_store_secret_check(struct jb_store *store, const char *kind, const char *
 }
 
 /* Marks the row and gives its owner's name. */
-static int mark_revoked(struct jb_store *store, const char *kind, const char *id, int64_t now, char *owner, size_t size)
+static int mark_revoked(struct jb_sqlite *store, const char *kind, const char *id, int64_t now, char *owner,
+			size_t size)
 {
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SECRET_REVOKE);
 
@@ -92,8 +94,9 @@ static int mark_revoked(struct jb_store *store, const char *kind, const char *id
 	return sqlite3_step(s) == SQLITE_DONE ? 0 : -EIO;
 }
 
-int jb_store_secret_revoke(struct jb_store *store, const char *kind, const char *id, int64_t now)
+static int secret_revoke(struct jb_store *base, const char *kind, const char *id, int64_t now)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	char owner[128];
 	int r = jb_sqlite_begin(store);
 
@@ -105,10 +108,11 @@ int jb_store_secret_revoke(struct jb_store *store, const char *kind, const char 
 	return jb_sqlite_end(store, r);
 }
 
-int jb_store_secret_list(struct jb_store *store, const char *kind,
-			 void (*each)(void *arg, const char *id, const char *owner, int64_t created, int64_t revoked),
-			 void *arg)
+static int secret_list(struct jb_store *base, const char *kind,
+		       void (*each)(void *arg, const char *id, const char *owner, int64_t created, int64_t revoked),
+		       void *arg)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SECRET_LIST);
 	int r;
 
@@ -124,3 +128,10 @@ int jb_store_secret_list(struct jb_store *store, const char *kind,
 	}
 	return r == SQLITE_DONE ? 0 : -EIO;
 }
+
+const struct jb_secret_ops jb_sqlite_secrets = {
+	.add = secret_add,
+	.check = secret_check,
+	.revoke = secret_revoke,
+	.list = secret_list,
+};

@@ -6,7 +6,7 @@
 #include "store_sqlite.h"
 
 /* Ids and persons are names without quotes. */
-static int audit_session(struct jb_store *store, const char *action, const char *actor, const char *person,
+static int audit_session(struct jb_sqlite *store, const char *action, const char *actor, const char *person,
 			 const char *how, const char *id, int64_t now)
 {
 	char detail[512];
@@ -14,10 +14,10 @@ static int audit_session(struct jb_store *store, const char *action, const char 
 			 how ? "\"how\":\"" : "", how ? how : "", how ? "\"," : "", id);
 	const struct jb_audit audit = {.at = now, .action = action, .actor = actor, .detail = detail};
 
-	return n > 0 && (size_t)n < sizeof(detail) ? jb_sqlite_audit(store, &audit) : -EINVAL;
+	return n > 0 && (size_t)n < sizeof(detail) ? jb_sqlite_append(store, &audit) : -EINVAL;
 }
 
-static int insert_session(struct jb_store *store, const struct jb_session_row *row)
+static int insert_session(struct jb_sqlite *store, const struct jb_session_row *row)
 {
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SESSION_INSERT);
 
@@ -32,8 +32,9 @@ static int insert_session(struct jb_store *store, const struct jb_session_row *r
 	return sqlite3_step(s) == SQLITE_DONE ? 0 : -EIO;
 }
 
-int jb_store_session_add(struct jb_store *store, const struct jb_session_row *row)
+static int session_add(struct jb_store *base, const struct jb_session_row *row)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	int r = jb_sqlite_begin(store);
 
 	if (r < 0)
@@ -44,7 +45,7 @@ int jb_store_session_add(struct jb_store *store, const struct jb_session_row *ro
 	return jb_sqlite_end(store, r);
 }
 
-static int delete_session(struct jb_store *store, const char *id, char *person, size_t size)
+static int delete_session(struct jb_sqlite *store, const char *id, char *person, size_t size)
 {
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SESSION_END);
 
@@ -58,8 +59,9 @@ static int delete_session(struct jb_store *store, const char *id, char *person, 
 	return sqlite3_step(s) == SQLITE_DONE ? 0 : -EIO;
 }
 
-int jb_store_session_end(struct jb_store *store, const char *id, const char *actor, int64_t now)
+static int session_end(struct jb_store *base, const char *id, const char *actor, int64_t now)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	char person[sizeof(((struct jb_session_row *)0)->person)];
 	int r = jb_sqlite_begin(store);
 
@@ -92,8 +94,9 @@ static int read_session(sqlite3_stmt *s, struct jb_session_row *ret)
 	return 0;
 }
 
-int jb_store_session_get(struct jb_store *store, const char *id, struct jb_session_row *ret)
+static int session_get(struct jb_store *base, const char *id, struct jb_session_row *ret)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SESSION_GET);
 
 	if (!s)
@@ -105,8 +108,9 @@ int jb_store_session_get(struct jb_store *store, const char *id, struct jb_sessi
 	return read_session(s, ret);
 }
 
-int jb_store_session_use(struct jb_store *store, const char *id, int64_t now)
+static int session_use(struct jb_store *base, const char *id, int64_t now)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SESSION_USE);
 
 	if (!s)
@@ -116,8 +120,9 @@ int jb_store_session_use(struct jb_store *store, const char *id, int64_t now)
 	return sqlite3_step(s) == SQLITE_DONE ? 0 : -EIO;
 }
 
-int jb_store_session_count(struct jb_store *store, const char *person, int64_t after, size_t *ret)
+static int session_count(struct jb_store *base, const char *person, int64_t after, size_t *ret)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SESSION_COUNTED);
 
 	if (!s)
@@ -130,8 +135,9 @@ int jb_store_session_count(struct jb_store *store, const char *person, int64_t a
 	return 0;
 }
 
-int jb_store_session_prune(struct jb_store *store, int64_t begun, int64_t used)
+static int session_prune(struct jb_store *base, int64_t begun, int64_t used)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SESSION_PRUNE);
 
 	if (!s)
@@ -141,9 +147,10 @@ int jb_store_session_prune(struct jb_store *store, int64_t begun, int64_t used)
 	return sqlite3_step(s) == SQLITE_DONE ? 0 : -EIO;
 }
 
-int jb_store_session_list(struct jb_store *store, const char *person,
-			  void (*each)(void *arg, const struct jb_session_row *row), void *arg)
+static int session_list(struct jb_store *base, const char *person,
+			void (*each)(void *arg, const struct jb_session_row *row), void *arg)
 {
+	struct jb_sqlite *store = jb_sqlite_of(base);
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SESSION_LIST);
 	struct jb_session_row row;
 	int r;
@@ -156,3 +163,13 @@ int jb_store_session_list(struct jb_store *store, const char *person,
 			each(arg, &row);
 	return r == SQLITE_DONE ? 0 : -EIO;
 }
+
+const struct jb_session_ops jb_sqlite_sessions = {
+	.add = session_add,
+	.end = session_end,
+	.get = session_get,
+	.use = session_use,
+	.count = session_count,
+	.prune = session_prune,
+	.list = session_list,
+};
