@@ -40,13 +40,17 @@ enum pj_app pj_app_of_service(const char *service)
 
 /* What an argument must look like; NULL when it does, otherwise the end of a sentence. */
 
+/* args->app is the service's. What is known for one application and taken for another would let pass whoever comes:
+ * the real uid, which says who runs sudo, is root's in every sshd. */
 static const char *set_app(struct pj_args *args, const char *value)
 {
 	for (size_t i = 0; i < APPS; i++) {
-		if (strcmp(value, app_names[i]) == 0) {
-			args->app = (enum pj_app)i;
-			return NULL;
-		}
+		if (strcmp(value, app_names[i]) != 0)
+			continue;
+		if (args->app != PJ_OTHER && args->app != (enum pj_app)i)
+			return "does not fit this service, which is known without it: leave app= away";
+		args->app = (enum pj_app)i;
+		return NULL;
 	}
 	return "must be sudo, su, sshd, login, polkit or other";
 }

@@ -42,13 +42,13 @@ struct pj_args {
 };
 
 /*
- * Reads the line; `service` (PAM_SERVICE, may be NULL) decides about app where
- * the line does not. 0, or -EINVAL with a sentence in `why` that names the argument.
+ * Reads the line; `service` (PAM_SERVICE, may be NULL) decides about app, and
+ * the line where it does not. 0, or -EINVAL with a sentence in `why` that names the argument.
  */
 int pj_args_parse(int argc, const char *const *argv, const char *service, struct pj_args *ret, char *why,
 		  size_t why_size);
 
-/* Where the line has no app=: by PAM_SERVICE, which may be NULL. */
+/* By PAM_SERVICE, which may be NULL. PJ_OTHER: the line's app= may say better. */
 enum pj_app pj_app_of_service(const char *service);
 
 /* "sudo", "su", "sshd", "login", "polkit", "other": the words of app=. */

@@ -74,6 +74,11 @@ int jh_pamd_wish(const char *service, bool observe, int argc, const char *const 
 		wish.words[wish.count++] = "observe";
 	if (pj_args_parse(wish.count, wish.words, service, &wish.args, why, why_size) < 0)
 		return -EINVAL;
+	if (wish.args.has_login_grace && wish.args.app != PJ_SSHD) {
+		snprintf(why, why_size,
+			 "the argument \"login_grace\" of pam_jit.so is for sshd, and means nothing in %s", service);
+		return -EINVAL;
+	}
 	*ret = wish;
 	return 0;
 }

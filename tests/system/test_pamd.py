@@ -208,6 +208,11 @@ class Refusals(Pamd):
                 (("enable", "sudo", "sudo"), USAGE, "named twice"),
                 (("enable", "sudo", "--", "frob=1"), USAGE, 'the argument "frob=1" of pam_jit.so is not known'),
                 (("enable", "sudo", "--", "role=a b"), USAGE, "blank"),
+                (("enable", "sshd", "--", "app=sudo"), USAGE, 'the argument "app=sudo" of pam_jit.so does not fit this '
+                 "service"),
+                (("enable", "sudo", "su", "--", "app=sudo"), USAGE, '"app=sudo" of pam_jit.so does not fit'),
+                (("enable", "--observe", "--force", "sudo", "--", "app=other"), USAGE, "leave app= away"),
+                (("enable", "sudo", "--", "login_grace=60"), USAGE, "is for sshd, and means nothing in sudo"),
                 (("enable", "nosuch"), NO_SERVICE, "there is neither /etc/pam.d/nosuch nor /usr/lib/pam.d/nosuch"),
                 (("disable", "nosuch"), NO_SERVICE, "no such service"), (("show", "nosuch"), NO_SERVICE, "no such service"),
                 (("enable", "common-auth"), NO_SERVICE, "is no service but what services include"),

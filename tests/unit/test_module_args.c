@@ -1,4 +1,6 @@
 /* The module's line: defaults, every argument, and the refusal of what is not understood. */
+#include <errno.h>
+
 #include "unit.h"
 
 #include "../../common/args.h"
@@ -65,7 +67,7 @@ static void every_argument_is_read(void **state)
 	char why[512];
 
 	(void)state;
-	assert_int_equal(pj_args_parse((int)COUNT_OF(line), line, "sudo", &args, why, sizeof(why)), 0);
+	assert_int_equal(pj_args_parse((int)COUNT_OF(line), line, "sudo-x", &args, why, sizeof(why)), 0);
 	assert_int_equal(args.app, PJ_SU);
 	assert_string_equal(args.role, "admin");
 	assert_int_equal(args.timeout, 300);
@@ -80,6 +82,30 @@ static void every_argument_is_read(void **state)
 	assert_false(pj_args_spare_service(&args, "cro") || pj_args_spare_service(&args, "td"));
 	assert_false(pj_args_spare_service(&args, "cron,atd") || pj_args_spare_service(&args, "crond"));
 	assert_false(pj_args_spare_service(&args, "") || pj_args_spare_service(&args, NULL));
+}
+
+/* In sshd the real uid is root's: as sudo it would pass whoever comes. */
+static void a_known_service_is_taken_for_no_other(void **state)
+{
+	static const struct {
+		const char *service, *arg;
+		bool fits;
+	} rows[] = {
+		{"sshd", "app=sudo", false},  {"sudo", "app=su", false},    {"su-l", "app=sudo", false},
+		{"sudo", "app=other", false}, {"login", "app=sshd", false}, {"polkit-1", "app=other", false},
+		{"sshd", "app=sshd", true},   {"sudo-i", "app=sudo", true}, {"sudo-x", "app=sudo", true},
+		{"cron", "app=other", true},  {NULL, "app=su", true},
+	};
+	struct pj_args args;
+	char why[512];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		int r = pj_args_parse(1, &rows[i].arg, rows[i].service, &args, why, sizeof(why));
+
+		assert_int_equal(r, rows[i].fits ? 0 : -EINVAL);
+		assert_true(rows[i].fits || strstr(why, rows[i].arg));
+	}
 }
 
 static void a_timeout_from_a_second_to_an_hour_is_read(void **state)
@@ -186,6 +212,7 @@ int main(void)
 		cmocka_unit_test(an_empty_line_has_the_documented_defaults),
 		cmocka_unit_test(the_service_decides_how_the_application_behaves),
 		cmocka_unit_test(every_argument_is_read),
+		cmocka_unit_test(a_known_service_is_taken_for_no_other),
 		cmocka_unit_test(a_timeout_from_a_second_to_an_hour_is_read),
 		cmocka_unit_test(what_is_not_understood_refuses_the_line_by_name),
 		cmocka_unit_test(a_socket_path_that_no_socket_can_have_is_refused),
