@@ -88,28 +88,49 @@ static void call_free(struct jb_smtp_call *call)
 	free(call);
 }
 
+/*
+ * Did the server speak of this one mail, or of us, of TLS, or of itself (421: it
+ * shuts down)? A full mailbox or a grey list (4xx) is one receiver's: it waits, and
+ * nobody else does.
+ */
+static bool is_of_this_mail(CURLcode code, long status)
+{
+	return status >= 400 && status < 600 && status != 421 && code != CURLE_LOGIN_DENIED &&
+	       code != CURLE_USE_SSL_FAILED && code != CURLE_PEER_FAILED_VERIFICATION &&
+	       code != CURLE_SSL_CONNECT_ERROR;
+}
+
+/* In the server's words where libcurl keeps them: it does not of what comes after the text. */
+static void explain(struct jb_smtp_call *call, CURLcode code, long status, char *why, size_t size)
+{
+	const enum jit_fetch_fault fault = jit_fetch_fault_of(code);
+
+	if (code == CURLE_LOGIN_DENIED)
+		snprintf(why, size, "the mail server does not take our user and password (look at mail_credentials)");
+	else if (fault != JIT_FETCH_BROKEN)
+		snprintf(why, size, "%s", jit_fetch_why(fault, code, call->easy, call->error));
+	else if (*call->error)
+		snprintf(why, size, "%s", call->error);
+	else if (status >= 400)
+		snprintf(why, size, "the mail server answered %ld", status);
+	else
+		snprintf(why, size, "the connection to the mail server broke off");
+}
+
 static void read_result(struct jb_smtp_call *call, CURLcode code, struct jb_smtp_result *ret)
 {
 	long status = 0;
 	char why[512];
 
-	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
 	*ret = (struct jb_smtp_result){.ok = code == CURLE_OK};
-	/* What was said of this mail, not of us or of TLS. */
-	ret->refused = !ret->ok && status >= 500 && status < 600 && code != CURLE_LOGIN_DENIED &&
-		       code != CURLE_USE_SSL_FAILED && code != CURLE_PEER_FAILED_VERIFICATION &&
-		       code != CURLE_SSL_CONNECT_ERROR;
 	if (ret->ok)
 		return;
-	const enum jit_fetch_fault fault = jit_fetch_fault_of(code);
-	/* What broke off is told in the server's words, where it has said any. */
-	const char *phrase = fault == JIT_FETCH_BROKEN && *call->error
-				     ? call->error
-				     : jit_fetch_why(fault, code, call->easy, call->error);
-	size_t len = strlen(phrase);
-	len -= len > 0 && phrase[len - 1] == '.';
-	snprintf(why, sizeof(why), "%.*s%s", (int)len, phrase,
-		 code == CURLE_LOGIN_DENIED ? " (look at mail_credentials)" : "");
+	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+	ret->refused = is_of_this_mail(code, status);
+	explain(call, code, status, why, sizeof(why));
+	size_t len = strlen(why);
+	if (len > 0 && why[len - 1] == '.')
+		why[len - 1] = '\0';
 	jit_text_clean_str(ret->why, sizeof(ret->why), why);
 }
 

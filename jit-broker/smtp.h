@@ -30,7 +30,7 @@ void jb_smtp_free(struct jb_smtp *smtp);
 
 struct jb_smtp_result {
 	bool ok;
-	bool refused; /* this mail or its recipient, for good (5xx): another mail may go through */
+	bool refused; /* this mail, or its recipient: another mail may go through */
 	char why[256];
 };
 typedef void (*jb_smtp_done)(void *arg, const struct jb_smtp_result *result);

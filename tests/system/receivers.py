@@ -102,17 +102,19 @@ class Webhook:
 
 
 class MailServer:
-    """aiosmtpd with a certificate and one account. `starttls`: whether it offers that."""
+    """aiosmtpd with a certificate and one account. `starttls`: whether it offers that; `tls`: from the first byte on.
+    `at_rcpt` and `at_data`: what it answers there to a mail for that address, instead of taking it."""
 
     USER, PASSWORD = "jit", "correct horse"
 
-    def __init__(self, folder, starttls=True, refuse=()):
+    def __init__(self, folder, starttls=True, tls=False, at_rcpt=(), at_data=()):
         from aiosmtpd.controller import Controller  # pylint: disable=import-outside-toplevel
         from aiosmtpd.smtp import SMTP, AuthResult  # pylint: disable=import-outside-toplevel
 
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(f"{folder}/tls.crt", f"{folder}/tls.key")
         self.envelopes, self.was_tls, server = [], [], self
+        self.at_rcpt, self.at_data, self.refused = dict(at_rcpt), dict(at_data), []
 
         def authenticate(_server, session, _envelope, _mechanism, data):
             good = (data.login, data.password) == (self.USER.encode(), self.PASSWORD.encode())
@@ -120,24 +122,31 @@ class MailServer:
 
         class Handler:
             async def handle_RCPT(self, _server, _session, envelope, address, _options):
-                if address in refuse:
-                    return "550 nobody of that name"
+                if address in server.at_rcpt:
+                    server.refused.append(address)
+                    return server.at_rcpt[address]
                 envelope.rcpt_tos.append(address)
                 return "250 OK"
 
             async def handle_DATA(self, _server, session, envelope):
+                if envelope.rcpt_tos[0] in server.at_data:
+                    server.refused.append(envelope.rcpt_tos[0])
+                    return server.at_data[envelope.rcpt_tos[0]]
                 server.envelopes.append(envelope)
                 server.was_tls.append(session.ssl is not None and session.authenticated)
                 return "250 kept"
 
         class Here(Controller):
             def factory(self):
-                more = {"tls_context": context, "require_starttls": True, "authenticator": authenticate,
-                        "auth_required": True} if starttls else {}
+                more = {"authenticator": authenticate, "auth_required": True} if starttls or tls else {}
+                if tls:
+                    more["auth_require_tls"] = False  # it looks for STARTTLS alone
+                elif starttls:
+                    more |= {"tls_context": context, "require_starttls": True}
                 return SMTP(self.handler, hostname="mail.example", **more)
 
         self.port = free_port()
-        self.controller = Here(Handler(), hostname="127.0.0.1", port=self.port)
+        self.controller = Here(Handler(), hostname="127.0.0.1", port=self.port, **({"ssl_context": context} if tls else {}))
         self.controller.start()
 
     def messages(self, address=None):

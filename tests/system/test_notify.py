@@ -7,10 +7,12 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
 import time
+import types
 import unittest
 import urllib.parse
 import uuid
@@ -81,15 +83,15 @@ class NotifyCase(unittest.TestCase):
             keys["plain_loopback"] = "yes"
         return f"[webhook {name}]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
 
-    def begin(self, *sections, broker="", mail=None):
+    def begin(self, *sections, broker="", mail=None, scheme="smtp", conf=CONF):
         self.mail = mail
         # Mail that nobody takes where the test is not about it.
         port = mail.port if mail else free_port()
         with open(f"{self.folder}/mail.credentials", "w", encoding="ascii") as file:
             file.write(f"{receivers.MailServer.USER}\n{receivers.MailServer.PASSWORD}\n")
         os.chmod(f"{self.folder}/mail.credentials", 0o600)
-        broker += MAIL.format(folder=self.folder, url=f"smtp://127.0.0.1:{port}")
-        self.broker = make_broker(self.folder, CONF.format(broker=broker, more="\n".join(sections)))
+        broker += MAIL.format(folder=self.folder, url=f"{scheme}://127.0.0.1:{port}")
+        self.broker = make_broker(self.folder, conf.format(broker=broker, more="\n".join(sections)))
         self.broker.start()
         self.addCleanup(self.broker.stop)
         self.key = new_secret(self.broker, "key", "add", "web-1")
@@ -403,7 +405,7 @@ class Mail(NotifyCase):
         return server
 
     def test_approvers_a_list_and_the_person_named_are_told_and_the_thread_goes_on(self):
-        mail = self.start_mail(refuse=("gone@example.com",))
+        mail = self.start_mail(at_rcpt={"gone@example.com": "550 nobody of that name"})
         self.begin(mail=mail)
         request = self.file(reason=NASTY)
         self.wait(lambda: len(mail.messages()) == 3)
@@ -438,6 +440,49 @@ class Mail(NotifyCase):
         self.file(reason="größer — 日本語 " * 20, target="root")
         self.wait(lambda: mail.messages("appr1@example.com"))
         self.assertIn("größer — 日本語 größer", mail.messages("appr1@example.com")[0].get_content())
+
+    def test_tls_from_the_first_byte_on(self):
+        mail = self.start_mail(tls=True)
+        self.begin(mail=mail, scheme="smtps")
+        self.file()
+        self.wait(lambda: mail.messages("appr1@example.com"))
+        self.assertFalse(self.log().count("certificate"))
+
+    def test_what_the_server_says_of_one_mail_delays_no_other(self):
+        """A full mailbox, a grey list and a text that is not liked, where the first failure of a server would hold up
+        all mail for half an hour."""
+        mail = self.start_mail(at_rcpt={"appr1@example.com": "452 4.2.2 mailbox full"},
+                               at_data={"op1@example.com": "451 4.7.1 try later", "gone@example.com": "554 5.7.1 not liked"})
+        self.begin(mail=mail, conf=CONF.replace("notify_retry = 1s\nnotify_retry_max = 2s",
+                                                "notify_retry = 1h\nnotify_retry_max = 1h"))
+        requests = [self.file()["shortId"] for _ in range(5)]
+        self.wait(lambda: len(mail.messages("ops@example.com")) == 5)
+        for request in requests:
+            self.assertTrue(any(request in message["Subject"] for message in mail.messages()), request)
+        for receiver, code in (("approver:appr1", 452), ("requester:op1", 451), ("list:ops:gone@example.com", 554)):
+            self.wait(lambda who=receiver, said=code: len(re.findall(rf"{who} .*\b{said}\b", self.list())) == 5)
+        self.assertNotIn("HTTP", self.list() + self.log())
+
+    def test_a_server_that_is_shutting_down_is_asked_again_and_then_takes_all(self):
+        mail = self.start_mail(at_rcpt=dict.fromkeys(("op1@example.com", "appr1@example.com", "ops@example.com"),
+                                                     "421 4.3.2 shutting down"))
+        self.begin(mail=mail)
+        for _ in range(3):
+            self.file()
+        self.wait(lambda: len(mail.refused) >= 3)
+        self.assertIn("mail does not take notifications", self.log())
+        mail.at_rcpt.clear()
+        for address in ("op1@example.com", "appr1@example.com", "ops@example.com"):
+            self.wait(lambda at=address: len(mail.messages(at)) == 3)
+
+    def test_a_server_that_says_nothing_delays_nobody_and_is_named(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            hook = self.hook("chat")
+            self.begin(self.section("chat"), broker="", mail=types.SimpleNamespace(port=silent.getsockname()[1]))
+            for count in range(1, 4):
+                self.file()
+                self.wait(lambda n=count: len(hook.taken()) == n)
+            self.wait(lambda: re.search(r"approver:appr1 .*\d  .*(time|did not answer)", self.list()), 40)
 
     def test_without_starttls_nothing_is_said(self):
         mail = self.start_mail(starttls=False)
