@@ -9,6 +9,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "conf.h"
+#include "conf_check.h"
 #include "exit.h"
 #include "inifile.h"
 #include "policy.h"
@@ -295,6 +296,8 @@ int jb_cmd_check(int argc, char **argv)
 		return JB_EXIT_FAILED;
 	if (asked.who)
 		return explain(conf, &asked);
+	if (jb_conf_check_files(conf, print_error, NULL) > 0)
+		return JB_EXIT_FAILED;
 	printf("%s is in order: %zu roles, %zu groups, %zu persons\n", conf->path, conf->role_count, conf->group_count,
 	       conf->person_count);
 	return JB_EXIT_OK;

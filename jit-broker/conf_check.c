@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf_check_private.h"
 #include "filing.h"
@@ -32,6 +33,12 @@ void jb_check_tell(struct check *c, unsigned line, const char *format, ...)
 	snprintf(message, sizeof(message), "%s:%u: %s", c->conf->path, line, sentence);
 	c->on_error(c->arg, message);
 	c->errors++;
+}
+
+void jb_check_file(struct check *c, const char *path, unsigned line, const char *key)
+{
+	if (path && access(path, R_OK) < 0)
+		jb_check_tell(c, line, "%s cannot be read: %s: %s", key, path, strerror(errno));
 }
 
 static bool is_loopback(const char *address)

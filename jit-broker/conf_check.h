@@ -6,5 +6,7 @@
 
 /* Tells every error as "PATH:LINE: sentence" and returns their number. */
 int jb_conf_check(const struct jb_conf *conf, void (*on_error)(void *arg, const char *message), void *arg);
+/* The same of the files that it names and the broker reads at its start, or first when somebody needs them. */
+int jb_conf_check_files(const struct jb_conf *conf, void (*on_error)(void *arg, const char *message), void *arg);
 
 #endif

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cleanup.h"
 #include "conf_check_private.h"
@@ -41,12 +40,6 @@ static bool is_url(const char *text, bool plain)
 	       curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
 	       curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_NO_USER &&
 	       (strcmp(scheme, "https") == 0 || (plain && strcmp(scheme, "http") == 0));
-}
-
-static void check_file(struct check *c, const char *path, unsigned line, const char *key)
-{
-	if (path && access(path, R_OK) < 0)
-		jb_check_tell(c, line, "%s cannot be read: %s: %s", key, path, strerror(errno));
 }
 
 static void check_broker_url(struct check *c)
@@ -92,7 +85,7 @@ static void check_webhook(struct check *c, const struct jb_webhook *webhook)
 	else if (!jb_sign_keys_read(webhook->secret, &keys, why, sizeof(why)))
 		jb_check_tell(c, jb_conf_line(&webhook->lines, JB_KEY_WEBHOOK_SECRET), "%s", why);
 	explicit_bzero(&keys, sizeof(keys));
-	check_file(c, webhook->ca, jb_conf_line(&webhook->lines, JB_KEY_WEBHOOK_CA), "ca");
+	jb_check_file(c, webhook->ca, jb_conf_line(&webhook->lines, JB_KEY_WEBHOOK_CA), "ca");
 	check_interest(c, &webhook->interest, jb_conf_line(&webhook->lines, JB_KEY_WEBHOOK_EVENTS),
 		       jb_conf_line(&webhook->lines, JB_KEY_WEBHOOK_ROLES));
 }
@@ -131,7 +124,7 @@ static void check_mail_server(struct check *c)
 			free(text);
 		}
 	}
-	check_file(c, conf->mail_ca, jb_conf_line(&conf->lines, JB_KEY_MAIL_CA), "mail_ca");
+	jb_check_file(c, conf->mail_ca, jb_conf_line(&conf->lines, JB_KEY_MAIL_CA), "mail_ca");
 }
 
 static void check_mail_list(struct check *c, const struct jb_mail_list *list)

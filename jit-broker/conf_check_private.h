@@ -13,6 +13,9 @@ struct check {
 
 __attribute__((format(printf, 3, 4))) void jb_check_tell(struct check *c, unsigned line, const char *format, ...);
 
+/* Can that file be read? NULL: there is none to read. */
+void jb_check_file(struct check *c, const char *path, unsigned line, const char *key);
+
 /* Where notifications go: [webhook], [mail], persons' addresses, the mail server. */
 void jb_check_notify(struct check *c);
 

@@ -175,6 +175,27 @@ class CheckTest(AdminCase):
         self.assertIn(f"{self.line_of('colour')}: [role] has no key colour", done.stderr)
         self.assertIn(f"{self.line_of('[role demo]')}: role demo wants hosts", done.stderr)
 
+    def test_every_file_that_would_be_missed_at_night_is_told_with_its_line(self):
+        for name, mode in (("open", 0o644), ("empty", 0o600)):
+            with open(f"{self.folder}/{name}", "w", encoding="ascii"):
+                os.chmod(f"{self.folder}/{name}", mode)
+        files = {"tls_key": ("none", "cannot read"), "issuer_credentials": ("empty", "must hold aws_access_key_id"),
+                 "issuer_ca": ("none", "issuer_ca cannot be read"), "oidc_ca": ("none", "oidc_ca cannot be read"),
+                 "oidc_client_secret_file": ("open", "holds a secret and can be read by everybody")}
+        self.reconfigure({("broker", key): f"{self.folder}/{name}" for key, (name, _) in files.items()}
+                         | {("broker", "issuer"): "sts:https://sts.example/", ("broker", "oidc_issuer"): "https://login.example",
+                            ("broker", "oidc_client_id"): "jit",
+                            ("broker", "oidc_redirect"): "https://jit.example/sign-in/oidc/answer"})
+        done = self.admin("check", status=1)
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(len(done.stderr.splitlines()), len(files), done.stderr)
+        for key, (name, why) in files.items():
+            line = next(line for line in done.stderr.splitlines() if line.startswith(f"{self.line_of(key)}: "))
+            self.assertIn(why, line)
+            self.assertIn(f"{self.folder}/{name}", line)
+        self.reconfigure({("broker", "tls_certificate"): f"{self.folder}/empty"})
+        self.assertIn(f"{self.line_of('tls_certificate')}: tls_certificate: ", self.admin("check", status=1).stderr)
+
     def test_a_request_that_may_be_is_explained(self):
         text = self.who("op1", "web-1", "admin", "--duration", "1h")
         self.assertIn("allowed: op1 may ask for role admin on web-1, for 30 min\n", text)

@@ -1,0 +1,66 @@
+/*
+ * See conf_check.h: the files that the configuration names. A broker that serves
+ * has read them already; `jit-broker check` tries them before it is started.
+ */
+#include <openssl/crypto.h>
+#include <openssl/ssl.h>
+#include <string.h>
+
+#include "aws_keys.h"
+#include "conf_check.h"
+#include "conf_check_private.h"
+#include "oidc_form.h"
+#include "tls.h"
+
+static void check_tls(struct check *c)
+{
+	const struct jb_conf *conf = c->conf;
+	SSL_CTX *tls;
+	char why[512];
+
+	if (!conf->tls)
+		return;
+	tls = jb_tls_new(conf->tls_certificate, conf->tls_key, why, sizeof(why));
+	if (!tls)
+		jb_check_tell(c,
+			      jb_conf_line(&conf->lines,
+					   strstr(why, "tls_certificate:") ? JB_KEY_TLS_CERTIFICATE : JB_KEY_TLS_KEY),
+			      "%s", why);
+	SSL_CTX_free(tls);
+}
+
+static void check_issuer(struct check *c)
+{
+	const struct jb_conf *conf = c->conf;
+	struct jb_aws_keys keys;
+	char why[512];
+
+	if (strcmp(conf->issuer, "demo") == 0)
+		return;
+	if (jb_aws_keys_read(conf->issuer_credentials, &keys, why, sizeof(why)) < 0)
+		jb_check_tell(c, jb_conf_line(&conf->lines, JB_KEY_ISSUER_CREDENTIALS), "%s", why);
+	OPENSSL_cleanse(&keys, sizeof(keys));
+	jb_check_file(c, conf->issuer_ca, jb_conf_line(&conf->lines, JB_KEY_ISSUER_CA), "issuer_ca");
+}
+
+static void check_oidc(struct check *c)
+{
+	const struct jb_conf *conf = c->conf;
+	char secret[JB_OIDC_SECRET], why[512];
+
+	jb_check_file(c, conf->oidc_ca, jb_conf_line(&conf->lines, JB_KEY_OIDC_CA), "oidc_ca");
+	if (conf->oidc_client_secret_file &&
+	    jb_oidc_secret_read(conf->oidc_client_secret_file, secret, why, sizeof(why)) < 0)
+		jb_check_tell(c, jb_conf_line(&conf->lines, JB_KEY_OIDC_CLIENT_SECRET_FILE), "%s", why);
+	OPENSSL_cleanse(secret, sizeof(secret));
+}
+
+int jb_conf_check_files(const struct jb_conf *conf, void (*on_error)(void *arg, const char *message), void *arg)
+{
+	struct check c = {.conf = conf, .on_error = on_error, .arg = arg};
+
+	check_tls(&c);
+	check_issuer(&c);
+	check_oidc(&c);
+	return c.errors;
+}
