@@ -65,6 +65,10 @@ int jb_cmd_restore(int argc, char **argv)
 	       "revoked since stay%s so\n",
 	       from, done.records, done.ended, done.ended == 1 ? "" : "s", done.ended == 1 ? "" : "s", done.revoked,
 	       done.revoked == 1 ? "" : "s", done.revoked == 1 ? "" : "s", done.revoked == 1 ? "s" : "");
+	if (!done.revoked_known)
+		printf("there was no whole store to ask what was revoked since: keys and tokens that were may work "
+		       "again; "
+		       "look through 'jit-broker key list' and 'jit-broker token list', and revoke them once more\n");
 	if (done.replaced[0])
 		printf("the store from before is %s\n", done.replaced);
 	return jb_admin_printed();

@@ -279,8 +279,8 @@ static int take_event(void *arg, const struct jb_trail_event *event)
 	if (event->at > j->last)
 		j->last = event->at;
 	/* Ours is what the configuration has today, and what was issued here while it had other roles. */
-	if (*event->role_arn && (is_our_role(j->join->conf, event->role_arn) ||
-				 (*event->given_id && find(&j->by_key, event->given_id))))
+	if (*event->role_arn &&
+	    (is_our_role(j->join->conf, event->role_arn) || (*event->given_id && find(&j->by_key, event->given_id))))
 		take_assume(j, event);
 	take_use(j, event);
 	return j->report.no_memory ? -ENOMEM : 0;

@@ -84,14 +84,13 @@ static bool run(sqlite3 *db, const char *sql)
 	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* What the store from before knows as revoked stays revoked. How many; a store that cannot be read says nothing. */
-static int carry_revocations(struct jb_sqlite *copy, const char *old, size_t *ret)
+/* What the store from before knows as revoked stays revoked; where it cannot say all of that, we must not either. */
+static int carry_revocations(struct jb_sqlite *copy, const char *old, struct jb_restored *restored)
 {
 	sqlite3_stmt *from = NULL, *to = NULL;
 	DB *db = NULL;
-	int r = 0;
+	int r = 0, step = SQLITE_ERROR;
 
-	*ret = 0;
 	if (access(old, F_OK) < 0 ||
 	    sqlite3_open_v2(old, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL) != SQLITE_OK ||
 	    sqlite3_prepare_v2(db, "SELECT id, revoked FROM secret WHERE revoked<>0", -1, &from, NULL) != SQLITE_OK)
@@ -99,13 +98,14 @@ static int carry_revocations(struct jb_sqlite *copy, const char *old, size_t *re
 	if (sqlite3_prepare_v2(copy->db, "UPDATE secret SET revoked=?2 WHERE id=?1 AND revoked=0", -1, &to, NULL) !=
 	    SQLITE_OK)
 		r = -EIO;
-	while (r == 0 && sqlite3_step(from) == SQLITE_ROW) {
+	while (r == 0 && (step = sqlite3_step(from)) == SQLITE_ROW) {
 		sqlite3_bind_value(to, 1, sqlite3_column_value(from, 0));
 		sqlite3_bind_value(to, 2, sqlite3_column_value(from, 1));
 		r = sqlite3_step(to) == SQLITE_DONE ? 0 : -EIO;
-		*ret += (size_t)sqlite3_changes(copy->db);
+		restored->revoked += (size_t)sqlite3_changes(copy->db);
 		sqlite3_reset(to);
 	}
+	restored->revoked_known = r == 0 && step == SQLITE_DONE;
 	sqlite3_finalize(from);
 	sqlite3_finalize(to);
 	return r;
@@ -129,13 +129,13 @@ static int clear_copy(struct jb_sqlite *copy, const char *old, int64_t now, stru
 
 	if (r < 0)
 		return r;
-	r = carry_revocations(copy, old, &restored->revoked);
+	r = carry_revocations(copy, old, restored);
 	if (r == 0)
 		r = move_cursor(copy, now);
 	if (r == 0 && !run(copy->db, "DELETE FROM session"))
 		r = -EIO;
-	snprintf(detail, sizeof(detail), "{\"records\":\"%" PRId64 "\",\"revoked\":\"%zu\"}", restored->records,
-		 restored->revoked);
+	snprintf(detail, sizeof(detail), "{\"records\":\"%" PRId64 "\",\"revoked\":\"%zu%s\"}", restored->records,
+		 restored->revoked, restored->revoked_known ? "" : " or more");
 	if (r == 0)
 		r = jb_sqlite_append(copy, &audit);
 	return jb_sqlite_end(copy, r);

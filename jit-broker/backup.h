@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <stdbool.h>
+
 #include "conf.h"
 
 struct jb_backup {
@@ -22,6 +24,8 @@ struct jb_restored {
 	int64_t records;    /* of the back-up's chain */
 	size_t ended;	    /* requests and grants that were open in it */
 	size_t revoked;	    /* keys and tokens that the replaced store knew as revoked, and the back-up as good */
+	bool revoked_known; /* false: there was no store that could be asked, and what was revoked since is good again
+			     */
 	char replaced[512]; /* where the store from before is now; "" where there was none */
 };
 

@@ -205,10 +205,26 @@ class RestoreTest(BackupCase):
         self.broker.stop()
         shutil.rmtree(f"{self.folder}/store")
         os.mkdir(f"{self.folder}/store")
-        self.run_command("restore", self.copy)
+        self.assertIn("keys and tokens that were may work again", self.run_command("restore", self.copy).stdout)
         self.assertEqual(self.beside("replaced*"), [])
         self.broker.start()
         self.assertEqual(self.api(key=self.key).get("/requests").json, {"requests": []})
+
+    def test_a_store_that_cannot_say_what_was_revoked_is_told_apart(self):
+        self.backed_up()
+        self.broker.stop()
+        self.assertNotIn("may work again", self.run_command("restore", self.copy).stdout)
+        for name in self.beside("db-*"):
+            os.unlink(f"{self.folder}/store/{name}")
+        with open(self.store, "r+b") as store:
+            store.write(os.urandom(os.fstat(store.fileno()).st_size))
+        said = self.run_command("restore", self.copy).stdout
+        self.assertIn("0 keys and tokens revoked since stay so\nthere was no whole store to ask what was revoked since: keys "
+                      "and tokens that were may work again; look through 'jit-broker key list'", said)
+        self.assertEqual([record["detail"]["revoked"] for record in self.records() if record["action"] == "store.restored"],
+                         ["0 or more"])
+        self.broker.start()
+        self.assertEqual(self.api(key=self.second).get("/requests").status, 200)  # which is what was said
 
     def test_what_is_no_whole_backup_changes_nothing(self):
         self.backed_up()
