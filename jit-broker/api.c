@@ -317,10 +317,12 @@ struct jb_api *jb_api_new(struct event_base *base, const struct jb_conf *conf, s
 	return api;
 }
 
-void jb_api_watch(struct jb_api *api, struct jb_server *server, const struct jb_issuer *issuer)
+void jb_api_watch(struct jb_api *api, struct jb_server *server, const struct jb_issuer *issuer,
+		  const struct jb_notify *notify)
 {
 	api->server = server;
 	api->issuer = issuer;
+	api->notify = notify;
 }
 
 void jb_api_drain(struct jb_api *api)
@@ -336,6 +338,12 @@ void jb_api_answered(void *arg, int status)
 void jb_api_set_conf(struct jb_api *api, const struct jb_conf *conf)
 {
 	api->conf = conf;
+	api->metrics.conf_refused = false;
+}
+
+void jb_api_refuse_conf(struct jb_api *api)
+{
+	api->metrics.conf_refused = true;
 }
 
 void jb_api_free(struct jb_api *api)

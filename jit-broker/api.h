@@ -23,6 +23,7 @@ struct json_object;
 struct jb_collecting;
 struct jb_oidc_signin;
 struct jb_live;
+struct jb_notify;
 struct jb_pace;
 
 struct jb_api {
@@ -31,6 +32,7 @@ struct jb_api {
 	struct jb_engine *engine;
 	struct jb_server *server;	/* for what it counts; set after it is made */
 	const struct jb_issuer *issuer; /* likewise: one of jb_issuer_watch_new */
+	const struct jb_notify *notify; /* likewise */
 	struct jb_metrics metrics;
 	struct jb_waiters *waiters;
 	struct event *timer;		  /* what is due next in the engine */
@@ -49,7 +51,8 @@ struct jb_api *jb_api_new(struct event_base *base, const struct jb_conf *conf, s
 void jb_api_free(struct jb_api *api);
 
 /* Whom the API asks how they are. */
-void jb_api_watch(struct jb_api *api, struct jb_server *server, const struct jb_issuer *issuer);
+void jb_api_watch(struct jb_api *api, struct jb_server *server, const struct jb_issuer *issuer,
+		  const struct jb_notify *notify);
 /* The broker stops: whoever waits is answered with what is now. */
 void jb_api_drain(struct jb_api *api);
 /* The server's: an answer went out; arg is the api. */
@@ -57,6 +60,8 @@ void jb_api_answered(void *arg, int status);
 
 /* Calls from here on see this configuration. */
 void jb_api_set_conf(struct jb_api *api, const struct jb_conf *conf);
+/* A new one was refused, and the old one counts: whoever watches the broker is told. */
+void jb_api_refuse_conf(struct jb_api *api);
 
 /* The server's handler; arg is the api. */
 void jb_api_handle(void *arg, struct jb_call *call);

@@ -42,6 +42,7 @@ static int read_gauges(struct jb_api *api, struct jb_gauges *ret)
 				  .waiters = jb_waiters_count(api->waiters),
 				  .store_errors = jb_store_failures(api->store),
 				  .issuer = jb_issuer_watch_stats(api->issuer)};
+	jb_notify_stats(api->notify, &ret->notify);
 	for (int i = JB_PENDING; i <= JB_ACTIVE; i++) {
 		const struct jb_query query = {.status = i};
 

@@ -68,6 +68,17 @@ static void print_issuer(const struct jb_issue_stats *stats, FILE *out)
 		sum, stats->seconds, sum);
 }
 
+static void print_notifications(const struct jb_notify_stats *stats, FILE *out)
+{
+	head(out, "notifications_total", "counter", "Tries to tell a receiver of a request, by how they went.");
+	fprintf(out,
+		"jit_broker_notifications_total{outcome=\"taken\"} %" PRIu64 "\n"
+		"jit_broker_notifications_total{outcome=\"not_taken\"} %" PRIu64 "\n",
+		stats->taken, stats->not_taken);
+	one(out, "notifications_given_up_total", "counter", "Notifications that grew too old.", stats->given_up);
+	one(out, "notification_channels_failing", "gauge", "Webhooks, or mail, whose last try failed.", stats->failing);
+}
+
 void jb_metrics_print(const struct jb_metrics *metrics, const struct jb_gauges *gauges, FILE *out)
 {
 	head(out, "build_info", "gauge", "Which jit-broker this is.");
@@ -80,6 +91,9 @@ void jb_metrics_print(const struct jb_metrics *metrics, const struct jb_gauges *
 	one(out, "connections", "gauge", "Open connections.", gauges->connections);
 	one(out, "waiters", "gauge", "Calls of hosts whose answer waits for a change.", gauges->waiters);
 	print_issuer(gauges->issuer, out);
+	print_notifications(&gauges->notify, out);
+	one(out, "configuration_refused", "gauge",
+	    "1: the configuration that was read last has errors, and the one before it counts.", metrics->conf_refused);
 	one(out, "store_errors_total", "counter", "Writes that the store did not take.", gauges->store_errors);
 	one(out, "audit_records", "gauge", "Records of the audit chain: the number of the last.",
 	    (uint64_t)gauges->audit_records);

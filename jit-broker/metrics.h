@@ -2,10 +2,12 @@
 #ifndef JB_METRICS_H
 #define JB_METRICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "issuer_watch.h"
+#include "notify.h"
 #include "request.h"
 
 #define JB_METRICS_STATUS_MAX 600
@@ -15,7 +17,8 @@ struct jb_metrics {
 	uint64_t answers[JB_METRICS_STATUS_MAX]; /* by HTTP status */
 	uint64_t changes[JB_FAILED + 1];	 /* transitions of requests, by the status that they led to */
 	uint64_t filed;
-	uint64_t refused; /* filings that the policy, or a limit, refused */
+	uint64_t refused;  /* filings that the policy, or a limit, refused */
+	bool conf_refused; /* the file that was read last has errors, and the one before it counts */
 };
 
 /* Read when somebody asks. */
@@ -25,6 +28,7 @@ struct jb_gauges {
 	int64_t audit_records;
 	uint64_t store_errors;
 	const struct jb_issue_stats *issuer;
+	struct jb_notify_stats notify;
 };
 
 void jb_metrics_answered(struct jb_metrics *metrics, int status);

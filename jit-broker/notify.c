@@ -52,6 +52,7 @@ struct jb_notify {
 	struct channel *channels;
 	struct event *kick, *poll;
 	int64_t orphans_at;
+	struct jb_notify_stats stats; /* but for `failing` */
 };
 
 static int64_t pause_ms(const struct jb_conf *conf, unsigned failures)
@@ -92,12 +93,13 @@ static void under_way_free(struct under_way *u)
 
 static void give_up(struct jb_notify *notify, const struct jb_outbox_row *row, int64_t now)
 {
-	if (jb_outbox_give_up(notify->store, row, now) < 0)
+	if (jb_outbox_give_up(notify->store, row, now) < 0) {
 		jit_log(LOG_ERR, "cannot give up notification %s: %s", row->notice.id, jb_store_error(notify->store));
-	else
-		jit_log(LOG_ERR, "gave up telling %s of %s (%s, notification %s): %s", row->notice.receiver,
-			row->notice.event, row->notice.about, row->notice.id,
-			row->error ? row->error : "it was never tried");
+		return;
+	}
+	notify->stats.given_up++;
+	jit_log(LOG_ERR, "gave up telling %s of %s (%s, notification %s): %s", row->notice.receiver, row->notice.event,
+		row->notice.about, row->notice.id, row->error ? row->error : "it was never tried");
 }
 
 /* All of that channel that is too old, but what is under way. */
@@ -122,6 +124,7 @@ static void succeeded(struct channel *c, const struct jb_outbox_row *row)
 {
 	struct jb_store *store = c->notify->store;
 
+	c->notify->stats.taken++;
 	if (jb_outbox_done(store, row->seq) < 0) { /* it will be told twice */
 		jit_log(LOG_ERR, "cannot take notification %s out of the outbox: %s", row->notice.id,
 			jb_store_error(store));
@@ -153,6 +156,7 @@ static void failed(struct channel *c, struct jb_outbox_row *row, const struct jb
 	const int64_t now = jit_wall_s();
 	const int64_t due = now + (pause_ms(notify->conf, row->tries + 1) + 999) / 1000;
 
+	notify->stats.not_taken++;
 	jb_outbox_failed(notify->store, row->seq, due, result->why);
 	free(row->error);
 	row->error = strdup(result->why);
@@ -376,6 +380,13 @@ void jb_notify_set_conf(struct jb_notify *notify, const struct jb_conf *conf)
 	if (conf->mail_server)
 		add_channel(notify, JB_CHANNEL_MAIL);
 	event_active(notify->kick, EV_TIMEOUT, 0);
+}
+
+void jb_notify_stats(const struct jb_notify *notify, struct jb_notify_stats *ret)
+{
+	*ret = notify->stats;
+	for (const struct channel *c = notify->channels; c; c = c->next)
+		ret->failing += c->failures > 0;
 }
 
 struct jb_notify *jb_notify_new(struct event_base *base, const struct jb_conf *conf, struct jb_store *store)

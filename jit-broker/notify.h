@@ -7,6 +7,8 @@
 #ifndef JB_NOTIFY_H
 #define JB_NOTIFY_H
 
+#include <stdint.h>
+
 #include "conf.h"
 #include "store.h"
 
@@ -21,5 +23,13 @@ struct jb_notify *jb_notify_new(struct event_base *base, const struct jb_conf *c
 void jb_notify_free(struct jb_notify *notify);
 /* From here on by this configuration. What is under way is dropped, and sent again. */
 void jb_notify_set_conf(struct jb_notify *notify, const struct jb_conf *conf);
+
+/* How telling goes, since the start. */
+struct jb_notify_stats {
+	uint64_t taken, not_taken; /* tries */
+	uint64_t given_up;	   /* notifications that nobody will get any more */
+	unsigned failing;	   /* channels whose last try failed */
+};
+void jb_notify_stats(const struct jb_notify *notify, struct jb_notify_stats *ret);
 
 #endif

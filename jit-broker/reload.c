@@ -93,7 +93,7 @@ static bool make_tls(const struct jb_running *running, const struct jb_conf *con
 	return *ret != NULL;
 }
 
-bool jb_reload(struct jb_running *running)
+static bool reload(struct jb_running *running)
 {
 	struct jb_conf *conf = jb_conf_read(running->started->path, tell_error, NULL);
 	SSL_CTX *tls;
@@ -119,4 +119,12 @@ bool jb_reload(struct jb_running *running)
 	jit_log(LOG_NOTICE, "the configuration has been read anew: %zu roles, %zu groups, %zu persons",
 		conf->role_count, conf->group_count, conf->person_count);
 	return true;
+}
+
+bool jb_reload(struct jb_running *running)
+{
+	if (reload(running))
+		return true;
+	jb_api_refuse_conf(running->api);
+	return false;
 }

@@ -166,7 +166,7 @@ static int open_server(struct broker *broker, char *why, size_t why_size)
 		return -1;
 	r->server = jb_server_new(broker->base, &options, jb_api_handle, r->api, why, why_size);
 	if (r->server)
-		jb_api_watch(r->api, r->server, broker->issuer);
+		jb_api_watch(r->api, r->server, broker->issuer, r->notify);
 	if (r->server && r->conf->proxy_socket)
 		broker->proxy = jb_proxy_new(broker->base, r->conf, r->api, why, why_size);
 	return r->server && (broker->proxy || !r->conf->proxy_socket) ? 0 : -1;

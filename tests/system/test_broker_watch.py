@@ -156,6 +156,29 @@ class HealthTest(WatchCase):
         self.assertGreaterEqual(int(self.metrics()["jit_broker_store_errors_total"]), 1)
 
 
+def exposition(text):
+    """Prometheus' text format 0.0.4, read as strictly as it is written down: {family: (type, {(name, labels): value})}.
+    Each family has one HELP and one TYPE, in this order, and its samples right behind them."""
+    families, family = {}, None
+    assert text.endswith("\n")
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.startswith("# HELP "):
+            family, helped = re.fullmatch(r"# HELP ([a-zA-Z_:][a-zA-Z0-9_:]*) (\S.*)", line).groups()
+            kind = re.fullmatch(rf"# TYPE {family} (counter|gauge|histogram)", next(lines))[1]
+            assert family not in families and helped, line
+            families[family] = (kind, {})
+            continue
+        name, labels, value = re.fullmatch(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? ([0-9.e+-]+)', line).groups()
+        pairs = tuple(re.findall(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"', labels or ""))
+        assert ",".join(f'{key}="{text}"' for key, text in pairs) == (labels or ""), line
+        kind, samples = families[family]
+        assert name in ([f"{family}_{part}" for part in ("bucket", "sum", "count")] if kind == "histogram" else [family]), line
+        assert (name, pairs) not in samples, line
+        samples[name, pairs] = float(value)
+    return families
+
+
 class MetricsTest(WatchCase):
     def test_what_happened_is_counted(self):
         self.start()
@@ -179,17 +202,33 @@ class MetricsTest(WatchCase):
 
     def test_the_text_is_what_prometheus_reads(self):
         self.start()
+        self.health()
         answer = self.anybody.get("/metrics")
         self.assertEqual(answer.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8")
-        typed = {}
-        for line in answer.body.decode().splitlines():
-            if line.startswith("# TYPE "):
-                _, _, name, kind = line.split(" ")
-                self.assertNotIn(name, typed)
-                typed[name] = kind
-            elif not line.startswith("# HELP "):
-                name = re.fullmatch(r'([a-z_]+)(\{[a-z]+="[^"]*"\})? [0-9.]+', line)[1]
-                self.assertTrue(name in typed or re.sub("_(bucket|sum|count)$", "", name) in typed, line)
+        families = exposition(answer.body.decode())
+        self.assertGreater(len(families), 15)
+        for name, (kind, samples) in families.items():
+            self.assertTrue(samples, name)
+            self.assertEqual(kind == "counter", name.endswith("_total"), name)
+            self.assertNotRegex(name, "_(count|sum|bucket|milliseconds|ms)$")
+            if kind == "histogram":
+                buckets = [(float(labels[0][1]), value) for (sample, labels), value in samples.items() if sample == name + "_bucket"]
+                self.assertEqual(buckets, sorted(buckets))
+                self.assertEqual([count for _, count in buckets], sorted(count for _, count in buckets))
+                self.assertEqual(buckets[-1], (float("inf"), samples[name + "_count", ()]))
+                self.assertIn((name + "_sum", ()), samples)
+
+    def test_a_configuration_that_was_refused_is_told_until_one_is_taken(self):
+        self.start()
+        self.assertEqual(self.metrics()["jit_broker_configuration_refused"], "0")
+        with open(self.broker.conf, encoding="utf-8") as file:
+            text = file.read()
+        for now, told in ((text + "colour = red\n", "1"), (text, "0")):
+            with open(self.broker.conf, "w", encoding="utf-8") as file:
+                file.write(now)
+            self.broker.process.send_signal(signal.SIGHUP)
+            wait_until("it is told", lambda told=told: self.metrics()["jit_broker_configuration_refused"] == told, 5)
+        self.assertEqual(self.health()["status"], "ok")
 
     def test_who_comes_through_a_proxy_wants_a_token(self):
         self.start()
