@@ -39,7 +39,7 @@ class Call:
         self.path = handler.path
         self.body = handler.rfile.read(int(self.headers["content-length"]))
         self.json = json.loads(self.body)
-        self.at = time.monotonic()
+        self.at, self.wall = time.monotonic(), time.time()
         self.id = self.headers["webhook-id"]
         self.taken = False
 

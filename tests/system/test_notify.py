@@ -56,6 +56,7 @@ mail_ca = {folder}/peers/ca.pem
 """
 NASTY = "<!channel> <script>alert(1)</script> `x` *b* \x1b[2J\x07 \u202e\r\nBcc: evil@example.com"
 PATIENCE = 20
+FULL = bool(os.environ.get("PAM_JIT_FULL"))
 
 
 class NotifyCase(unittest.TestCase):
@@ -139,6 +140,47 @@ class NotifyCase(unittest.TestCase):
             self.assertEqual(events, sorted(events, key=["request.filed", "request.denied"].index), request)
         return seen
 
+    def check_all_came(self, hook, wanted, timeout):
+        """Everything, in order per request, each with one id of its own however often it was tried, and signed."""
+        self.wait(lambda: {call.event() for call in hook.taken()} >= wanted, timeout)
+        self.assertEqual({call.event() for call in hook.taken()}, wanted)
+        self.check_order(hook.taken())
+        ids = {}
+        for call in hook.calls:
+            self.assertTrue(call.is_signed(self.keys["chat"]), call.headers)
+            self.assertLess(abs(int(call.headers["webhook-timestamp"]) - call.wall), 90)
+            self.assertEqual(ids.setdefault(call.event(), call.id), call.id)  # again is the same delivery
+            self.assertEqual(str(uuid.UUID(call.id)), call.id)
+        self.assertEqual(len(set(ids.values())), len(wanted))
+        self.assertEqual({call.id for call in hook.taken()}, set(ids.values()))
+        self.wait(lambda: self.list().count("webhook:chat") == 0)
+
+
+@unittest.skipUnless(FULL, "takes a quarter of an hour: make check-full")
+class TenMinutes(NotifyCase):
+    """The receiver is away for ten minutes of everybody's clock, and the broker has its default pauses; it is killed and
+    told of its configuration anew meanwhile."""
+
+    def test_a_receiver_that_was_away_for_ten_minutes_gets_everything_signed_and_in_order(self):
+        back = time.monotonic() + 600
+        hook = self.hook("chat", lambda call, handler: 503 if time.monotonic() < back else 200)
+        self.begin(self.section("chat"), conf=CONF.replace("notify_retry = 1s\nnotify_retry_max = 2s\n", ""))
+        wanted = set()
+        for minute in range(10):
+            request = self.file(command=f"/bin/{minute}", resume=True)
+            self.deny(request)
+            wanted |= {(request["requestId"], event) for event in ("request.filed", "request.denied")}
+            if minute == 3:
+                self.broker.stop(kill=True)
+                self.broker.start()
+                self.connect()
+            if minute == 6:
+                self.broker.process.send_signal(signal.SIGHUP)
+            time.sleep(max(0, back - 60 * (9 - minute) - time.monotonic()))
+        self.assertGreater(len(hook.calls), 5)
+        self.assertEqual(hook.taken(), [])
+        self.check_all_came(hook, wanted, 1000)
+
 
 class Webhooks(NotifyCase):
     def test_a_receiver_that_was_away_for_ten_minutes_gets_everything_signed_and_in_order(self):
@@ -154,17 +196,13 @@ class Webhooks(NotifyCase):
         for request in requests:
             self.deny(request)
         wanted = {(request["requestId"], event) for request in requests for event in ("request.filed", "request.denied")}
-        self.wait(lambda: {call.event() for call in hook.taken()} >= wanted, 60)
-        self.assertEqual({call.event() for call in hook.taken()}, wanted)
-        self.check_order(hook.taken())
-        ids = {}
-        for call in hook.calls:
-            self.assertTrue(call.is_signed(self.keys["chat"]), call.headers)
-            self.assertLess(abs(int(call.headers["webhook-timestamp"]) - time.time()), 90)
-            self.assertEqual(ids.setdefault(call.event(), call.id), call.id)  # again is the same delivery
-            self.assertEqual(str(uuid.UUID(call.id)), call.id)
-        self.assertEqual(len(set(ids.values())), len(wanted))
-        self.assertEqual(self.list().count("webhook:chat"), 0)
+        self.check_all_came(hook, wanted, 60)
+        self.assertGreaterEqual(clock[0], 600 + 60 * len(wanted))
+        counted = self.approver.get("/metrics").body.decode()
+        not_taken = int(re.search(r'notifications_total\{outcome="not_taken"\} (\d+)', counted)[1])
+        self.assertGreater(not_taken, 10)  # mail, which nobody takes here, among them
+        self.assertIn(f'notifications_total{{outcome="taken"}} {len(wanted)}\n', counted)
+        self.assertIn("notification_channels_failing 1\n", counted)  # that mail
 
     def test_the_signature_is_one_to_an_implementation_of_the_standard(self):
         packages = npm.packages()
