@@ -101,6 +101,20 @@ class Text(unittest.TestCase):
                     with self.subTest(page=name_of(path), file=span):
                         self.assertTrue(glob.glob(os.path.join(TREE, span)))
 
+    def test_every_test_that_keeps_a_promise_is_there(self):
+        """What the last column of SECURITY.md's table names, and each test that stands elsewhere in the page."""
+        tests = "\n".join(read(path) for kind in ("py", "c") for path in glob.glob(f"{TREE}/tests/*/*.{kind}"))
+        defined = set(re.findall(r"^\s*(?:def|class|static void) (\w+)\b", tests, re.M))
+        page = read(f"{TREE}/SECURITY.md")
+        rows = re.findall(r"^\| \d+ \|.*\| (.*) \|$", page, re.M)
+        self.assertGreater(len(rows), 20)
+        for row in rows:
+            self.assertTrue(spans(row), f"a promise without a test: {row}")
+        for name in {name for row in rows for name in spans(row)} | {
+                name for name in spans(page) if re.fullmatch(r"test_\w+", name)}:
+            with self.subTest(name):
+                self.assertTrue(name in defined or (name.startswith("tests/") and glob.glob(os.path.join(TREE, name))))
+
     def test_every_manual_page_that_a_page_names_is_there(self):
         known = {os.path.basename(path) for path in glob.glob(f"{TREE}/docs/man/*")}
         for path in PAGES:
