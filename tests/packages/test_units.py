@@ -14,11 +14,13 @@ SERVICES = ("jit-helper", "jit-broker")
 CAP_KILL = 1 << 5
 EXPOSURE = 20  # tenths, of systemd-analyze security
 MONOTONIC = "ActiveEnterTimestampMonotonic"
+PROXY = "/run/jit-broker/proxy.sock"
 STOP_MAX = 10  # seconds that `systemctl stop` may take
 
 
 class Running(GatedCase):
-    broker_conf = {("role admin", "on_expiry"): "end"}
+    broker_conf = {("role admin", "on_expiry"): "end", ("broker", "proxy_socket"): PROXY, ("broker", "proxy_user"): "daemon",
+                   ("person appr1", "remote_user"): "appr1@example.com"}
     helper_conf = {("helper", "end_grace"): "1s"}
 
     def status_of(self, unit):
@@ -144,6 +146,17 @@ class Running(GatedCase):
 
     def sleepers(self):
         return self.machine.run("pgrep -u root -f '^sleep 98[78]$'", check=False)[1].split()
+
+    def test_the_page_is_for_whom_the_trusted_proxy_names_and_for_no_other_account(self):
+        """The kernel says who connects, in the sandbox too."""
+        ask = ["curl", "-sSi", "--max-time", "10", "--unix-socket", PROXY, "-H", "X-Remote-User: appr1@example.com",
+               "http://broker.example/"]
+        self.assertIn("HTTP/1.1 303", self.machine.run(["runuser", "-u", "daemon", "--", *ask]))
+        sessions = ["runuser", "-u", "_jitbroker", "--", "jit-broker", "sessions", "list"]
+        self.assertRegex(self.machine.run(sessions), r"(?m)^[0-9a-f]{16}\s+appr1\s+proxy ")
+        status, text = self.machine.run(["runuser", "-u", "op2", "--", *ask], check=False)
+        self.assertNotEqual(status, 0, text)
+        self.assertIn(f"uid {self.machine.run('id -u op2').strip()} tried {PROXY}", self.machine.journal("jit-broker"))
 
     def test_a_killed_service_comes_back(self):
         terminal = self.open_terminal()
