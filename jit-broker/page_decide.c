@@ -40,63 +40,73 @@ static void refuse(struct jb_page *page, const struct decision *said, const stru
 	go_back(page, said, false, sentence);
 }
 
-void jb_page_approve(struct jb_page *page)
+/* What the engine does with a request, and how that is said. 0 and the request, or -1 with the fault. */
+struct verb {
+	int (*decide)(struct jb_ask *ask, const struct decision *said, struct jb_request **ret, struct jb_fault *fault);
+	void (*say)(const struct jb_request *r, int64_t now, char *buf, size_t size);
+};
+
+static void decide(struct jb_page *page, const struct verb *verb)
 {
 	struct jb_ask *ask = page->ask;
-	struct decision said;
 	struct jb_request *r = NULL;
+	struct decision said;
 	struct jb_fault fault;
 	char sentence[JB_PAGE_TEXT_SIZE];
 
 	if (!read_decision(page, &said))
 		return;
-	if (jb_engine_approve(ask->api->engine, ask->who, ask->id, said.code, said.comment, ask->now, &r, &fault) < 0) {
+	if (verb->decide(ask, &said, &r, &fault) < 0) {
 		refuse(page, &said, &fault);
 		return;
 	}
-	if (r->status == JB_PENDING)
-		snprintf(sentence, sizeof(sentence), "You approved request %s of %.80s; it wants another approver too.",
-			 r->short_id, r->requester);
-	else
-		snprintf(sentence, sizeof(sentence), "Request %s of %.80s is approved.", r->short_id, r->requester);
+	verb->say(r, ask->now, sentence, sizeof(sentence));
 	jb_request_free(r);
 	go_back(page, &said, true, sentence);
+}
+
+static int approve(struct jb_ask *ask, const struct decision *said, struct jb_request **ret, struct jb_fault *fault)
+{
+	return jb_engine_approve(ask->api->engine, ask->who, ask->id, said->code, said->comment, ask->now, ret, fault);
+}
+
+static void say_approved(const struct jb_request *r, int64_t now, char *buf, size_t size)
+{
+	(void)now;
+	if (r->status == JB_PENDING)
+		snprintf(buf, size, "You approved request %s of %.80s; it wants another approver too.", r->short_id,
+			 r->requester);
+	else
+		snprintf(buf, size, "Request %s of %.80s is approved.", r->short_id, r->requester);
+}
+
+static int deny(struct jb_ask *ask, const struct decision *said, struct jb_request **ret, struct jb_fault *fault)
+{
+	return jb_engine_deny(ask->api->engine, ask->who, ask->id, said->comment, ask->now, ret, fault);
+}
+
+static void say_denied(const struct jb_request *r, int64_t now, char *buf, size_t size)
+{
+	(void)now;
+	snprintf(buf, size, "Request %s of %.80s is denied.", r->short_id, r->requester);
+}
+
+static int revoke(struct jb_ask *ask, const struct decision *said, struct jb_request **ret, struct jb_fault *fault)
+{
+	return jb_engine_revoke(ask->api->engine, ask->who, ask->id, said->comment, ask->now, ret, fault);
+}
+
+void jb_page_approve(struct jb_page *page)
+{
+	decide(page, &(const struct verb){approve, say_approved});
 }
 
 void jb_page_deny(struct jb_page *page)
 {
-	struct jb_ask *ask = page->ask;
-	struct decision said;
-	struct jb_request *r = NULL;
-	struct jb_fault fault;
-	char sentence[JB_PAGE_TEXT_SIZE];
-
-	if (!read_decision(page, &said))
-		return;
-	if (jb_engine_deny(ask->api->engine, ask->who, ask->id, said.comment, ask->now, &r, &fault) < 0) {
-		refuse(page, &said, &fault);
-		return;
-	}
-	snprintf(sentence, sizeof(sentence), "Request %s of %.80s is denied.", r->short_id, r->requester);
-	jb_request_free(r);
-	go_back(page, &said, true, sentence);
+	decide(page, &(const struct verb){deny, say_denied});
 }
 
 void jb_page_revoke(struct jb_page *page)
 {
-	struct jb_ask *ask = page->ask;
-	struct decision said;
-	struct jb_request *r = NULL;
-	struct jb_fault fault;
-	char sentence[JB_PAGE_TEXT_SIZE];
-
-	if (!read_decision(page, &said))
-		return;
-	if (jb_engine_revoke(ask->api->engine, ask->who, ask->id, said.comment, ask->now, &r, &fault) < 0) {
-		refuse(page, &said, &fault);
-		return;
-	}
-	jb_api_say_revoked(r, ask->now, sentence, sizeof(sentence));
-	jb_request_free(r);
-	go_back(page, &said, true, sentence);
+	decide(page, &(const struct verb){revoke, jb_api_say_revoked});
 }
