@@ -251,6 +251,20 @@ static bool name_persons(struct jb_conf *conf)
 	return true;
 }
 
+/* Where the identity provider sends browsers back to, where that is not said: to where people find the broker. */
+static bool derive_redirect(struct jb_conf *conf)
+{
+	if (!conf->oidc_issuer || conf->oidc_redirect || !conf->url)
+		return true;
+
+	const size_t len = strlen(conf->url), slash = len > 0 && conf->url[len - 1] == '/';
+	char *redirect;
+	if (asprintf(&redirect, "%.*s" JB_OIDC_ANSWER, (int)(len - slash), conf->url) < 0)
+		return false;
+	conf->oidc_redirect = redirect;
+	return true;
+}
+
 struct jb_conf *jb_conf_read(const char *path, void (*on_error)(void *arg, const char *message), void *arg)
 {
 	const struct jit_file_rule rule = {.secret = true, .max_size = JIT_INI_MAX_SIZE};
@@ -270,7 +284,7 @@ struct jb_conf *jb_conf_read(const char *path, void (*on_error)(void *arg, const
 		tell(&r, 0, "its SHA-256 could not be made");
 	declare_sections(&r, text);
 	jit_ini_parse(path, text, on_key, relay_error, &r);
-	if (!name_persons(conf))
+	if (!name_persons(conf) || !derive_redirect(conf))
 		tell(&r, 0, "out of memory");
 	r.errors += jb_conf_check(conf, on_error, arg);
 	if (r.errors) {
