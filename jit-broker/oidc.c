@@ -94,7 +94,7 @@ __attribute__((format(printf, 3, 4))) static void refuse(struct visit *visit, in
 		jb_address_text(jb_call_peer(visit->call), peer);
 		jit_log(LOG_WARNING, "a sign-in from %s came to nothing: %s", peer, text);
 	}
-	jb_oidc_say(visit->call, status, text);
+	jb_oidc_say(visit->api, visit->call, status, text);
 	visit_free(visit);
 }
 
@@ -149,7 +149,7 @@ static struct visit *visit_new(struct jb_ask *ask)
 	struct visit *visit = signin && !crowded ? calloc(1, sizeof(*visit)) : NULL;
 
 	if (!visit) {
-		jb_oidc_say(ask->call, signin ? 503 : 404,
+		jb_oidc_say(ask->api, ask->call, signin ? 503 : 404,
 			    !signin   ? "This broker has no identity provider (oidc_issuer in jit-broker.conf)."
 			    : crowded ? "Too many people sign in at this moment. Try again in a minute."
 				      : "The broker is out of memory. Try again later.");

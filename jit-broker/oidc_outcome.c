@@ -9,21 +9,18 @@
 #include "clock.h"
 #include "log.h"
 #include "oidc_token.h"
+#include "page.h"
 #include "signin.h"
 #include "text.h"
 
 #define TELL_AGAIN_S 3600
 
-#define PROTECT                                                                                                        \
-	"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"                                      \
-	"X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
-
-void jb_oidc_say(struct jb_call *call, int status, const char *sentence)
+void jb_oidc_say(struct jb_api *api, struct jb_call *call, int status, const char *sentence)
 {
-	char text[1024];
-	const int len = snprintf(text, sizeof(text), "%s\n", sentence);
+	struct jb_ask ask = {.api = api, .call = call, .now = jit_wall_s()};
+	struct jb_page page = {.ask = &ask};
 
-	jb_call_reply(call, status, "Content-Type: text/plain; charset=utf-8\r\n" PROTECT, text, (size_t)len);
+	jb_page_sentence(&page, status, "Not signed in", sentence);
 }
 
 /* Whose account it is, as the provider calls it: "248289761001 (op1@example.com)". */
@@ -81,19 +78,21 @@ static void turn_away(struct jb_api *api, struct jb_call *call, struct jb_oidc_s
 		 "You are %s at %s, and here you cannot sign in: %s in this broker's configuration. Its operator can "
 		 "write that account into your [person] section, under oidc, in jit-broker.conf.",
 		 account, issuer, why);
-	jb_oidc_say(call, 403, sentence);
+	jb_oidc_say(api, call, 403, sentence);
 }
 
 static void begin_session(struct jb_api *api, struct jb_call *call, const struct jb_person *person, const char *account,
 			  const char *return_to, int64_t now)
 {
-	char cookie[JB_SIGNIN_HEADER_SIZE], headers[1024], peer[JB_ADDRESS_SIZE];
-	const int r = jb_signin_begin(api->store, api->conf, person->name, "oidc", now, cookie);
+	struct jb_ask ask = {.api = api, .call = call, .now = now};
+	struct jb_page page = {.ask = &ask};
+	char peer[JB_ADDRESS_SIZE];
+	const int r = jb_signin_begin(api->store, api->conf, person->name, "oidc", now, page.cookie);
 
 	if (r < 0) {
 		jit_log(LOG_ERR, "%s cannot be signed in: %s", person->name,
 			r == -EBUSY ? "too many sessions within a minute" : jb_store_error(api->store));
-		jb_oidc_say(call, r == -EBUSY ? 429 : 503,
+		jb_oidc_say(api, call, r == -EBUSY ? 429 : 503,
 			    r == -EBUSY
 				    ? "You have signed in too often within a minute. Wait a minute, and sign in again."
 				    : "The broker cannot keep your session now. Try again later.");
@@ -101,10 +100,8 @@ static void begin_session(struct jb_api *api, struct jb_call *call, const struct
 	}
 	jb_address_text(jb_call_peer(call), peer);
 	jit_log(LOG_NOTICE, "%s has signed in as %s from %s", person->name, account, peer);
-	snprintf(headers, sizeof(headers), "Location: %s\r\n%s" PROTECT, return_to, cookie);
-	jb_call_reply(call, 303, headers, "", 0);
-	OPENSSL_cleanse(cookie, sizeof(cookie));
-	OPENSSL_cleanse(headers, sizeof(headers));
+	jb_page_go(&page, return_to, true, "");
+	OPENSSL_cleanse(&page, sizeof(page));
 }
 
 void jb_oidc_conclude(struct jb_api *api, struct jb_call *call, struct jb_oidc_strangers *strangers, const char *issuer,

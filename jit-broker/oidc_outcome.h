@@ -9,8 +9,8 @@
 #include "api.h"
 #include "oidc_json.h"
 
-/* Answers a call with a page of one sentence. */
-void jb_oidc_say(struct jb_call *call, int status, const char *sentence);
+/* Answers a call that came to nothing with a page of one sentence. */
+void jb_oidc_say(struct jb_api *api, struct jb_call *call, int status, const char *sentence);
 
 /* Accounts that were turned away lately, so that each is recorded once an hour. All zeros is none. */
 struct jb_oidc_strangers {

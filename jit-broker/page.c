@@ -188,6 +188,15 @@ void jb_page_end(struct jb_page *page, struct jb_html *h, int status)
 	reply_html(page, status, said ? "Set-Cookie: " SAID_COOKIE "=; Max-Age=0" SAID_FLAGS "\r\n" : "", h);
 }
 
+/* The way on from a sentence: to where one decides, or to where one signs in, if that can be done at this address. */
+static void write_way_on(struct jb_page *page, struct jb_html *h)
+{
+	if (page->session.person[0])
+		jb_html(h, "<p><a href=\"/\">To what waits for you</a></p>");
+	else if (page->ask->proxied || page->ask->api->conf->oidc_issuer)
+		jb_html(h, "<p><a class=\"button\" href=\"/\">Sign in</a></p>");
+}
+
 void jb_page_sentence(struct jb_page *page, int status, const char *title, const char *sentence)
 {
 	struct jb_html h;
@@ -197,7 +206,9 @@ void jb_page_sentence(struct jb_page *page, int status, const char *title, const
 	jb_html_text(&h, title);
 	jb_html(&h, "</h1><p>");
 	jb_html_text(&h, sentence);
-	jb_html(&h, "</p><p><a href=\"/\">To what waits for you</a></p></div>");
+	jb_html(&h, "</p>");
+	write_way_on(page, &h);
+	jb_html(&h, "</div>");
 	jb_page_end(page, &h, status);
 }
 

@@ -1,10 +1,23 @@
 /* Signing in, as far as it happens here, and out. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "page.h"
 
-/* The way to the provider, and back to where somebody wanted to go. */
+/* Who the provider is, as people know it: "login.example" of its address. */
+static void write_provider(struct jb_html *h, const char *issuer)
+{
+	const char *host = strstr(issuer, "://");
+	char name[256];
+
+	host = host ? host + 3 : issuer;
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(host, "/"), host);
+	jb_html_text(h, name);
+}
+
+/* The way to the provider, and back to where somebody wanted to go. A link, not a redirect: whoever has just signed out
+ * would be signed in again at once. */
 static void offer_provider(struct jb_page *page)
 {
 	char to[64] = "/";
@@ -15,9 +28,11 @@ static void offer_provider(struct jb_page *page)
 	jb_page_begin(page, &h, "Sign in", "");
 	jb_html(&h,
 		"<div class=\"sentence\"><h1>Sign in</h1><p>Your organisation says who you are; the broker keeps no "
-		"password.</p><p><a class=\"button\"");
+		"password.</p><p><a class=\"button\" id=\"provider\"");
 	jb_html_url(&h, "href", "/sign-in/oidc?return_to=", to, "");
-	jb_html(&h, ">Sign in</a></p></div>");
+	jb_html(&h, ">Sign in with ");
+	write_provider(&h, page->ask->api->conf->oidc_issuer);
+	jb_html(&h, "</a></p></div>");
 	jb_page_end(page, &h, 200);
 }
 
