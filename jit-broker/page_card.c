@@ -221,10 +221,14 @@ static void open_form(struct jb_page *page, struct jb_html *h, const struct jb_r
 	jb_html(h, "\">");
 }
 
-/* A button says what for in full to whoever only hears it. */
+/* A button says what for in full to whoever only hears it. Its id keeps the focus on it when the card is renewed. */
 static void close_button(struct jb_html *h, const char *word, const struct jb_request *r)
 {
-	jb_html(h, ">");
+	jb_html(h, " id=\"");
+	jb_html_text(h, word);
+	jb_html(h, "-");
+	jb_html_text(h, r->short_id);
+	jb_html(h, "\">");
 	jb_html_text(h, word);
 	jb_html(h, "<span class=\"sr\"> request ");
 	jb_html_text(h, r->short_id);
@@ -315,7 +319,9 @@ static void write_top(struct jb_page *page, struct jb_html *h, const struct jb_r
 		jb_html_text(h, r->short_id);
 		jb_html(h, "</span>");
 	} else {
-		jb_html(h, "<a class=\"id\"");
+		jb_html(h, "<a class=\"id\" id=\"link-");
+		jb_html_text(h, r->short_id);
+		jb_html(h, "\"");
 		jb_html_url(h, "href", "/r/", r->short_id, "");
 		jb_html(h, ">");
 		jb_html_text(h, r->short_id);

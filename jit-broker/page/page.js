@@ -26,13 +26,19 @@
 		count();
 	}
 
-	function tellLink(on, text) {
+	function tellLink(on, text, word, path) {
 		const live = document.getElementById("live");
 		if (!live)
 			return;
 		live.hidden = false;
 		live.className = on ? "live on" : "live off";
 		live.textContent = text;
+		if (word) {
+			const link = document.createElement("a");
+			link.href = path;
+			link.textContent = word;
+			live.append(" ", link);
+		}
 	}
 
 	/* What somebody is typing stays: a card that has not changed is kept as it is, of another the fields are taken over. */
@@ -67,12 +73,22 @@
 			news.textContent = lines.join(" ");
 	}
 
+	/* Whoever works with the keyboard goes on where they were; what is gone leaves them at the content, not at the top. */
+	function refocus(focused, start, end) {
+		const again = focused.isConnected ? focused : focused.id && document.getElementById(focused.id);
+		if (again === document.activeElement)
+			return;
+		(again || document.getElementById("main")).focus({preventScroll: true});
+		if (again && typeof start === "number")
+			again.setSelectionRange(start, end);
+	}
+
 	function show(html) {
 		const view = new DOMParser().parseFromString(html, "text/html").getElementById("view");
 		const old = document.getElementById("view");
 		if (!view || !old)
 			return;
-		const focused = document.activeElement;
+		const focused = old.contains(document.activeElement) ? document.activeElement : null;
 		const start = focused && focused.selectionStart, end = focused && focused.selectionEnd;
 		const before = new Map();
 		for (const card of old.querySelectorAll("article"))
@@ -82,12 +98,8 @@
 			if (before.has(card.dataset.key))
 				keep(before.get(card.dataset.key), card);
 		old.replaceWith(document.adoptNode(view));
-		const again = focused && focused.id ? document.getElementById(focused.id) : null;
-		if (again && again !== document.activeElement) {
-			again.focus({preventScroll: true});
-			if (typeof start === "number" && again.setSelectionRange)
-				again.setSelectionRange(start, end);
-		}
+		if (focused)
+			refocus(focused, start, end);
 	}
 
 	function setTitle() {
@@ -123,8 +135,9 @@
 			try {
 				const status = await ask();
 				if (status === 401) {
-					tellLink(false, "You are signed out: reload this page");
-					news.textContent = "You are signed out. Reload this page to sign in.";
+					/* A link, for behind a proxy to go there is to sign in, and somebody has just signed out. */
+					tellLink(false, "You are signed out.", "Sign in again", location.pathname);
+					news.textContent = "You are signed out, and nothing can be decided here. Sign in again.";
 					return;
 				}
 				if (status === 404) {
