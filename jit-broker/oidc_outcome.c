@@ -66,7 +66,7 @@ static void record_stranger(struct jb_api *api, const char *issuer, const char *
 static void turn_away(struct jb_api *api, struct jb_call *call, struct jb_oidc_strangers *strangers, const char *issuer,
 		      const char *account, const char *why, int64_t now)
 {
-	char peer[JB_ADDRESS_SIZE], sentence[900];
+	char peer[JB_ADDRESS_SIZE], sentence[1024];
 
 	if (!is_known_stranger(strangers, account, now)) {
 		jb_address_text(jb_call_peer(call), peer);
@@ -76,7 +76,8 @@ static void turn_away(struct jb_api *api, struct jb_call *call, struct jb_oidc_s
 	}
 	snprintf(sentence, sizeof(sentence),
 		 "You are %s at %s, and here you cannot sign in: %s in this broker's configuration. Its operator can "
-		 "write that account into your [person] section, under oidc, in jit-broker.conf.",
+		 "write that account into your [person] section, under oidc, in jit-broker.conf. If you have another "
+		 "account there, sign out of this one first.",
 		 account, issuer, why);
 	jb_oidc_say(api, call, 403, sentence);
 }

@@ -194,7 +194,7 @@ static void write_way_on(struct jb_page *page, struct jb_html *h)
 	if (page->session.person[0])
 		jb_html(h, "<p><a href=\"/\">To what waits for you</a></p>");
 	else if (page->ask->proxied || page->ask->api->conf->oidc_issuer)
-		jb_html(h, "<p><a class=\"button\" href=\"/\">Sign in</a></p>");
+		jb_html(h, "<p><a class=\"button\" href=\"/\">Sign in again</a></p>");
 }
 
 void jb_page_sentence(struct jb_page *page, int status, const char *title, const char *sentence)

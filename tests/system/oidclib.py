@@ -4,6 +4,7 @@ The broker is https://localhost:PORT, the provider https://127.0.0.1:PORT: a nam
 every browser, so what passes between them is cross-site, cookies and referrers included."""
 
 import functools
+import html
 import html.parser
 import http.client
 import json
@@ -91,7 +92,8 @@ class Page:
     def __init__(self, url, response):
         self.url, self.status = url, response.status
         self.headers = response.getheaders()
-        self.text = response.read().decode()
+        self.source = response.read().decode()
+        self.text = html.unescape(self.source)
 
     def header(self, name):
         """All values of it, a line each; None."""
@@ -99,7 +101,7 @@ class Page:
         return "\n".join(values) if values else None
 
     def form(self):
-        return _Form(self.text)
+        return _Form(self.source)
 
 
 class Browser:
