@@ -12,6 +12,7 @@ import chrome
 import npm
 from lab import Lab, LabCase
 from namespace import HOSTNAME, die_with_parent
+from webpage import WebPage
 
 prepare = npm.prepare
 SOCKET = "/run/jit-broker/proxy.sock"
@@ -24,7 +25,7 @@ def address(person, path="/"):
     return f"https://broker.example:{PEOPLE[person]}{path}"
 
 
-class PageCase(LabCase):
+class PageCase(LabCase, WebPage):
     broker_conf = {("broker", "proxy_socket"): SOCKET, ("broker", "proxy_user"): "daemon",
                    **{(f"person {name}", "remote_user"): f"{name}@example.com" for name in ("appr1", "appr2", "op1")}}
 
@@ -58,18 +59,6 @@ class PageCase(LabCase):
         tab.open(address(name, path))
         self.addCleanup(tab.close)
         return tab
-
-    def shoot(self, tab, name):
-        for look, how in (("desktop", {}), ("dark", {"dark": True}), ("phone", {"width": 390, "height": 844, "phone": True})):
-            tab.look(**how)
-            tab.screenshot(os.path.join(self.lab.logs, f"{name}-{look}.png"))
-        tab.look()
-
-    def card(self, tab, request):
-        """Waits until the page shows that request; its selector."""
-        selector = f'article[data-key="{request[0]}"]'
-        tab.wait(f"!!document.querySelector({json.dumps(selector)})", f"request {request[0]} appears", 5)
-        return selector
 
     def file(self, **fields):
         """A request of a host's own making: the fields are what a requester controls."""
@@ -174,19 +163,7 @@ class Deciding(PageCase):
         tab.open(address("appr1", "/history?q=%3Cscript%3E"))
         self.assert_harmless(tab, "table", PAYLOADS[0])
         self.shoot(tab, "history")
-        self.assertEqual([event for event in self.browser.events if event["method"] == "Page.javascriptDialogOpening"], [])
-
-    def assert_harmless(self, tab, selector, payload):
-        """No element, attribute or dialog of the payload's; its letters are there, what steers terminals is not."""
-        inside = f"document.querySelector('{selector}')"
-        self.assertEqual(tab.run(f"{inside}.querySelectorAll('script, img, svg, b, iframe, object, style').length"), 0)
-        self.assertEqual(tab.run(f"[...{inside}.querySelectorAll('*')].flatMap(e => [...e.attributes])"
-                                 ".filter(a => a.name.startsWith('on') || a.value.includes('javascript:')).length"), 0)
-        shown = tab.run(f"{inside}.textContent")
-        self.assertNotRegex(shown, "[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
-        clean = "".join(c if c.isprintable() and c not in "\u202e\u2066" else "?" for c in payload)
-        self.assertIn(clean, shown)
-        self.assertTrue(tab.run("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than its window")
+        self.assert_no_script_ran()
 
     def test_it_works_without_a_script(self):
         tab = self.page(script=False)
@@ -234,8 +211,7 @@ class Reading(PageCase):
 
     def test_a_quorum_and_ones_own_request_and_the_page_fits_its_readers(self):
         """And axe-core finds nothing to say of any page, light or dark."""
-        with open(os.path.join(npm.packages(), "node_modules/axe-core/axe.min.js"), encoding="utf-8") as file:
-            axe = file.read()
+        axe = self.axe()
         request = self.file(reason="a quorum of two", ticket="INC-4711", rhost="192.0.2.7", loginUser="op2")
         first, second = self.page(), self.page("appr2", f"/r/{request[0]}")
         card = self.card(first, request)
@@ -252,16 +228,8 @@ class Reading(PageCase):
         empty = self.page("op1")
         for name, tab in (("list", first), ("request", second), ("own", own), ("history", history), ("empty", empty)):
             self.shoot(tab, name)
-            for dark in (False, True):
-                tab.look(dark=dark)
-                self.check(tab, axe, name)
+            self.assert_accessible(tab, name, axe)
         self.walk(second)
-
-    def check(self, tab, axe, name):
-        tab.run(f"if (!window.axe) {{ {axe} }}; 0")
-        found = tab.run("axe.run().then(r => r.violations.map(v => v.id + ': ' + v.help + ' ' "
-                        "+ v.nodes.map(n => n.html + ' ' + n.failureSummary).join(' | ')))")
-        self.assertEqual(found, [], name)
 
     def walk(self, tab):
         """Everything that can be done is reached by the Tab key, in its order, and shows that it is."""
