@@ -345,7 +345,6 @@ static void check_oidc(struct check *c)
 {
 	const struct jb_conf *conf = c->conf;
 	const unsigned line = jb_conf_line(&conf->lines, JB_KEY_OIDC_ISSUER);
-	const unsigned redirect = jb_conf_line(&conf->lines, JB_KEY_OIDC_REDIRECT);
 	const bool plain = conf->oidc_plain_loopback;
 
 	if (!conf->oidc_issuer) {
@@ -363,7 +362,7 @@ static void check_oidc(struct check *c)
 	if (!conf->oidc_redirect ||
 	    !(begins(conf->oidc_redirect, "https://") || (plain && begins(conf->oidc_redirect, "http://"))) ||
 	    !ends(conf->oidc_redirect, JB_OIDC_ANSWER) || strpbrk(conf->oidc_redirect, "?#@ "))
-		tell(c, redirect ? redirect : line,
+		tell(c, conf->oidc_redirect ? jb_conf_line(&conf->lines, JB_KEY_OIDC_REDIRECT) : line,
 		     "oidc_issuer wants oidc_redirect, where people reach this broker: https://HOST" JB_OIDC_ANSWER
 		     " (or url = https://HOST, and that is it)");
 	if (!has_word(conf->oidc_scopes, "openid"))

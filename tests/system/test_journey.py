@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import urllib.parse
 
 import brokerlib
 import chrome

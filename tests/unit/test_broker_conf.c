@@ -295,6 +295,37 @@ static void the_broker_section_is_checked(void **state)
 	}
 }
 
+/* Text behind "[broker]", and where browsers are sent back to then; NULL: that it is not known is told. */
+static void browsers_are_sent_back_to_the_brokers_url(void **state)
+{
+	static const struct {
+		const char *keys, *redirect;
+	} cases[] = {
+		{"url = https://jit.example\n", "https://jit.example/sign-in/oidc/answer"},
+		{"url = https://jit.example/\n", "https://jit.example/sign-in/oidc/answer"},
+		{"url = https://jit.example\noidc_redirect = https://other.example/sign-in/oidc/answer\n",
+		 "https://other.example/sign-in/oidc/answer"},
+		{"", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char text[2048], errors[8192];
+
+		snprintf(text, sizeof(text), "[broker]\noidc_issuer = https://login.example\noidc_client_id = c\n%s%s",
+			 cases[i].keys, SMALL + strlen("[broker]\n"));
+		struct jb_conf *conf = read_text(text, errors);
+		if (cases[i].redirect) {
+			assert_string_equal(errors, "");
+			assert_string_equal(conf->oidc_redirect, cases[i].redirect);
+		} else {
+			assert_null(conf);
+			assert_non_null(strstr(errors, ":2: oidc_issuer wants oidc_redirect"));
+		}
+		jb_conf_free(conf);
+	}
+}
+
 static void all_errors_are_told_in_one_run(void **state)
 {
 	char errors[8192];
@@ -340,6 +371,7 @@ int main(void)
 		cmocka_unit_test(every_error_is_told_with_its_line),
 		cmocka_unit_test(a_session_policy_that_AWS_would_not_take_is_told),
 		cmocka_unit_test(the_broker_section_is_checked),
+		cmocka_unit_test(browsers_are_sent_back_to_the_brokers_url),
 		cmocka_unit_test(all_errors_are_told_in_one_run),
 		cmocka_unit_test(a_file_that_others_can_read_or_write_is_refused),
 	};
