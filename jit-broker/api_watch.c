@@ -7,7 +7,9 @@
 #include <strings.h>
 
 #include "api.h"
+#include "clock.h"
 #include "health.h"
+#include "outbox.h"
 #include "proto.h"
 #include "reply.h"
 
@@ -36,12 +38,29 @@ static bool may_read_metrics(const struct jb_ask *ask)
 	       !jb_call_header(ask->call, "Forwarded");
 }
 
+struct outbox_count {
+	struct jb_gauges *gauges;
+	int64_t now;
+};
+
+static void count_waiting(void *arg, const char *channel, size_t waiting, int64_t oldest)
+{
+	const struct outbox_count *count = arg;
+	const enum jb_notify_kind kind = jb_notify_kind(channel);
+	const int64_t age = count->now - oldest;
+
+	count->gauges->waiting[kind] += waiting;
+	if (age > count->gauges->oldest[kind])
+		count->gauges->oldest[kind] = age;
+}
+
 static int read_gauges(struct jb_api *api, struct jb_gauges *ret)
 {
 	*ret = (struct jb_gauges){.connections = jb_server_connections(api->server),
 				  .waiters = jb_waiters_count(api->waiters),
 				  .store_errors = jb_store_failures(api->store),
 				  .issuer = jb_issuer_watch_stats(api->issuer)};
+	struct outbox_count outbox = {.gauges = ret, .now = jit_wall_s()};
 	jb_notify_stats(api->notify, &ret->notify);
 	for (int i = JB_PENDING; i <= JB_ACTIVE; i++) {
 		const struct jb_query query = {.status = i};
@@ -49,6 +68,8 @@ static int read_gauges(struct jb_api *api, struct jb_gauges *ret)
 		if (jb_store_count(api->store, &query, &ret->open[i]) < 0)
 			return -EIO;
 	}
+	if (jb_outbox_channels(api->store, count_waiting, &outbox) < 0)
+		return -EIO;
 	return jb_store_audit_last(api->store, &ret->audit_records);
 }
 

@@ -68,15 +68,28 @@ static void print_issuer(const struct jb_issue_stats *stats, FILE *out)
 		sum, stats->seconds, sum);
 }
 
-static void print_notifications(const struct jb_notify_stats *stats, FILE *out)
+static void print_notifications(const struct jb_gauges *gauges, FILE *out)
 {
-	head(out, "notifications_total", "counter", "Tries to tell a receiver of a request, by how they went.");
-	fprintf(out,
-		"jit_broker_notifications_total{outcome=\"taken\"} %" PRIu64 "\n"
-		"jit_broker_notifications_total{outcome=\"not_taken\"} %" PRIu64 "\n",
-		stats->taken, stats->not_taken);
-	one(out, "notifications_given_up_total", "counter", "Notifications that grew too old.", stats->given_up);
-	one(out, "notification_channels_failing", "gauge", "Webhooks, or mail, whose last try failed.", stats->failing);
+	static const char *const kinds[JB_NOTIFY_KINDS] = {[JB_NOTIFY_MAIL] = "mail", [JB_NOTIFY_WEBHOOK] = "webhook"};
+	static const char *const outcomes[JB_NOTIFY_OUTCOMES] = {[JB_NOTIFY_DELIVERED] = "delivered",
+								 [JB_NOTIFY_FAILED] = "failed",
+								 [JB_NOTIFY_REFUSED] = "refused",
+								 [JB_NOTIFY_GIVEN_UP] = "given_up"};
+
+	head(out, "notifications_waiting", "gauge", "Notifications that have not been delivered yet.");
+	for (int i = 0; i < JB_NOTIFY_KINDS; i++)
+		fprintf(out, "jit_broker_notifications_waiting{kind=\"%s\"} %zu\n", kinds[i], gauges->waiting[i]);
+	head(out, "notifications_oldest_seconds", "gauge", "How long the oldest of these has waited.");
+	for (int i = 0; i < JB_NOTIFY_KINDS; i++)
+		fprintf(out, "jit_broker_notifications_oldest_seconds{kind=\"%s\"} %" PRId64 "\n", kinds[i],
+			gauges->oldest[i]);
+	head(out, "notifications_total", "counter", "Notifications delivered and given up, and tries that failed.");
+	for (int i = 0; i < JB_NOTIFY_KINDS; i++)
+		for (int k = 0; k < JB_NOTIFY_OUTCOMES; k++)
+			fprintf(out, "jit_broker_notifications_total{kind=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
+				kinds[i], outcomes[k], gauges->notify.count[i][k]);
+	one(out, "notification_channels_failing", "gauge", "Webhooks, or mail, whose last try failed.",
+	    gauges->notify.failing);
 }
 
 void jb_metrics_print(const struct jb_metrics *metrics, const struct jb_gauges *gauges, FILE *out)
@@ -91,7 +104,7 @@ void jb_metrics_print(const struct jb_metrics *metrics, const struct jb_gauges *
 	one(out, "connections", "gauge", "Open connections.", gauges->connections);
 	one(out, "waiters", "gauge", "Calls of hosts whose answer waits for a change.", gauges->waiters);
 	print_issuer(gauges->issuer, out);
-	print_notifications(&gauges->notify, out);
+	print_notifications(gauges, out);
 	one(out, "configuration_refused", "gauge",
 	    "1: the configuration that was read last has errors, and the one before it counts.", metrics->conf_refused);
 	one(out, "store_errors_total", "counter", "Writes that the store did not take.", gauges->store_errors);

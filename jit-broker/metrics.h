@@ -29,6 +29,8 @@ struct jb_gauges {
 	uint64_t store_errors;
 	const struct jb_issue_stats *issuer;
 	struct jb_notify_stats notify;
+	size_t waiting[JB_NOTIFY_KINDS]; /* messages in the outbox */
+	int64_t oldest[JB_NOTIFY_KINDS]; /* how long the oldest of them has waited, seconds; 0: none waits */
 };
 
 void jb_metrics_answered(struct jb_metrics *metrics, int status);

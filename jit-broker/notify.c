@@ -55,6 +55,16 @@ struct jb_notify {
 	struct jb_notify_stats stats; /* but for `failing` */
 };
 
+enum jb_notify_kind jb_notify_kind(const char *channel)
+{
+	return strcmp(channel, JB_CHANNEL_MAIL) == 0 ? JB_NOTIFY_MAIL : JB_NOTIFY_WEBHOOK;
+}
+
+static void count(struct jb_notify *notify, const struct jb_outbox_row *row, enum jb_notify_outcome outcome)
+{
+	notify->stats.count[jb_notify_kind(row->notice.channel)][outcome]++;
+}
+
 static int64_t pause_ms(const struct jb_conf *conf, unsigned failures)
 {
 	uint32_t random = UINT32_MAX;
@@ -97,7 +107,7 @@ static void give_up(struct jb_notify *notify, const struct jb_outbox_row *row, i
 		jit_log(LOG_ERR, "cannot give up notification %s: %s", row->notice.id, jb_store_error(notify->store));
 		return;
 	}
-	notify->stats.given_up++;
+	count(notify, row, JB_NOTIFY_GIVEN_UP);
 	jit_log(LOG_ERR, "gave up telling %s of %s (%s, notification %s): %s", row->notice.receiver, row->notice.event,
 		row->notice.about, row->notice.id, row->error ? row->error : "it was never tried");
 }
@@ -124,7 +134,7 @@ static void succeeded(struct channel *c, const struct jb_outbox_row *row)
 {
 	struct jb_store *store = c->notify->store;
 
-	c->notify->stats.taken++;
+	count(c->notify, row, JB_NOTIFY_DELIVERED);
 	if (jb_outbox_done(store, row->seq) < 0) { /* it will be told twice */
 		jit_log(LOG_ERR, "cannot take notification %s out of the outbox: %s", row->notice.id,
 			jb_store_error(store));
@@ -156,7 +166,7 @@ static void failed(struct channel *c, struct jb_outbox_row *row, const struct jb
 	const int64_t now = jit_wall_s();
 	const int64_t due = now + (pause_ms(notify->conf, row->tries + 1) + 999) / 1000;
 
-	notify->stats.not_taken++;
+	count(notify, row, result->how == JB_BROUGHT_REFUSED ? JB_NOTIFY_REFUSED : JB_NOTIFY_FAILED);
 	jb_outbox_failed(notify->store, row->seq, due, result->why);
 	free(row->error);
 	row->error = strdup(result->why);
@@ -285,10 +295,12 @@ struct orphans {
 	size_t count;
 };
 
-static void collect_orphan(void *arg, const char *channel)
+static void collect_orphan(void *arg, const char *channel, size_t waiting, int64_t oldest)
 {
 	struct orphans *o = arg;
 
+	(void)waiting;
+	(void)oldest;
 	for (const struct channel *c = o->notify->channels; c; c = c->next)
 		if (strcmp(c->name, channel) == 0)
 			return;

@@ -24,11 +24,21 @@ void jb_notify_free(struct jb_notify *notify);
 /* From here on by this configuration. What is under way is dropped, and sent again. */
 void jb_notify_set_conf(struct jb_notify *notify, const struct jb_conf *conf);
 
+enum jb_notify_kind { JB_NOTIFY_MAIL, JB_NOTIFY_WEBHOOK, JB_NOTIFY_KINDS };
+/* Of a channel's name. */
+enum jb_notify_kind jb_notify_kind(const char *channel);
+
+enum jb_notify_outcome {
+	JB_NOTIFY_DELIVERED,
+	JB_NOTIFY_FAILED,   /* a try: the receiver was away or out of order */
+	JB_NOTIFY_REFUSED,  /* a try: it did not take this message */
+	JB_NOTIFY_GIVEN_UP, /* nobody will get it any more */
+	JB_NOTIFY_OUTCOMES
+};
 /* How telling goes, since the start. */
 struct jb_notify_stats {
-	uint64_t taken, not_taken; /* tries */
-	uint64_t given_up;	   /* notifications that nobody will get any more */
-	unsigned failing;	   /* channels whose last try failed */
+	uint64_t count[JB_NOTIFY_KINDS][JB_NOTIFY_OUTCOMES];
+	unsigned failing; /* channels whose last try failed */
 };
 void jb_notify_stats(const struct jb_notify *notify, struct jb_notify_stats *ret);
 

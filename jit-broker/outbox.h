@@ -44,8 +44,9 @@ int jb_outbox_old(struct jb_store *store, const char *channel, int64_t created, 
 		  struct jb_outbox_rows *ret);
 /* What stands in it behind that row, in order. */
 int jb_outbox_list(struct jb_store *store, int64_t after, size_t limit, struct jb_outbox_rows *ret);
-/* Each channel for which something waits. */
-int jb_outbox_channels(struct jb_store *store, void (*each)(void *arg, const char *channel), void *arg);
+/* A channel for which something waits: how many messages, and since when the oldest of them. */
+typedef void (*jb_outbox_each)(void *arg, const char *channel, size_t waiting, int64_t oldest);
+int jb_outbox_channels(struct jb_store *store, jb_outbox_each each, void *arg);
 
 /* It has been delivered. */
 int jb_outbox_done(struct jb_store *store, int64_t seq);

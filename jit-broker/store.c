@@ -192,7 +192,7 @@ int jb_outbox_list(struct jb_store *store, int64_t after, size_t limit, struct j
 	return store->ops->outbox->list(store, after, limit, ret);
 }
 
-int jb_outbox_channels(struct jb_store *store, void (*each)(void *arg, const char *channel), void *arg)
+int jb_outbox_channels(struct jb_store *store, jb_outbox_each each, void *arg)
 {
 	return store->ops->outbox->channels(store, each, arg);
 }

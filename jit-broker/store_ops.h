@@ -56,7 +56,7 @@ struct jb_outbox_ops {
 	int (*old)(struct jb_store *store, const char *channel, int64_t created, size_t limit,
 		   struct jb_outbox_rows *ret);
 	int (*list)(struct jb_store *store, int64_t after, size_t limit, struct jb_outbox_rows *ret);
-	int (*channels)(struct jb_store *store, void (*each)(void *arg, const char *channel), void *arg);
+	int (*channels)(struct jb_store *store, jb_outbox_each each, void *arg);
 	int (*done)(struct jb_store *store, int64_t seq);
 	int (*failed)(struct jb_store *store, int64_t seq, int64_t due, const char *error);
 	int (*hurry)(struct jb_store *store, const char *channel, int64_t now);

@@ -114,7 +114,7 @@ static const char *const statements[JB_SQL_COUNT] = {
 	[JB_SQL_OUTBOX_LIST] =
 		"SELECT seq, id, channel, receiver, about, event, created, due, tries, error, doc FROM outbox"
 		" WHERE seq>?1 ORDER BY seq LIMIT ?2",
-	[JB_SQL_OUTBOX_CHANNELS] = "SELECT DISTINCT channel FROM outbox",
+	[JB_SQL_OUTBOX_CHANNELS] = "SELECT channel, count(*), min(created) FROM outbox GROUP BY channel",
 };
 
 sqlite3_stmt *jb_sqlite_sql(struct jb_sqlite *store, enum jb_sql which)

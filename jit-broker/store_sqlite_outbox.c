@@ -126,14 +126,15 @@ static int outbox_list(struct jb_store *base, int64_t after, size_t limit, struc
 	return read_rows(s, ret);
 }
 
-static int outbox_channels(struct jb_store *base, void (*each)(void *arg, const char *channel), void *arg)
+static int outbox_channels(struct jb_store *base, jb_outbox_each each, void *arg)
 {
 	struct jb_sqlite *store = jb_sqlite_of(base);
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_OUTBOX_CHANNELS);
 	int r = s ? SQLITE_ROW : SQLITE_ERROR;
 
 	while (r == SQLITE_ROW && (r = sqlite3_step(s)) == SQLITE_ROW)
-		each(arg, (const char *)sqlite3_column_text(s, 0));
+		each(arg, (const char *)sqlite3_column_text(s, 0), (size_t)sqlite3_column_int64(s, 1),
+		     sqlite3_column_int64(s, 2));
 	return r == SQLITE_DONE ? 0 : -EIO;
 }
 

@@ -16,6 +16,8 @@ import unittest
 import unittest.mock
 
 from brokerlib import Api, make_broker, new_secret
+from lab import read
+from namespace import TREE
 from terminal import wait_until
 from test_broker_api import ARN, FILING
 
@@ -229,6 +231,13 @@ class MetricsTest(WatchCase):
             self.broker.process.send_signal(signal.SIGHUP)
             wait_until("it is told", lambda told=told: self.metrics()["jit_broker_configuration_refused"] == told, 5)
         self.assertEqual(self.health()["status"], "ok")
+
+    def test_the_page_about_the_api_lists_them_all_and_no_other(self):
+        self.start()
+        shown = [(name.removeprefix("jit_broker_"), kind)
+                 for name, (kind, _) in exposition(self.anybody.get("/metrics").body.decode()).items()]
+        page = read(os.path.join(TREE, "docs/broker-api.md"))
+        self.assertEqual(re.findall(r"(?m)^\| `jit_broker_(\w+)` \| (\w+) \|", page), shown)
 
     def test_who_comes_through_a_proxy_wants_a_token(self):
         self.start()
