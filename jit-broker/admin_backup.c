@@ -69,6 +69,9 @@ int jb_cmd_restore(int argc, char **argv)
 		printf("there was no whole store to ask what was revoked since: keys and tokens that were may work "
 		       "again; "
 		       "look through 'jit-broker key list' and 'jit-broker token list', and revoke them once more\n");
+	if (done.delivered)
+		printf("%zu notification%s delivered since %s not sent again\n", done.delivered,
+		       done.delivered == 1 ? "" : "s", done.delivered == 1 ? "is" : "are");
 	if (done.replaced[0])
 		printf("the store from before is %s\n", done.replaced);
 	return jb_admin_printed();

@@ -84,16 +84,26 @@ static bool run(sqlite3 *db, const char *sql)
 	return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
+/* NULL: there is none, or it cannot be read: then it says nothing. */
+static sqlite3 *open_old(const char *path)
+{
+	sqlite3 *db = NULL;
+
+	if (access(path, F_OK) < 0)
+		return NULL;
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL) == SQLITE_OK)
+		return db;
+	sqlite3_close(db);
+	return NULL;
+}
+
 /* What the store from before knows as revoked stays revoked; where it cannot say all of that, we must not either. */
-static int carry_revocations(struct jb_sqlite *copy, const char *old, struct jb_restored *restored)
+static int carry_revocations(struct jb_sqlite *copy, sqlite3 *old, struct jb_restored *restored)
 {
 	sqlite3_stmt *from = NULL, *to = NULL;
-	DB *db = NULL;
 	int r = 0, step = SQLITE_ERROR;
 
-	if (access(old, F_OK) < 0 ||
-	    sqlite3_open_v2(old, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL) != SQLITE_OK ||
-	    sqlite3_prepare_v2(db, "SELECT id, revoked FROM secret WHERE revoked<>0", -1, &from, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(old, "SELECT id, revoked FROM secret WHERE revoked<>0", -1, &from, NULL) != SQLITE_OK)
 		return 0;
 	if (sqlite3_prepare_v2(copy->db, "UPDATE secret SET revoked=?2 WHERE id=?1 AND revoked=0", -1, &to, NULL) !=
 	    SQLITE_OK)
@@ -111,6 +121,54 @@ static int carry_revocations(struct jb_sqlite *copy, const char *old, struct jb_
 	return r;
 }
 
+/* Asks the store from before for what stands in that row: SQLITE_ROW: it has it, SQLITE_DONE: it has not, or an error.
+ */
+static int look_up(sqlite3 *old, const char *sql, sqlite3_stmt *row)
+{
+	sqlite3_stmt *look = NULL;
+	int r = sqlite3_prepare_v2(old, sql, -1, &look, NULL);
+
+	for (int i = 0; r == SQLITE_OK && i < sqlite3_column_count(row); i++)
+		r = sqlite3_bind_value(look, i + 1, sqlite3_column_value(row, i));
+	if (r == SQLITE_OK)
+		r = sqlite3_step(look);
+	sqlite3_finalize(look);
+	return r;
+}
+
+/* Is the store from before what became of the back-up? Then its chain has the back-up's last record. */
+static bool goes_on_from(struct jb_sqlite *copy, sqlite3 *old)
+{
+	JB_RESET sqlite3_stmt *last = jb_sqlite_sql(copy, JB_SQL_AUDIT_LAST);
+
+	return last && sqlite3_step(last) == SQLITE_ROW &&
+	       look_up(old, "SELECT 1 FROM audit WHERE seq=?1 AND hash=?2", last) == SQLITE_ROW;
+}
+
+/* What has left its outbox has been told, or given up: it is not told anew, long after. How many. */
+static int carry_deliveries(struct jb_sqlite *copy, sqlite3 *old, size_t *ret)
+{
+	sqlite3_stmt *waits = NULL, *drop = NULL;
+	int r = 0, step = SQLITE_DONE;
+
+	if (!goes_on_from(copy, old))
+		return 0;
+	if (sqlite3_prepare_v2(copy->db, "SELECT id FROM outbox", -1, &waits, NULL) != SQLITE_OK ||
+	    sqlite3_prepare_v2(copy->db, "DELETE FROM outbox WHERE id=?1", -1, &drop, NULL) != SQLITE_OK)
+		r = -EIO;
+	while (r == 0 && (step = sqlite3_step(waits)) == SQLITE_ROW) {
+		if (look_up(old, "SELECT 1 FROM outbox WHERE id=?1", waits) != SQLITE_DONE)
+			continue;
+		sqlite3_bind_value(drop, 1, sqlite3_column_value(waits, 0));
+		r = sqlite3_step(drop) == SQLITE_DONE ? 0 : -EIO;
+		*ret += r == 0;
+		sqlite3_reset(drop);
+	}
+	sqlite3_finalize(waits);
+	sqlite3_finalize(drop);
+	return r == 0 && step != SQLITE_DONE ? -EIO : r;
+}
+
 /* Hosts hold cursors that the back-up never gave out; the clock's milliseconds are beyond them all. */
 static int move_cursor(struct jb_sqlite *copy, int64_t now)
 {
@@ -120,22 +178,26 @@ static int move_cursor(struct jb_sqlite *copy, int64_t now)
 	return run(copy->db, sql) ? 0 : -EIO;
 }
 
-/* In one write: revocations, cursor, sign-ins, and the record of it all. */
+/* In one write: revocations, deliveries, cursor, sign-ins, and the record of it all. */
 static int clear_copy(struct jb_sqlite *copy, const char *old, int64_t now, struct jb_restored *restored)
 {
 	char detail[128];
 	const struct jb_audit audit = {.at = now, .action = "store.restored", .actor = "admin", .detail = detail};
+	DB *before = open_old(old);
 	int r = jb_sqlite_begin(copy);
 
 	if (r < 0)
 		return r;
-	r = carry_revocations(copy, old, restored);
+	if (before)
+		r = carry_revocations(copy, before, restored);
+	if (r == 0 && before)
+		r = carry_deliveries(copy, before, &restored->delivered);
 	if (r == 0)
 		r = move_cursor(copy, now);
 	if (r == 0 && !run(copy->db, "DELETE FROM session"))
 		r = -EIO;
-	snprintf(detail, sizeof(detail), "{\"records\":\"%" PRId64 "\",\"revoked\":\"%zu%s\"}", restored->records,
-		 restored->revoked, restored->revoked_known ? "" : " or more");
+	snprintf(detail, sizeof(detail), "{\"records\":\"%" PRId64 "\",\"revoked\":\"%zu%s\",\"delivered\":\"%zu\"}",
+		 restored->records, restored->revoked, restored->revoked_known ? "" : " or more", restored->delivered);
 	if (r == 0)
 		r = jb_sqlite_append(copy, &audit);
 	return jb_sqlite_end(copy, r);

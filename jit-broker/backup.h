@@ -26,6 +26,7 @@ struct jb_restored {
 	size_t revoked;	    /* keys and tokens that the replaced store knew as revoked, and the back-up as good */
 	bool revoked_known; /* false: there was no store that could be asked, and what was revoked since is good again
 			     */
+	size_t delivered;   /* notifications that waited in it, and have left the replaced store since */
 	char replaced[512]; /* where the store from before is now; "" where there was none */
 };
 

@@ -13,7 +13,8 @@ import tempfile
 import time
 import unittest
 
-from brokerlib import Api, make_broker, new_secret
+import receivers
+from brokerlib import Api, free_port, make_broker, new_secret
 from lab import LabCase
 from namespace import TREE
 from terminal import wait_until
@@ -34,11 +35,14 @@ class BackupCase(unittest.TestCase):
         os.mkdir(f"{self.folder}/store")
         self.broker = make_broker(self.folder, CONF)
         self.store = f"{self.folder}/store/broker.db"
+        self.configure(lambda text: text.replace(f"sqlite:{self.folder}/broker.db", f"sqlite:{self.store}"))
+        self.addCleanup(self.broker.stop)
+
+    def configure(self, change):
         with open(self.broker.conf, encoding="utf-8") as file:
-            text = file.read().replace(f"sqlite:{self.folder}/broker.db", f"sqlite:{self.store}")
+            text = change(file.read())
         with open(self.broker.conf, "w", encoding="utf-8") as file:
             file.write(text)
-        self.addCleanup(self.broker.stop)
 
     def start(self):
         self.key = new_secret(self.broker, "key", "add", "web-1")
@@ -188,6 +192,45 @@ class RestoreTest(BackupCase):
         self.assertEqual(set(ends[1:]), {("request.cancelled", waiting["requestId"], "admin"),
                                          ("request.revoked", granted["requestId"], "admin")})
         self.assertIn("cut off", self.run_command("audit", "verify", "--anchor", self.anchor, status=1).stdout)
+
+    def test_what_was_delivered_since_the_back_up_is_told_again_only_where_nobody_knows(self):
+        """The back-up has a notification that waits; the store from before has delivered it, and holds a later one."""
+        hook = receivers.Webhook(lambda call, handler: 200)
+        self.addCleanup(hook.close)
+        away = f"http://127.0.0.1:{free_port()}/"
+        receivers.make_secret(f"{self.folder}/hook.secret")
+        self.configure(lambda text: text.replace("issuer = demo\n", "issuer = demo\nurl = https://jit.example\n"
+                       "notify_retry = 1s\nnotify_retry_max = 1s\n") + f"[webhook chat]\nurl = {away}\nplain_loopback = yes\n"
+                       f"secret = {self.folder}/hook.secret\n")
+        waiting, _, _ = self.backed_up()
+        self.broker.stop()
+        self.configure(lambda text: text.replace(away, hook.url()))
+        self.broker.start()
+        wait_until("all is told", lambda: not self.waiting(), 10)
+        self.broker.stop()
+        told = {call.id for call in hook.taken()}
+        self.assertIn((waiting["requestId"], "request.filed"), {call.event() for call in hook.taken()})
+        self.assertIn("3 notifications delivered since are not sent again", self.run_command("restore", self.copy).stdout)
+        again = self.told_by(hook)
+        self.assertEqual({event for _, event in again.values()}, {"request.cancelled", "request.revoked"})
+        self.assertFalse(told & set(again))
+        for path in glob.glob(f"{self.store}*"):
+            os.unlink(path)
+        new_secret(self.broker, "key", "add", "web-9")  # another store, which never had any of it
+        self.assertNotIn("delivered", self.run_command("restore", self.copy).stdout)
+        again = self.told_by(hook)
+        self.assertEqual(len(told & set(again)), 3)  # under the ids that they had
+
+    def waiting(self):
+        return self.run_command("notify", "list").stdout.splitlines()[1:]
+
+    def told_by(self, hook):
+        """{delivery: (request, event)} of what the restored broker tells."""
+        before = len(hook.taken())
+        self.broker.start()
+        wait_until("all is told", lambda: not self.waiting(), 10)
+        self.broker.stop()
+        return {call.id: call.event() for call in hook.taken()[before:]}
 
     def test_the_store_from_before_is_kept_whole(self):
         _, _, later = self.backed_up()
