@@ -224,8 +224,9 @@ class Journey(LabCase, WebPage):
         decided = self.page("appr1", f"/r/{request[0]}")
         for tab in (first, decided, second):
             self.assertEqual(tab.run("document.querySelectorAll('.yes').length"), 1)
-        second.open(f"{SITE}/r/{request[0]}/approve?code={request[1]}")  # GET
-        self.assertEqual(self.lab.request(request[0])["status"], "PENDING")
+        for path in (f"/r/{request[0]}/approve?code={request[1]}", f"/r/{request[0]}/deny", "/sign-out"):
+            second.open(SITE + path)  # to go there does nothing
+            self.assertEqual(self.lab.request(request[0])["status"], "PENDING", path)
         second.open(link)
         self.tab_to(second, "input[name=code]")
         self.write(second, request[1])
@@ -286,11 +287,11 @@ class Journey(LabCase, WebPage):
         request = self.ask(terminal, "sudo /bin/echo $'" + EVIL.encode("unicode_escape").decode().replace("'", "") + "'")
         self.check_page(tab, request)
         self.check_command_line(request)
-        self.lab.as_approver("appr2", "deny", request[0], "--comment", EVIL)
+        self.decide(request, "deny")
         self.assertNotEqual(terminal.finish()[0], 0)
         self.assert_terminal_is_clean(terminal, "denied by appr2: <script>alert(1)</script>")
         again = self.ask(terminal)
-        self.lab.as_approver("appr2", "approve", again[0], "--code", again[1], "--comment", EVIL)
+        self.decide(again, "approve", code=again[1])
         self.assertEqual(terminal.finish()[0], 0)
         self.assertEqual(terminal.run("jit status; jit end")[0], 0)
         self.assert_terminal_is_clean(terminal, again[0])
@@ -302,6 +303,13 @@ class Journey(LabCase, WebPage):
             self.check_messages(one)
         self.shoot(tab, "hostile")
         self.assert_no_script_ran()
+
+    def decide(self, request, verb, **fields):
+        """As no command of ours would: with a comment as hostile."""
+        api = brokerlib.Api(8443, "/etc/pam-jit/broker-ca.pem", token=self.lab.tokens["appr2"])
+        self.addCleanup(api.close)
+        answer = api.post(f"/requests/{request[0]}/{verb}", {"comment": EVIL, **fields})
+        self.assertEqual(answer.status, 200, answer.body)
 
     def check_page(self, tab, request, *more):
         card = self.card(tab, request)
