@@ -18,6 +18,9 @@
 #include "session.h"
 #include "verdict.h"
 
+#define JH_REQUEST_PAUSE_FIRST_MS 200 /* before the second try of a call */
+#define JH_REQUEST_PAUSE_CAP_MS	  5000
+
 struct jh_ahead;
 struct jh_grant;
 struct jh_visit;
