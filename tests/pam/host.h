@@ -11,6 +11,8 @@
 
 #include "../unit/unit.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -136,6 +138,15 @@ static inline void host_end(struct host *h)
 {
 	assert_int_equal(pam_end(h->pamh, PAM_SUCCESS), PAM_SUCCESS);
 	h->pamh = NULL;
+}
+
+/* It was quick; under valgrind, which is no clock, quick enough not to have waited for a time-out. */
+static inline void assert_within(int64_t began, int64_t ms)
+{
+	const char *preloaded = getenv("LD_PRELOAD");
+	const int64_t slower = preloaded && strstr(preloaded, "vgpreload") ? 8 : 1;
+
+	assert_true(jit_boottime_ms() - began < ms * slower);
 }
 
 static inline bool has_line(const char *text, const char *line)

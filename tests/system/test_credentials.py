@@ -50,7 +50,7 @@ class InTheGrant(StsCase):
         revoked = time.monotonic()
         self.lab.as_approver("appr1", "revoke", short, "--comment", "enough")
         status, text = terminal.finish()
-        self.assertLess(time.monotonic() - revoked, 2.0)
+        self.assertLess(time.monotonic() - revoked, 10.0)  # and not by the credentials' own end
         self.assertIn("jit: ", text)
         self.assertEqual(self.lab.request(short)["status"], "REVOKED")
 

@@ -57,7 +57,7 @@ class PolkitCase(DoorCase):
             cls.addClassCleanup(daemon.wait)
             cls.addClassCleanup(daemon.kill)
             wait_until(f"{words[0]} serves", lambda: ready in read(log) if ready else
-                       os.path.exists("/run/dbus/system_bus_socket"), WAIT)
+                       os.path.exists("/run/dbus/system_bus_socket"), 3 * WAIT)  # they have to start
 
     def make_go(self):
         if os.path.exists(GO):
