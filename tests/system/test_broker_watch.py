@@ -46,7 +46,7 @@ class SlowSts:
     """An STS that answers when the test says so, with the status that it says."""
 
     def __init__(self):
-        self.asked, self.go, self.status = threading.Event(), threading.Event(), 200
+        self.asked, self.go, self.status, self.trouble = threading.Event(), threading.Event(), 200, b"busy"
         sts = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -54,7 +54,7 @@ class SlowSts:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 sts.asked.set()
                 sts.go.wait(20)
-                body = GIVEN.encode() if sts.status == 200 else b"busy"
+                body = GIVEN.encode() if sts.status == 200 else sts.trouble
                 self.send_response(sts.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

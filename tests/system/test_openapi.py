@@ -5,12 +5,15 @@ import json
 import os
 import re
 import sqlite3
+import tempfile
 import unittest
 import uuid
 
-from brokerlib import PUBLIC_KEY
+from brokerlib import PUBLIC_KEY, new_secret
 from namespace import TREE
-from test_broker_api import CONF, FILING, PLAIN_CALL, BrokerCase
+from terminal import wait_until
+from test_broker_api import ARN, CONF, FILING, PLAIN_CALL, BrokerCase
+from test_broker_watch import SlowSts
 
 try:
     import jsonschema
@@ -18,6 +21,30 @@ except ImportError:
     jsonschema = None
 
 DOCUMENT = os.path.join(TREE, "jit-broker/openapi.json")
+STS = """issuer = sts:http://127.0.0.1:PORT
+issuer_plain_loopback = yes
+issuer_credentials = /KEYS"""
+MORE = f"""[role far]
+arn = {ARN}
+region = eu-west-1
+services = sudo sshd
+requesters = op1
+hosts = web-*
+targets = root self
+approvers = appr1 appr2
+approvals = 2
+code = off
+pending = 2s
+scope = user
+on_expiry = end
+ticket = ^INC-
+[host ctl]
+may_request_for = web-*
+"""
+NO = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>"
+# Everything that a host can say of a request.
+WHOLE = {**FILING, "role": "far", "roleArn": ARN, "rhost": "192.0.2.7", "cwd": "/root", "session": "17", "ticket": "INC-1",
+         "resume": True, "duration": "60", "loginUser": "op1"}
 TEMPLATE = re.compile(r"\{\w+\}")
 
 
@@ -81,7 +108,7 @@ class Checked:
         """`says_so`: the body is one that the document allows too."""
         self.test.check_asked(method, path, body, says_so)
         answer = self.api.call(method, path, body, headers)
-        self.test.check(method, path, answer)
+        self.test.check(method, path, answer, "Host" if "x-api-key" in self.api.headers else "Approver")
         return answer
 
     def get(self, path, headers=None):
@@ -93,17 +120,29 @@ class Checked:
 
 @unittest.skipUnless(jsonschema, "python3-jsonschema is not installed")
 class ReplayTest(BrokerCase):
-    conf = CONF
+    @classmethod
+    def setUpClass(cls):
+        cls.sts = SlowSts()
+        cls.addClassCleanup(cls.sts.close)
+        cls.sts.go.set()
+        with tempfile.NamedTemporaryFile("w", encoding="ascii", delete=False) as keys:  # mkstemp's mode is 0600
+            keys.write("[default]\naws_access_key_id = AKIA\naws_secret_access_key = secret\n")
+        cls.addClassCleanup(os.unlink, keys.name)
+        issuer = STS.replace("PORT", str(cls.sts.server.server_port)).replace("/KEYS", keys.name)
+        cls.conf = CONF.replace("issuer = demo", issuer) + MORE
+        super().setUpClass()
+        cls.ctl = new_secret(cls.broker, "key", "add", "ctl")
 
     def setUp(self):
         super().setUp()
         self.document = load()
         self.operations = operations(self.document)
-        self.seen = set()
+        self.seen, self.members = set(), set()
         self.host = Checked(self, self.host)
         self.approver = Checked(self, self.approver)
         self.nobody = Checked(self, self.api())
         self.op1 = Checked(self, self.api(token=self.tokens["op1"]))
+        self.appr2 = Checked(self, self.api(token=self.tokens["appr2"]))
         self.strange = Checked(self, self.api(token=self.tokens["appr1"][:-4] + "AAAA"))
 
     def find(self, method, path):
@@ -113,17 +152,20 @@ class ReplayTest(BrokerCase):
         self.assertEqual(len(found), 1, f"{method} {path}")
         return found[0]
 
-    def validate(self, value, schema, what):
+    def errors(self, value, schema):
         resolver = jsonschema.RefResolver.from_schema(self.document)
-        errors = list(jsonschema.Draft202012Validator(schema, resolver=resolver).iter_errors(value))
-        self.assertEqual([f"{'/'.join(map(str, error.path))}: {error.message}" for error in errors], [], f"{what}: {value}")
+        errors = jsonschema.Draft202012Validator(schema, resolver=resolver).iter_errors(value)
+        return [f"{'/'.join(map(str, error.path))}: {error.message}" for error in errors]
+
+    def validate(self, value, schema, what):
+        self.assertEqual(self.errors(value, schema), [], f"{what}: {value}")
 
     def check_asked(self, method, path, body, says_so):
         operation = self.operations[self.find(method, path)]
         if says_so and body and "requestBody" in operation:
             self.validate(body, operation["requestBody"]["content"]["application/json"]["schema"], f"{method} {path} asks")
 
-    def check(self, method, path, answer):
+    def check(self, method, path, answer, side):
         key = self.find(method, path)
         responses = self.operations[key]["responses"]
         status = str(answer.status)
@@ -132,8 +174,39 @@ class ReplayTest(BrokerCase):
         kind = answer.headers["content-type"].split(";")[0]
         self.assertIn(kind, response["content"], f"{key} {status}")
         value = answer.json if kind == "application/json" else answer.body.decode()
-        self.validate(value, response["content"][kind]["schema"], f"{key} answers {status}")
+        schema = response["content"][kind]["schema"]
+        self.validate(value, schema, f"{key} answers {status}")
+        for one in schema.get("oneOf", []) + schema.get("anyOf", []):  # of two sides, each has its own
+            if side in one["$ref"]:
+                self.validate(value, one, f"{key} answers a caller of the side {side}")
         self.seen.add((*key, status))
+        self.note(value, schema)
+
+    def note(self, value, schema):
+        """Which members of which schemas, and which words of which lists, have come in answers."""
+        for one in schema.get("oneOf", []) + schema.get("anyOf", []):
+            if not self.errors(value, one):
+                self.note(value, one)
+        name = schema.get("$ref", "").rsplit("/", 1)[-1]
+        if name:
+            schema = self.document["components"]["schemas"][name]
+            self.members.add(name)
+        if isinstance(value, str) and "enum" in schema:
+            self.members.add(f"{name}={value}")
+        for one in value if isinstance(value, list) else []:
+            self.note(one, schema.get("items", {}))
+        for member, one in value.items() if isinstance(value, dict) else []:
+            self.members.add(f"{name}.{member}")
+            self.note(one, schema.get("properties", {}).get(member, {}))
+
+    def described(self):
+        """All of those, as the document has them, of schemas that answers are made of."""
+        asked = {"Filing", "PublicKey", "Event", "Decision"}
+        for name, schema in self.document["components"]["schemas"].items():
+            if name not in asked:
+                yield name
+                yield from (f"{name}={word}" for word in schema.get("enum", []))
+                yield from (f"{name}.{member}" for member in schema.get("properties", {}))
 
     def granted(self):
         filed = self.file()
@@ -141,15 +214,48 @@ class ReplayTest(BrokerCase):
         return filed["requestId"]
 
     def test_every_answer_that_it_names_comes_and_is_as_it_says(self):
+        far = self.go_far()
         self.file_requests()
         self.look()
         self.use_grants()
         self.decide()
         self.report()
+        self.end_otherwise(far)
         self.watch()
         named = {(*key, status) for key, operation in self.operations.items() for status in operation["responses"]
                  if status != "default"}
         self.assertEqual(named - self.seen, set(), "never came")
+        self.assertEqual(sorted(set(self.described()) - self.members), [], "members that never came")
+
+    def go_far(self):
+        """Requests with everything that there is to say; they are looked at again when their time is over."""
+        ctl = Checked(self, self.api(key=self.ctl))
+        for_web = ctl.post("/request-access", {**WHOLE, "forHost": "web-1"}).json
+        grant = self.host.post("/request-access", WHOLE).json
+        late = self.host.post("/request-access", WHOLE).json
+        for person in (self.approver, self.appr2):
+            self.assertEqual(person.get(f"/requests/{for_web['requestId']}").json["filedBy"], "ctl")
+            person.post(f"/requests/{grant['requestId']}/approve", {"comment": "go"})
+        path = f"/requests/{grant['requestId']}"
+        self.assertEqual(self.host.get(path).json["status"], "APPROVED")
+        self.assertEqual(self.host.post(f"{path}/credentials").status, 200)
+        self.host.get("/requests")
+        self.approver.get(path)
+        self.assertEqual(self.host.post(f"{path}/end").status, 200)
+        return late
+
+    def end_otherwise(self, late):
+        """Of those that expired, were withdrawn, were given back, or that AWS refused."""
+        failed = self.granted()
+        self.sts.status, self.sts.trouble = 403, NO
+        self.assertEqual(self.host.post(f"/requests/{failed}/credentials").status, 502)
+        self.sts.status = 200
+        self.assertEqual(self.host.get(f"/requests/{failed}").json["status"], "FAILED")
+        self.assertIn("AccessDenied", self.approver.get(f"/requests/{failed}").json["failure"])
+        wait_until("its time is over", lambda: self.host.get(f"/requests/{late['requestId']}").json["status"] == "EXPIRED", 5)
+        for status in self.document["components"]["schemas"]["Status"]["enum"]:
+            self.assertEqual(self.approver.get(f"/requests?status={status}").status, 200)
+        self.host.get("/changes?after=0")
 
     def file_requests(self):
         for path in ("/request-access", "/prod/request-access"):
