@@ -236,10 +236,25 @@ static void check_auditors(struct check *c)
 			     conf->auditors.word[i], conf->auditors.word[i]);
 }
 
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+static bool is_made_of(const char *text, const char *characters, size_t least, size_t most)
+{
+	const size_t len = strspn(text, characters);
+
+	return !text[len] && len >= least && len <= most;
+}
+
+/* The patterns are AWS's own, which would refuse every call. */
 static void check_aws(struct check *c, const struct jb_role *role)
 {
-	if (role->arn &&
-	    (!begins(role->arn, "arn:aws") || !strstr(role->arn, ":iam::") || !strstr(role->arn, ":role/")))
+	if (role->region && !is_made_of(role->region, LETTERS "-", 1, 63))
+		tell(c, jb_conf_line(&role->lines, JB_KEY_REGION), "region is one of AWS's, like eu-west-1");
+	if (role->external_id && !is_made_of(role->external_id, LETTERS "_+=,.@:/-", 2, 1224))
+		tell(c, jb_conf_line(&role->lines, JB_KEY_EXTERNAL_ID),
+		     "external_id is made of 2 to 1224 letters, digits and _ + = , . @ : / -");
+	if (role->arn && (!begins(role->arn, "arn:aws") || !strstr(role->arn, ":iam::") ||
+			  !strstr(role->arn, ":role/") || !is_made_of(role->arn, LETTERS "_+=,.@:/-", 20, 2048)))
 		tell(c, jb_conf_line(&role->lines, JB_KEY_ARN), "arn is a role's: arn:aws:iam::123456789012:role/NAME");
 	if (role->session_policy)
 		check_session_policy(c, role);

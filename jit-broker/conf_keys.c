@@ -328,9 +328,17 @@ bool jb_conf_repeats(const struct jb_conf_key *key)
 	       key->kind == JB_SOURCES || key->kind == JB_OIDC;
 }
 
-/* libinih knows ';' behind a value, not '#': what was meant to be gone would stay in the list. */
-static bool has_comment(const char *value)
+/*
+ * libinih knows ';' behind a value, not '#': what was meant to be gone would stay
+ * in the list, and a path or an ARN would be another one. A ticket's expression and
+ * a policy's JSON may have it.
+ */
+static bool has_comment(const struct jb_conf_key *key, const char *value)
 {
+	const bool may = !jb_conf_repeats(key) && (key->kind != JB_TEXT || key == &jb_conf_keys[JB_KEY_TICKET]);
+
+	if (may || key->kind == JB_APPENDED)
+		return false;
 	return *value == '#' || strstr(value, " #") || strstr(value, "\t#");
 }
 
@@ -344,7 +352,7 @@ bool jb_conf_set(const struct jb_conf_key *key, void *section, const char *value
 		snprintf(why, why_size, "%s has no value, or one that is not UTF-8", key->name);
 		return false;
 	}
-	if (jb_conf_repeats(key) && key->kind != JB_APPENDED && has_comment(value)) {
+	if (has_comment(key, value)) {
 		snprintf(why, why_size, "%s has a comment behind its value; give the comment a line of its own",
 			 key->name);
 		return false;
