@@ -59,6 +59,8 @@ const char *jit_fetch_why(enum jit_fetch_fault fault, CURLcode code, CURL *easy,
 			return "the CA file that is to vouch for it cannot be read or holds no certificate";
 		/* fall through */
 	default:
+		if (code == CURLE_UNSUPPORTED_PROTOCOL)
+			return "its URL does not begin with https:// (http:// is for this machine alone)";
 		return detail[0] ? detail : curl_easy_strerror(code);
 	}
 }

@@ -478,6 +478,10 @@ class CommandTest(BrokerCase):
         done = self.run_command("list", "--url", "https://127.0.0.1:1")
         self.assertEqual(done.returncode, 4)
         self.assertIn("connection refused", done.stderr)
+        for url in ("http://192.0.2.1:1", "127.0.0.1:1", "ftp://127.0.0.1:1"):
+            done = self.run_command("list", "--url", url)
+            self.assertEqual((done.returncode, done.stderr), (4, f"jit-broker: the broker at {url} cannot be asked: its URL does "
+                                                                 "not begin with https:// (http:// is for this machine alone)\n"))
         os.chmod(self.token_file, 0o604)
         done = self.run_command("list")
         self.assertEqual(done.returncode, 2)
