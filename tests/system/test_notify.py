@@ -303,7 +303,7 @@ class Webhooks(NotifyCase):
         for name, answer in answers.items():
             self.hook(name, answer)
         self.begin(*[self.section(name) for name in answers], self.section("stranger", ca=f"{self.peers}/ca.pem"),
-                   self.section("away", url=f"http://127.0.0.1:{free_port()}/"),
+                   self.section("away", url=f"http://127.0.0.1:{free_port()}/hook"),
                    self.section("good", ca=f"{self.peers}/ca.pem"))
         began = time.monotonic()
         for _ in range(5):
@@ -330,6 +330,8 @@ class Webhooks(NotifyCase):
         # What one refuses does not hold up what it was sent beside it.
         self.assertEqual(len({call.id for call in self.hooks["refuses"].calls}), 5)
         self.assertEqual(self.list().count("webhook:good"), 0)
+        for secret in ["/hook", *(base64.b64encode(key).decode() for key in self.keys.values())]:
+            self.assertNotIn(secret, self.log() + self.list())  # a URL of Slack's is a secret too
 
     def test_kill_9_at_any_instant_loses_nothing(self):
         hook = self.hook("chat", lambda call, handler: random.choice([200, 200, 503]))
