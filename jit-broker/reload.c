@@ -2,6 +2,7 @@
 #include "reload.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
@@ -53,15 +54,50 @@ static bool same_value(enum jb_key key, const struct jb_conf *a, const struct jb
 	return same_text(*(char *const *)in_a, *(char *const *)in_b);
 }
 
-static void tell_fixed(const struct jb_conf *started, const struct jb_conf *conf)
+static bool copy_text(char **at, const char *text)
 {
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
-		if (!same_value(fixed[i], started, conf))
-			jit_log(LOG_WARNING,
-				"%s:%u: %s is read at the start alone; the broker goes on with what it was started "
-				"with "
-				"until it is restarted",
-				conf->path, jb_conf_line(&conf->lines, fixed[i]), jb_conf_keys[fixed[i]].name);
+	char *copy = text ? strdup(text) : NULL;
+
+	if (text && !copy)
+		return false;
+	free(*at);
+	*at = copy;
+	return true;
+}
+
+static bool copy_value(enum jb_key key, const struct jb_conf *from, struct jb_conf *to)
+{
+	const struct jb_conf_key *k = &jb_conf_keys[key];
+	const void *in_from = (const char *)from + k->offset;
+	void *in_to = (char *)to + k->offset;
+
+	if (k->kind == JB_LISTEN) {
+		to->listen_port = from->listen_port;
+		return copy_text(&to->listen_address, from->listen_address);
+	}
+	if (k->kind == JB_FLAG) {
+		*(bool *)in_to = *(const bool *)in_from;
+		return true;
+	}
+	return copy_text(in_to, *(char *const *)in_from);
+}
+
+/* Nobody who asks the new configuration must take what it says there for what the broker does. */
+static bool keep_fixed(const struct jb_conf *started, struct jb_conf *conf)
+{
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		if (same_value(fixed[i], started, conf))
+			continue;
+		jit_log(LOG_WARNING,
+			"%s:%u: %s is read at the start alone; the broker goes on with what it was started with until "
+			"it is restarted",
+			conf->path, jb_conf_line(&conf->lines, fixed[i]), jb_conf_keys[fixed[i]].name);
+		if (!copy_value(fixed[i], started, conf)) {
+			jit_log(LOG_ERR, "the configuration is kept as it was: out of memory");
+			return false;
+		}
+	}
+	return true;
 }
 
 /* Who changed the rules, and when, stands among what was decided by them. */
@@ -102,12 +138,11 @@ static bool reload(struct jb_running *running)
 		jit_log(LOG_ERR, "the configuration is kept as it was: %s has errors", running->started->path);
 		return false;
 	}
-	if (!make_tls(running, conf, &tls) || !record(running->store, conf)) {
+	if (!make_tls(running, conf, &tls) || !keep_fixed(running->started, conf) || !record(running->store, conf)) {
 		SSL_CTX_free(tls);
 		jb_conf_free(conf);
 		return false;
 	}
-	tell_fixed(running->started, conf);
 	if (tls)
 		jb_server_set_tls(running->server, tls);
 	jb_engine_set_conf(running->engine, conf);

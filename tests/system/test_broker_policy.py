@@ -286,6 +286,13 @@ class ReloadTest(PolicyCase):
         self.assertEqual(loaded[-1]["actor"], "admin")
         self.assertRegex(loaded[-1]["detail"]["sha256"], "^[0-9a-f]{64}$")
 
+    def test_tls_that_is_switched_off_in_the_file_stays_on_until_a_restart(self):
+        said = self.change({("broker", "tls"): "off", ("broker", "tls_certificate"): None, ("broker", "tls_key"): None})
+        self.assertIn("tls is read at the start alone", said)
+        self.assertEqual(self.api().get("/sign-in").headers["strict-transport-security"].split("=")[0], "max-age")
+        self.assertNotIn("is read at the start alone", self.change({}))
+        self.file()
+
     def test_systemd_hears_of_the_reload_and_of_its_end(self):
         folder = tempfile.mkdtemp(prefix="broker-")
         self.addCleanup(shutil.rmtree, folder)

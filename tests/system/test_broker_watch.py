@@ -133,6 +133,19 @@ class HealthTest(WatchCase):
         self.assertEqual(self.health()["status"], "ok")
         self.assertFalse(self.sts.asked.is_set())  # nobody was called for it
 
+    def test_an_issuer_goes_on_with_what_it_was_started_with_and_so_does_its_health(self):
+        self.start()
+        with open(self.broker.conf, encoding="utf-8") as file:
+            text = file.read()
+        with open(self.broker.conf, "w", encoding="utf-8") as file:
+            file.write(text.replace(self.keys, f"{self.folder}/elsewhere"))
+        self.broker.process.send_signal(signal.SIGHUP)
+        wait_until("it is read", lambda: "has been read anew" in self.log(), 5)
+        self.assertIn("issuer_credentials is read at the start alone", self.log())
+        self.assertEqual(self.health(), {"status": "ok", "store": "ok", "issuer": "ok"})
+        os.unlink(self.keys)
+        self.assertEqual(self.health()["issuer"], "the broker's own AWS credentials cannot be read")
+
     def test_a_call_to_sts_that_failed_is_told_until_one_goes_well(self):
         self.start()
         filed = self.granted()
