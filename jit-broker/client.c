@@ -15,13 +15,13 @@
 struct command {
 	struct jb_client_conf conf;
 	char id[37];
-	const char *code, *comment;
+	const char *code, *comment, *status;
 	bool json;
 };
 
 struct usage {
 	const char *text;
-	bool wants_id, takes_code, takes_comment, takes_json;
+	bool wants_id, takes_code, takes_comment, lists;
 };
 
 #define COMMON_HELP                                                                                                    \
@@ -56,10 +56,12 @@ static const struct usage revoke_usage = {
 	.takes_comment = true,
 };
 static const struct usage list_usage = {
-	.text = "usage: jit-broker list [--json]\n"
-		"Shows the requests that you may decide.\n"
+	.text = "usage: jit-broker list [--status STATUS] [--json]\n"
+		"Shows the requests that you may decide; with --status ACTIVE the grants that you may revoke.\n"
+		"      --status STATUS     PENDING, APPROVED, ACTIVE, DENIED, EXPIRED, CANCELLED, ENDED, REVOKED, "
+		"FAILED\n"
 		"      --json              as JSON\n" COMMON_HELP,
-	.takes_json = true,
+	.lists = true,
 };
 
 static bool set_path(char **field, const char *value)
@@ -87,7 +89,10 @@ static bool take_option(struct command *c, const struct usage *usage, int option
 		return usage->takes_comment;
 	case 'j':
 		c->json = true;
-		return usage->takes_json;
+		return usage->lists;
+	case 's':
+		c->status = optarg;
+		return usage->lists;
 	default:
 		return false;
 	}
@@ -113,6 +118,7 @@ static int parse(int argc, char **argv, const struct usage *usage, struct comman
 		{"code", required_argument, NULL, 'c'},
 		{"comment", required_argument, NULL, 'm'},
 		{"json", no_argument, NULL, 'j'},
+		{"status", required_argument, NULL, 's'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -234,18 +240,36 @@ int jb_cmd_revoke(int argc, char **argv)
 	return decide(argc, argv, &revoke_usage, "revoke");
 }
 
+/* The parameter's value; NULL, with a sentence printed, where it is none. */
+static const char *status_of(const struct command *c)
+{
+	enum jb_status status = JB_PENDING;
+
+	if (!c->status || jb_status_parse(c->status, &status))
+		return jb_status_name(status);
+	fprintf(stderr,
+		"jit-broker: --status is PENDING, APPROVED, ACTIVE, DENIED, EXPIRED, CANCELLED, ENDED, REVOKED or "
+		"FAILED\n");
+	return NULL;
+}
+
 int jb_cmd_list(int argc, char **argv)
 {
 	struct command c = {0};
 	struct json_object *list = NULL;
+	char path[64];
 	int status = parse(argc, argv, &list_usage, &c);
+	const char *wanted = status < 0 ? status_of(&c) : NULL;
 
-	if (status < 0) {
-		status = jb_client_call(&c.conf, "/requests?status=PENDING", NULL, &list);
+	if (status < 0 && !wanted)
+		status = JB_EXIT_USAGE;
+	if (wanted) {
+		snprintf(path, sizeof(path), "/requests?status=%s", wanted);
+		status = jb_client_call(&c.conf, path, NULL, &list);
 		if (status == JB_EXIT_OK && c.json)
 			jb_show_json(stdout, list);
 		else if (status == JB_EXIT_OK)
-			jb_show_list(stdout, list);
+			jb_show_list(stdout, list, wanted);
 	}
 	json_object_put(list);
 	jb_client_conf_clear(&c.conf);

@@ -60,7 +60,7 @@ void jb_show_request(FILE *out, struct json_object *request)
 	line(out, request, "ticket", "ticket");
 }
 
-void jb_show_list(FILE *out, struct json_object *list)
+void jb_show_list(FILE *out, struct json_object *list, const char *status)
 {
 	struct json_object *requests = NULL;
 	size_t count = 0;
@@ -69,8 +69,10 @@ void jb_show_list(FILE *out, struct json_object *list)
 		count = json_object_array_length(requests);
 	for (size_t i = 0; i < count; i++)
 		jb_show_request(out, json_object_array_get_idx(requests, i));
-	if (count == 0)
+	if (count == 0 && strcmp(status, "PENDING") == 0)
 		fputs("No request waits for you.\n", out);
+	else if (count == 0)
+		fprintf(out, "No request that you could have decided is %s.\n", status);
 }
 
 /* The character at *s (json-c let only UTF-8 through) as \uXXXX, or two of them; moves *s past it. */

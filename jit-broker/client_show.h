@@ -14,7 +14,7 @@ struct json_object;
 /* One request, a line for each thing worth knowing. */
 void jb_show_request(FILE *out, struct json_object *request);
 /* {"requests":[…]}, or that nothing waits. */
-void jb_show_list(FILE *out, struct json_object *list);
+void jb_show_list(FILE *out, struct json_object *list, const char *status);
 /* JSON in ASCII: whatever stands in it, a terminal shows it as it is. */
 void jb_show_json(FILE *out, struct json_object *json);
 /* One sentence on what `verb` (approve, deny, revoke) has done. */

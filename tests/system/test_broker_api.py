@@ -398,6 +398,20 @@ class CommandTest(BrokerCase):
         self.assertTrue(done.stdout.isascii() and "\x1b" not in done.stdout)
         self.assertEqual(json.loads(done.stdout)["requests"][0]["reason"], "x?[2Jy?z \u00e9")
 
+    def test_what_may_be_revoked_is_listed_by_its_status(self):
+        request = self.file()
+        self.approve(request)
+        self.assertNotIn(request["shortId"], self.run_command("list").stdout)
+        self.assertEqual(self.host.post(f"/requests/{request['requestId']}/start").status, 200)
+        done = self.run_command("list", "--status", "ACTIVE")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn(f"{request['shortId']}  ACTIVE\n  grants   any command that sudo allows", done.stdout)
+        self.assertEqual(self.run_command("revoke", request["shortId"]).returncode, 0)
+        self.assertEqual(self.run_command("list", "--status", "ACTIVE").stdout, "No request that you could have decided is ACTIVE.\n")
+        done = self.run_command("list", "--status", "x&y")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn("--status is PENDING, APPROVED", done.stderr)
+
     def test_approve_deny_and_revoke_say_what_they_did(self):
         request = self.file()
         done = self.run_command("approve", request["shortId"], "--code", request["code"], "--comment", "go on")

@@ -76,11 +76,22 @@ static void json_is_printed_in_ascii_and_means_the_same(void **state)
 			    "{\"a\":\"\\u00e9 \\u202e \\u20ac \\ud83d\\udd11 \\u007f \\u001b /\"}\n");
 }
 
+static void show_pending(FILE *out, struct json_object *list)
+{
+	jb_show_list(out, list, "PENDING");
+}
+
+static void show_active(FILE *out, struct json_object *list)
+{
+	jb_show_list(out, list, "ACTIVE");
+}
+
 static void nothing_waiting_is_said(void **state)
 {
 	(void)state;
-	assert_string_equal(show(jb_show_list, "{\"requests\":[]}"), "No request waits for you.\n");
-	assert_string_equal(show(jb_show_list, "{}"), "No request waits for you.\n");
+	assert_string_equal(show(show_pending, "{\"requests\":[]}"), "No request waits for you.\n");
+	assert_string_equal(show(show_pending, "{}"), "No request waits for you.\n");
+	assert_string_equal(show(show_active, "{}"), "No request that you could have decided is ACTIVE.\n");
 }
 
 static void a_code_is_asked_for_unless_the_broker_says_none_is_wanted(void **state)

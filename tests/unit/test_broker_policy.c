@@ -142,14 +142,40 @@ static void nobody_decides_their_own_request(void **state)
 	}
 }
 
+static void only_its_approvers_end_a_grant_and_where_its_role_is_gone_those_of_others(void **state)
+{
+	const struct {
+		const char *code, *person;
+		struct jb_request request;
+	} cases[] = {
+		{"", "appr1", {GOOD}},
+		{"", "appr1", {GOOD, .requester = own("appr1-adm")}}, /* one's own: taking away is always safe */
+		{"approval.not_eligible", "op1", {GOOD}},
+		{"approval.not_eligible", "appr2", {GOOD, .role = own("local")}},
+		{"", "appr2", {GOOD, .role = own("gone")}},
+		{"approval.not_eligible", "op1", {GOOD, .role = own("gone")}},
+		{"approval.not_eligible", "deploy", {GOOD}},
+		{"approval.not_eligible", "nobody", {GOOD, .role = own("gone")}},
+		{"approval.not_eligible", NULL, {GOOD}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct jb_decision d = jb_policy_may_revoke(conf, &cases[i].request, cases[i].person);
+
+		if (strcmp(d.code, cases[i].code) != 0 || d.allowed != !*cases[i].code)
+			fail_msg("case %zu: expected \"%s\", got \"%s\" (%s)", i, cases[i].code, d.code, d.message);
+	}
+}
+
 static void a_quorum_counts_distinct_persons_who_still_approve(void **state)
 {
 	const struct {
 		const char *approved_by;
 		unsigned count;
 	} cases[] = {
-		{NULL, 0},	  {"appr1", 1},	 {"appr1 appr1", 1}, {"appr1 appr2", 2},
-		{"op1 appr1", 1}, {"nobody", 0}, {"appr", 0},	     {"appr1 deploy", 1},
+		{NULL, 0},     {"appr1", 1},  {"appr1 appr1", 1}, {"appr1 appr2", 2},  {"op1 appr1", 1},
+		{"appr11", 0}, {"nobody", 0}, {"appr", 0},	  {"appr1 deploy", 1},
 	};
 
 	(void)state;
@@ -166,6 +192,7 @@ int main(void)
 		cmocka_unit_test(each_rule_stops_what_it_is_for),
 		cmocka_unit_test(a_refusal_names_its_line),
 		cmocka_unit_test(nobody_decides_their_own_request),
+		cmocka_unit_test(only_its_approvers_end_a_grant_and_where_its_role_is_gone_those_of_others),
 		cmocka_unit_test(a_quorum_counts_distinct_persons_who_still_approve),
 	};
 
