@@ -150,10 +150,11 @@ static void only_its_approvers_end_a_grant_and_where_its_role_is_gone_those_of_o
 	} cases[] = {
 		{"", "appr1", {GOOD}},
 		{"", "appr1", {GOOD, .requester = own("appr1-adm")}}, /* one's own: taking away is always safe */
-		{"approval.not_eligible", "op1", {GOOD}},
+		{"", "op1", {GOOD}},
+		{"approval.not_eligible", "op1", {GOOD, .role = own("local")}},
 		{"approval.not_eligible", "appr2", {GOOD, .role = own("local")}},
 		{"", "appr2", {GOOD, .role = own("gone")}},
-		{"approval.not_eligible", "op1", {GOOD, .role = own("gone")}},
+		{"approval.not_eligible", "deploy", {GOOD, .role = own("gone")}},
 		{"approval.not_eligible", "deploy", {GOOD}},
 		{"approval.not_eligible", "nobody", {GOOD, .role = own("gone")}},
 		{"approval.not_eligible", NULL, {GOOD}},
