@@ -93,6 +93,37 @@ static void what_waits_is_decided_by_the_new_rules_until_its_old_deadline(void *
 	jb_request_free(request);
 }
 
+/* Approves it as that person and expects that status; `news`: whether the record changes. */
+static void approve_to(struct broker *b, const char *person, const struct jb_request *request, enum jb_status status,
+		       bool news)
+{
+	struct jb_request *before, *after;
+
+	assert_int_equal(jb_engine_get(b->engine, "web-1", request->id, NOW, &before, &b->fault), 0);
+	assert_int_equal(jb_engine_approve(b->engine, person, request->id, request->code, NULL, NOW, &after, &b->fault),
+			 0);
+	assert_string_equal(jb_status_name(after->status), jb_status_name(status));
+	assert_int_equal(after->version != before->version, news);
+	jb_request_free(before);
+	jb_request_free(after);
+}
+
+static void a_quorum_is_the_stricter_of_what_was_wanted_at_filing_and_what_is_today(void **state)
+{
+	static const char one[] = "max_duration = 4h\n", two[] = "max_duration = 4h\napprovals = 2\n";
+	struct broker *b = *state;
+
+	for (int raised = 0; raised < 2; raised++) {
+		jb_conf_free(change(b, one, raised ? one : two));
+		struct jb_request *request = file(b, NOW);
+		jb_conf_free(change(b, one, raised ? two : one));
+		approve_to(b, "appr1", request, JB_PENDING, true);
+		approve_to(b, "appr1", request, JB_PENDING, false); /* again is nothing */
+		approve_to(b, "appr2", request, JB_APPROVED, true);
+		jb_request_free(request);
+	}
+}
+
 static void a_grant_that_begins_late_ends_with_the_hours_all_the_same(void **state)
 {
 	struct broker *b = *state;
@@ -115,6 +146,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(credentials_that_come_after_the_rule_has_gone_are_thrown_away,
 						setup_broker, teardown_broker),
 		cmocka_unit_test_setup_teardown(what_waits_is_decided_by_the_new_rules_until_its_old_deadline,
+						setup_broker, teardown_broker),
+		cmocka_unit_test_setup_teardown(a_quorum_is_the_stricter_of_what_was_wanted_at_filing_and_what_is_today,
 						setup_broker, teardown_broker),
 		cmocka_unit_test_setup_teardown(a_grant_that_begins_late_ends_with_the_hours_all_the_same, setup_broker,
 						teardown_broker),
