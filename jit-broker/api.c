@@ -339,6 +339,7 @@ void jb_api_set_conf(struct jb_api *api, const struct jb_conf *conf)
 {
 	api->conf = conf;
 	api->metrics.conf_refused = false;
+	tick(api); /* what it no longer gives ends */
 }
 
 void jb_api_refuse_conf(struct jb_api *api)

@@ -2,7 +2,7 @@
  * The engine's middle: reading a request, judging it, writing it back with its
  * audit record. Every transition goes through jb_engine_commit. What the calls
  * of engine.h mean stands in the files beside this one: engine_file.c (filing),
- * engine_host.c, engine_collect.c, engine_decide.c, engine_timer.c.
+ * engine_host.c, engine_collect.c, engine_decide.c, engine_timer.c, engine_judge.c.
  */
 #include <errno.h>
 #include <json-c/json.h>
@@ -27,6 +27,7 @@ struct jb_engine *jb_engine_new(const struct jb_conf *conf, struct jb_store *sto
 	engine->conf = conf;
 	engine->store = store;
 	engine->issuer = issuer;
+	jb_engine_judge_anew(engine);
 	if (jb_engine_hosts_load(engine, now) < 0) {
 		jb_engine_free(engine);
 		return NULL;
@@ -46,6 +47,7 @@ void jb_engine_free(struct jb_engine *engine)
 void jb_engine_set_conf(struct jb_engine *engine, const struct jb_conf *conf)
 {
 	engine->conf = conf;
+	jb_engine_judge_anew(engine);
 }
 
 void jb_engine_on_change(struct jb_engine *engine, jb_changed changed, void *arg)
@@ -283,24 +285,30 @@ enum jb_step jb_engine_usable_from(const struct jb_request *request, const char 
 	return JB_STEP_REFUSED;
 }
 
+enum jb_step jb_engine_end_by_policy(struct jb_engine *engine, struct jb_request *request, const struct jb_decision *d,
+				     int64_t now, struct jb_fault *fault)
+{
+	char line[JB_LINE_SIZE];
+
+	jb_engine_line(engine, d, line);
+	if (!jb_engine_set_text(&request->ended_by, "policy") || !jb_engine_set_text(&request->comment, d->message))
+		return JB_STEP_REFUSED;
+	const struct jb_change change = {.to = JB_REVOKED,
+					 .action = "request.revoked",
+					 .actor = "policy",
+					 .detail = JB_DETAIL({"rule", d->code}, {"why", d->message}, {"line", line}),
+					 .announce = true};
+	return jb_engine_commit(engine, request, &change, now, fault);
+}
+
 enum jb_step jb_engine_recheck(struct jb_engine *engine, struct jb_request *request, int64_t now,
 			       struct jb_fault *fault)
 {
 	struct jb_decision d = jb_policy_allows(engine->conf, request, NULL, now);
 
-	char line[JB_LINE_SIZE];
-
 	if (d.allowed)
 		return JB_STEP_DONE;
-	jb_engine_line(engine, &d, line);
-	if (!jb_engine_set_text(&request->ended_by, "policy") || !jb_engine_set_text(&request->comment, d.message))
-		return JB_STEP_REFUSED;
-	const struct jb_change change = {.to = JB_REVOKED,
-					 .action = "request.revoked",
-					 .actor = "policy",
-					 .detail = JB_DETAIL({"rule", d.code}, {"why", d.message}, {"line", line}),
-					 .announce = true};
-	enum jb_step went = jb_engine_commit(engine, request, &change, now, fault);
+	enum jb_step went = jb_engine_end_by_policy(engine, request, &d, now, fault);
 	if (went != JB_STEP_DONE)
 		return went;
 	jb_engine_fault(fault, 403, d.code, "%s", d.message);

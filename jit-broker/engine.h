@@ -48,7 +48,8 @@ struct jb_engine *jb_engine_new(const struct jb_conf *conf, struct jb_store *sto
 				int64_t now);
 /* Collections under way are dropped without a word: free the issuer first, it may still call back. */
 void jb_engine_free(struct jb_engine *engine);
-/* From here on this configuration judges; it must outlive the engine, or the next one. */
+/* From here on this configuration judges, at the next ticks every live grant too; it must outlive the engine, or the
+ * next one. */
 void jb_engine_set_conf(struct jb_engine *engine, const struct jb_conf *conf);
 void jb_engine_on_change(struct jb_engine *engine, jb_changed changed, void *arg);
 
@@ -136,7 +137,8 @@ int jb_engine_end_all(struct jb_engine *engine, int64_t now, size_t *ret_count, 
 
 /*
  * Expires what is due (decision deadline, use_within, grant end, silent hosts,
- * retention) and returns the epoch second of the next thing due; INT64_MAX: nothing.
+ * retention), revokes what the policy no longer gives since its configuration is
+ * another one or the broker was started, and returns the epoch second of the next thing due; INT64_MAX: nothing.
  */
 int64_t jb_engine_tick(struct jb_engine *engine, int64_t now);
 

@@ -9,14 +9,21 @@
 
 struct jb_collect;
 
+/* How far the live grants have been judged by the present configuration (engine_judge.c). */
+struct jb_judging {
+	size_t left;	       /* states that are not through */
+	struct jb_place place; /* in the first of them: behind the last one that was judged */
+};
+
 struct jb_engine {
 	const struct jb_conf *conf;
 	struct jb_store *store;
 	struct jb_issuer *issuer;
 	jb_changed changed;
 	void *changed_arg;
-	void *hosts;		     /* tsearch(3) tree: when each host was heard of last (engine_timer.c) */
-	int64_t awake;		     /* since when it hears whoever speaks; 0: since it started */
+	void *hosts;   /* tsearch(3) tree: when each host was heard of last (engine_timer.c) */
+	int64_t awake; /* since when it hears whoever speaks; 0: since it started */
+	struct jb_judging judging;
 	struct jb_collect *collects; /* waiting for the issuer (engine_collect.c) */
 };
 
@@ -79,6 +86,9 @@ enum jb_step jb_engine_usable_from(const struct jb_request *request, const char 
 /* Policy once more, at the moment of use; a no ends the grant as REVOKED. */
 enum jb_step jb_engine_recheck(struct jb_engine *engine, struct jb_request *request, int64_t now,
 			       struct jb_fault *fault);
+/* Ends a live grant as REVOKED, by the policy that has decided so. */
+enum jb_step jb_engine_end_by_policy(struct jb_engine *engine, struct jb_request *request, const struct jb_decision *d,
+				     int64_t now, struct jb_fault *fault);
 /* Starts the grant's clock in the record, without writing it. */
 void jb_engine_start_clock(struct jb_engine *engine, struct jb_request *request, int64_t now);
 /* Where the rule that decided stands: "/etc/jit-broker/jit-broker.conf:17". */
@@ -86,6 +96,11 @@ void jb_engine_start_clock(struct jb_engine *engine, struct jb_request *request,
 void jb_engine_line(const struct jb_engine *engine, const struct jb_decision *d, char buf[static JB_LINE_SIZE]);
 /* The actor of what a host does. */
 void jb_engine_host_actor(const char *host, char *buf, size_t size);
+
+/* From here on every live grant is judged once more, by jb_engine_judge_some at each tick. */
+void jb_engine_judge_anew(struct jb_engine *engine);
+/* Judges some that have not been; 1: there are more. 0: none, or -EIO. */
+int jb_engine_judge_some(struct jb_engine *engine, int64_t now);
 
 int jb_engine_hosts_load(struct jb_engine *engine, int64_t now);
 void jb_engine_hosts_free(struct jb_engine *engine);

@@ -218,13 +218,18 @@ int64_t jb_engine_tick(struct jb_engine *engine, int64_t now)
 	struct sweep sweep = {.now = now, .awake = engine->awake, .next = INT64_MAX};
 	int64_t due = INT64_MAX;
 	int r = expire_due(engine, now);
+	int more = 0;
 
-	sweep_hosts(engine, &sweep);
 	if (r == 0)
+		r = more = jb_engine_judge_some(engine, now);
+	sweep_hosts(engine, &sweep);
+	if (r >= 0)
 		r = jb_store_prune(engine->store, now);
 	if (r == 0)
 		r = jb_store_next_due(engine->store, &due);
 	if (r < 0 || sweep.failed) /* the store is in trouble: again soon, what is due stays due */
 		return now + 1;
+	if (more)
+		return now;
 	return due < sweep.next ? due : sweep.next;
 }

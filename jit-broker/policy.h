@@ -1,8 +1,9 @@
 /*
  * What jit-broker.conf says to one request: may it be, and who may decide it. Pure
  * functions of configuration, record, person and instant: nothing here reads a
- * clock. The same one is asked at filing, at approval and at every issue, so that
- * a rule taken away stops a grant.
+ * clock. The same one is asked at filing, at approval, at every issue and of every
+ * live grant when the configuration is another one, so that a rule taken away
+ * stops a grant.
  */
 #ifndef JB_POLICY_H
 #define JB_POLICY_H

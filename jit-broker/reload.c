@@ -146,8 +146,8 @@ static bool reload(struct jb_running *running)
 	if (tls)
 		jb_server_set_tls(running->server, tls);
 	jb_engine_set_conf(running->engine, conf);
-	jb_api_set_conf(running->api, conf);
 	jb_notify_set_conf(running->notify, conf);
+	jb_api_set_conf(running->api, conf); /* last: it does what is due now */
 	if (running->conf != running->started)
 		jb_conf_free(running->conf);
 	running->conf = conf;

@@ -205,8 +205,11 @@ class CheckTest(PolicyCase):
 class ReloadTest(PolicyCase):
     """SIGHUP: all of a good file counts from that instant on, nothing of a bad one."""
 
-    def granted(self):
-        request = self.file()
+    def status(self, request_id):
+        return self.host.get(f"/requests/{request_id}").json["status"]
+
+    def granted(self, **changes):
+        request = self.file(**changes)
         self.approve(request)
         answer = self.host.post(f"/requests/{request['requestId']}/credentials", {"publicKey": PUBLIC_KEY})
         self.assertEqual(answer.status, 200, answer.body)
@@ -215,20 +218,50 @@ class ReloadTest(PolicyCase):
     def collect(self, request_id):
         return self.host.post(f"/requests/{request_id}/credentials", {"publicKey": PUBLIC_KEY})
 
-    def test_a_rule_taken_away_ends_a_live_grant_at_its_next_issue(self):
-        kept, gone = self.granted(), self.granted()
+    def test_a_rule_taken_away_ends_what_it_gave(self):
+        gone, kept = self.granted(), self.granted(requester="op2", loginUser="op2")
         self.assertEqual(self.collect(gone).status, 200)
+        after = self.cursor()
         said = self.change({("group sre", "members"): "op2"})
         self.assertIn("the configuration has been read anew: 2 roles, 1 groups, 4 persons", said)
+        told = self.host.get(f"/changes?after={after}&wait=10").json["changes"]
+        self.assertEqual([(c["requestId"], c["status"], c["endedBy"]) for c in told], [(gone, "REVOKED", "policy")])
+        self.assertIn("op1 may not ask for role admin", told[0]["comment"])
         answer = self.collect(gone)
-        self.assertEqual((answer.status, answer.json["error"]), (403, "policy.requester"), answer.body)
-        self.assertEqual(self.host.get(f"/requests/{gone}").json["status"], "REVOKED")
+        self.assertEqual((answer.status, answer.json["error"]), (403, "grant.revoked"), answer.body)
         record = self.records("request.revoked")[-1]
         self.assertEqual((record["actor"], record["detail"]["line"]), ("policy", self.where("requesters = @sre")))
-        self.assertEqual(self.host.get(f"/requests/{kept}").json["status"], "ACTIVE")  # nobody has asked for it
-        self.change({})
         self.assertEqual(self.collect(kept).status, 200)
+        self.change({})
         self.assertEqual(self.collect(gone).status, 403)  # what is over stays over
+
+    def test_a_grant_without_aws_ends_with_its_rule_too(self):
+        """Nobody ever asks for credentials under it, so that nothing but the change itself can end it."""
+        self.text = edit_ini(self.text, {("role admin", "arn"): None})
+        self.addCleanup(setattr, self, "text", type(self).text)
+        self.change({})
+        requests = [self.file(), self.file(), self.file(requester="op2", loginUser="op2")]
+        for request in requests:
+            self.approve(request)
+        begun, unused, kept = [request["requestId"] for request in requests]
+        for each in (begun, kept):
+            self.assertEqual(self.host.post(f"/requests/{each}/start").json["status"], "ACTIVE")
+        self.change({})  # the same rules: nothing ends
+        self.assertEqual([self.status(each) for each in (begun, unused, kept)], ["ACTIVE", "APPROVED", "ACTIVE"])
+        after = self.cursor()
+        self.change({("group sre", "members"): "op2"})
+        wait_until("both are over", lambda: {self.status(begun), self.status(unused)} == {"REVOKED"})
+        told = {c["requestId"]: c for c in self.host.get(f"/changes?after={after}").json["changes"]}
+        self.assertEqual({each: told[each]["endedBy"] for each in told}, {begun: "policy", unused: "policy"})
+        self.assertEqual(self.status(kept), "ACTIVE")
+
+    def test_a_rule_taken_away_while_the_broker_is_down_ends_what_it_gave(self):
+        gone, kept = self.granted(), self.granted(requester="op2", loginUser="op2")
+        self.broker.stop()
+        self.write(edit_ini(self.text, {("group sre", "members"): "op2"}))
+        self.broker.start()
+        self.host.close()
+        self.assertEqual([self.status(gone), self.status(kept)], ["REVOKED", "ACTIVE"])
 
     def test_a_request_that_waits_is_decided_by_the_new_rules_and_keeps_its_deadline(self):
         request = self.file()
@@ -371,7 +404,9 @@ class HoursTest(PolicyCase):
         other = self.office()
         self.change({("role office", "hours"): None, ("role office", "auto_approve"): None})
         answer = self.host.post(f"/requests/{other['requestId']}/start")
-        self.assertEqual((answer.status, answer.json["error"]), (403, "policy.auto_approve"))
+        self.assertEqual((answer.status, answer.json["error"]), (403, "grant.revoked"))
+        self.assertIn("role office is no longer approved without a person", answer.json["message"])
+        self.assertEqual(self.records("request.revoked")[-1]["detail"]["rule"], "policy.auto_approve")
 
     def test_out_of_its_window_persons_decide_and_where_there_are_none_nobody(self):
         window = f"hours {daily(60, 120)}"
@@ -407,7 +442,8 @@ class HoursTest(PolicyCase):
         answer = self.approver.post(f"/requests/{waiting['requestId']}/approve", {"code": waiting["code"]})
         self.assertEqual((answer.status, answer.json["error"]), (403, "policy.hours"))
         answer = self.host.post(f"/requests/{approved['requestId']}/start")
-        self.assertEqual((answer.status, answer.json["error"]), (403, "policy.hours"))
+        self.assertEqual((answer.status, answer.json["error"]), (403, "grant.revoked"))
+        self.assertIn(f"role office may be used {shut} UTC", answer.json["message"])
         answer = self.approver.post(f"/requests/{waiting['requestId']}/deny")  # which is possible at any hour
         self.assertEqual(answer.json["status"], "DENIED", answer.body)
 

@@ -39,18 +39,25 @@ static void approve(struct broker *b, const struct jb_request *request, int64_t 
 	jb_request_free(after);
 }
 
-/* The test's configuration with that line in place of the other; the one before it lives on until it is freed. */
-static struct jb_conf *change(struct broker *b, const char *line, const char *instead)
+/* The test's configuration with that line in place of the other. */
+static void configure_with(struct broker *b, const char *line, const char *instead)
 {
-	struct jb_conf *before = b->conf;
 	const char *found = strstr(broker_conf, line);
 	char text[4096];
 
 	assert_non_null(found);
 	snprintf(text, sizeof(text), "%.*s%s%s", (int)(found - broker_conf), broker_conf, instead,
 		 found + strlen(line));
-	b->conf = NULL;
 	broker_configure(b, text);
+}
+
+/* The same under the running engine; the one before it lives on until it is freed. */
+static struct jb_conf *change(struct broker *b, const char *line, const char *instead)
+{
+	struct jb_conf *before = b->conf;
+
+	b->conf = NULL;
+	configure_with(b, line, instead);
 	jb_engine_set_conf(b->engine, b->conf);
 	return before;
 }
@@ -73,6 +80,81 @@ static void credentials_that_come_after_the_rule_has_gone_are_thrown_away(void *
 	assert_string_equal(after->ended_by, "policy");
 	assert_null(after->sealed);
 	jb_request_free(after);
+	jb_request_free(request);
+}
+
+static enum jb_status status_of(struct broker *b, const struct jb_request *request)
+{
+	struct jb_request *now;
+
+	assert_int_equal(jb_engine_get(b->engine, "web-1", request->id, NOW, &now, &b->fault), 0);
+	enum jb_status status = now->status;
+	if (status == JB_REVOKED) {
+		assert_string_equal(now->ended_by, "policy");
+		assert_non_null(strstr(now->comment, "op1 may not ask for role admin"));
+	}
+	jb_request_free(now);
+	return status;
+}
+
+static int ticks_until_quiet(struct broker *b)
+{
+	int ticks = 1;
+
+	while (jb_engine_tick(b->engine, NOW) == NOW)
+		assert_true(++ticks < 10);
+	return ticks;
+}
+
+/* Nobody asks for credentials under them: the change itself ends them, however many there are, and wakes their hosts.
+ */
+static void live_grants_end_with_the_rule_that_gave_them(void **state)
+{
+	enum { GRANTS = 120 };
+	struct broker *b = *state;
+	struct jb_request *granted[GRANTS], *waiting;
+
+	for (int i = 0; i < GRANTS; i++) {
+		granted[i] = file(b, NOW);
+		approve(b, granted[i], NOW);
+		if (i % 2) {
+			struct jb_request *after;
+
+			assert_int_equal(jb_engine_start(b->engine, "web-1", granted[i]->id, NOW, &after, &b->fault),
+					 0);
+			jb_request_free(after);
+		}
+	}
+	waiting = file(b, NOW);
+	b->changes = 0;
+	assert_int_equal(ticks_until_quiet(b), 3); /* some at a time: others are served in between */
+	assert_int_equal(b->changes, 0);	   /* as long as the rules are the same */
+	jb_conf_free(change(b, "members = op1 op2 ", "members = op2 "));
+	ticks_until_quiet(b);
+	assert_int_equal(b->changes, GRANTS);
+	for (int i = 0; i < GRANTS; i++) {
+		assert_int_equal(status_of(b, granted[i]), JB_REVOKED);
+		jb_request_free(granted[i]);
+	}
+	assert_int_equal(status_of(b, waiting), JB_PENDING); /* until its deadline: the rule may come back */
+	jb_request_free(waiting);
+}
+
+static void a_grant_whose_rule_went_while_the_broker_was_down_ends_at_its_start(void **state)
+{
+	struct broker *b = *state;
+	struct jb_request *request = file(b, NOW);
+
+	approve(b, request, NOW);
+	broker_stop(b);
+	broker_start(b, NOW);
+	jb_engine_tick(b->engine, NOW);
+	assert_int_equal(status_of(b, request), JB_APPROVED);
+	broker_stop(b);
+	configure_with(b, "members = op1 op2 ", "members = op2 ");
+	broker_start(b, NOW);
+	jb_engine_tick(b->engine, NOW);
+	assert_int_equal(status_of(b, request), JB_REVOKED);
 	jb_request_free(request);
 }
 
@@ -144,6 +226,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(credentials_that_come_after_the_rule_has_gone_are_thrown_away,
+						setup_broker, teardown_broker),
+		cmocka_unit_test_setup_teardown(live_grants_end_with_the_rule_that_gave_them, setup_broker,
+						teardown_broker),
+		cmocka_unit_test_setup_teardown(a_grant_whose_rule_went_while_the_broker_was_down_ends_at_its_start,
 						setup_broker, teardown_broker),
 		cmocka_unit_test_setup_teardown(what_waits_is_decided_by_the_new_rules_until_its_old_deadline,
 						setup_broker, teardown_broker),
