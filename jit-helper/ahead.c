@@ -127,6 +127,7 @@ static void learn(struct jh_ahead *a, const struct jh_answer *answer)
 	if (answer->status == JH_PENDING && answer->pending_s >= 0)
 		a->until_ms = now + answer->pending_s * 1000;
 	memcpy(a->decided_by, answer->decided_by, sizeof(a->decided_by));
+	memcpy(a->ended_by, answer->ended_by, sizeof(a->ended_by));
 	memcpy(a->comment, answer->comment, sizeof(a->comment));
 	memcpy(a->message, answer->failure, sizeof(a->message));
 	jh_asking_look();
@@ -212,6 +213,7 @@ struct json_object *jh_ahead_json(const struct jh_ahead *a)
 		put_seconds(json, "remaining", a->remaining_s);
 	}
 	put_text(json, "decidedBy", a->decided_by);
+	put_text(json, "endedBy", a->ended_by);
 	put_text(json, "comment", a->comment);
 	put_text(json, "error", a->error);
 	put_text(json, "message", a->status ? a->message : "the broker has not answered yet; look with jit status");

@@ -30,7 +30,8 @@ struct jh_ahead {
 	const char *status; /* NULL: the broker has not answered yet */
 	int64_t since_ms, until_ms;
 	int64_t remaining_s;
-	char decided_by[JIT_NAME_SIZE], comment[JIT_LINE_SIZE], error[JH_CODE_SIZE], message[JIT_LINE_SIZE];
+	char decided_by[JIT_NAME_SIZE], ended_by[JIT_NAME_SIZE];
+	char comment[JIT_LINE_SIZE], error[JH_CODE_SIZE], message[JIT_LINE_SIZE];
 	unsigned watched; /* by exchanges that wait for it: kept as long */
 };
 

@@ -229,6 +229,7 @@ int jh_answer_parse(struct json_object *json, struct jh_answer *ret)
 
 	if (!json_object_is_type(json, json_type_object) || !get_identity(json, &a) ||
 	    !get_text(json, "decidedBy", a.decided_by, sizeof(a.decided_by)) ||
+	    !get_text(json, "endedBy", a.ended_by, sizeof(a.ended_by)) ||
 	    !get_text(json, "comment", a.comment, sizeof(a.comment)) ||
 	    !get_text(json, "failure", a.failure, sizeof(a.failure)) || !get_times(json, &a) || !get_grant(json, &a) ||
 	    !get_poller(json, &a))

@@ -42,6 +42,7 @@ struct jh_answer {
 	char service[JIT_NAME_SIZE], target[JIT_NAME_SIZE], rhost[JIT_NAME_SIZE]; /* of the filing */
 	char code[3];
 	char decided_by[JIT_NAME_SIZE];
+	char ended_by[JIT_NAME_SIZE]; /* of what is over: who revoked it, which need not be who decided */
 	char comment[JIT_LINE_SIZE];
 	char failure[JIT_LINE_SIZE];
 	char services[JH_WORDS_SIZE]; /* words */

@@ -77,11 +77,11 @@ static void text_of_approved(struct json_object *request, bool active, char *buf
 }
 
 /* "denied by appr1: not today" */
-static void text_of_end(struct json_object *request, const char *what, char *buf, size_t size)
+static void text_of_end(struct json_object *request, const char *what, const char *whose, char *buf, size_t size)
 {
 	char by[JIT_NAME_SIZE], comment[JIT_LINE_SIZE];
 
-	jit_doc_text(request, "decidedBy", by, sizeof(by));
+	jit_doc_text(request, whose, by, sizeof(by));
 	jit_doc_text(request, "comment", comment, sizeof(comment));
 	snprintf(buf, size, "%s%s%s%s%s", what, by[0] ? " by " : "", by, comment[0] ? ": " : "", comment);
 }
@@ -101,9 +101,9 @@ const char *jit_asked_text(struct json_object *request, char *buf, size_t size)
 	else if (strcmp(status, "CANCELLED") == 0)
 		snprintf(buf, size, "withdrawn");
 	else if (strcmp(status, "DENIED") == 0)
-		text_of_end(request, "denied", buf, size);
+		text_of_end(request, "denied", "decidedBy", buf, size);
 	else if (strcmp(status, "REVOKED") == 0)
-		text_of_end(request, "revoked", buf, size);
+		text_of_end(request, "revoked", "endedBy", buf, size);
 	else if (strcmp(status, "ENDED") == 0)
 		snprintf(buf, size, "given back");
 	else if (strcmp(status, "NOT_ELIGIBLE") == 0)

@@ -202,6 +202,7 @@ void jh_judge_decision(const struct jh_answer *a, int64_t pending_s, struct jh_v
 		say(ret, JIT_TIMED_OUT, "request %s: nobody decided within %s", a->short_id, span);
 		break;
 	case JH_REVOKED:
+		by = a->ended_by[0] ? a->ended_by : "the broker";
 		say(ret, JIT_CANCELLED, "request %s: revoked by %s%s%s", a->short_id, by, sep, a->comment);
 		break;
 	case JH_FAILED:

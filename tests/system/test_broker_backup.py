@@ -433,6 +433,8 @@ class HostTest(LabCase):
         said = self.lab.broker.admin("restore", copy).stdout
         self.assertIn("1 open request and grant ended", said)
         self.lab.broker.start()
+        # It was appr1 who approved it, and not appr1 who ended it.
+        terminal.expect(rf"request {request[0]}, role admin: revoked by admin: the broker was restored from a back-up")
         wait_until("the helper hears that the grant is revoked",
                    lambda: terminal.run("jit credentials >/dev/null")[0] != 0, 30)
         self.assertIn("holds no grant", terminal.run("jit status")[1])

@@ -224,7 +224,7 @@ static void a_whole_request_is_read(void **state)
 		"\"code\":\"07\",\"requestedAt\":\"2026-11-22T16:00:00Z\",\"pendingUntil\":\"2026-11-22T16:05:00Z\","
 		"\"grantedUntil\":\"2026-11-22T16:15:00Z\",\"roleArn\":\"arn:aws:iam::1:role/"
 		"x\",\"region\":\"eu-west-1\","
-		"\"decidedBy\":\"appr1\",\"comment\":null,\"sealedCredentials\":\"a.b.c\",\"new\":{\"deep\":[1]}}\n";
+		"\"decidedBy\":\"appr1\",\"endedBy\":\"op1\",\"comment\":null,\"sealedCredentials\":\"a.b.c\",\"new\":{\"deep\":[1]}}\n";
 	struct jh_answer a;
 
 	(void)state;
@@ -239,6 +239,8 @@ static void a_whole_request_is_read(void **state)
 	assert_string_equal(a.code, "07");
 	assert_string_equal(a.sealed, "a.b.c");
 	assert_string_equal(a.comment, "");
+	assert_string_equal(a.decided_by, "appr1");
+	assert_string_equal(a.ended_by, "op1");
 	jh_answer_clear(&a);
 }
 
@@ -314,7 +316,7 @@ static void decisions_are_told_with_their_id(void **state)
 		{JH_EXPIRED, JIT_TIMED_OUT, "request R7KD-2M9Q: nobody decided within 5 min"},
 		{JH_CANCELLED, JIT_CANCELLED, "request R7KD-2M9Q: withdrawn"},
 		{JH_ENDED, JIT_CANCELLED, "request R7KD-2M9Q: withdrawn"},
-		{JH_REVOKED, JIT_CANCELLED, "request R7KD-2M9Q: revoked by appr1: go on"},
+		{JH_REVOKED, JIT_CANCELLED, "request R7KD-2M9Q: revoked by appr2: go on"},
 		{JH_FAILED, JIT_UNAVAILABLE,
 		 "request R7KD-2M9Q: the broker got no AWS credentials for role admin: AccessDenied"},
 		{JH_PENDING, JIT_UNAVAILABLE, "request R7KD-2M9Q: not decided"},
@@ -326,6 +328,7 @@ static void decisions_are_told_with_their_id(void **state)
 					    .status = cases[i].status,
 					    .role = "admin",
 					    .decided_by = "appr1",
+					    .ended_by = "appr2",
 					    .comment = "go on",
 					    .failure = "AccessDenied",
 					    .remaining_s = 900};

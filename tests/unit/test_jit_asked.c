@@ -73,6 +73,8 @@ static void a_line_says_what_came_of_it_and_what_to_do(void **state)
 		{"{\"status\":\"DENIED\",\"decidedBy\":\"appr1\",\"comment\":\"not\\u001b[1m today\"}",
 		 "denied by appr1: not?[1m today"},
 		{"{\"status\":\"DENIED\"}", "denied"},
+		{"{\"status\":\"REVOKED\",\"decidedBy\":\"appr1\",\"endedBy\":\"admin\",\"comment\":\"restored\"}",
+		 "revoked by admin: restored"},
 		{"{\"status\":\"EXPIRED\"}", "expired: nobody decided in time"},
 		{"{\"status\":\"CANCELLED\"}", "withdrawn"},
 		{"{\"status\":\"NOT_ELIGIBLE\",\"error\":\"policy.reason\",\"message\":\"the role wants a reason\"}",
