@@ -82,11 +82,15 @@ class Broker:
     def _identity(self):
         return {"user": self.user, "group": self.user, "extra_groups": []} if self.user else {}
 
-    def start(self):
+    def launch(self):
+        """Starts it without waiting until it serves."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([self.program, "serve", "--config", self.conf], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, preexec_fn=die_with_parent, cwd="/",
                                             **self._identity())
+
+    def start(self):
+        self.launch()
         wait_for_port("127.0.0.1", self.port, self.process, self.log)
 
     def stop(self, kill=False):
