@@ -224,7 +224,8 @@ static void a_whole_request_is_read(void **state)
 		"\"code\":\"07\",\"requestedAt\":\"2026-11-22T16:00:00Z\",\"pendingUntil\":\"2026-11-22T16:05:00Z\","
 		"\"grantedUntil\":\"2026-11-22T16:15:00Z\",\"roleArn\":\"arn:aws:iam::1:role/"
 		"x\",\"region\":\"eu-west-1\","
-		"\"decidedBy\":\"appr1\",\"endedBy\":\"op1\",\"comment\":null,\"sealedCredentials\":\"a.b.c\",\"new\":{\"deep\":[1]}}\n";
+		"\"decidedBy\":\"appr1\",\"endedBy\":\"op1\",\"comment\":null,\"sealedCredentials\":\"a.b.c\",\"new\":{"
+		"\"deep\":[1]}}\n";
 	struct jh_answer a;
 
 	(void)state;
