@@ -16,6 +16,7 @@ from test_broker_api import ARN, CONF, BrokerCase
 
 ROLE = "JIT-ElevatedAdminRole"
 HOST = "\n[host web-1]\nsource = 127.0.0.0/8\n"
+STRIDE = 5 if os.environ.get("PAM_JIT_FULL") else 61  # bytes from one that is altered to the next
 OFFLINE = os.path.join(TREE, "docs/audit.md")
 
 
@@ -75,6 +76,32 @@ class ChainTest(AuditCase):
         self.assertIn("whole", self.audit_of(conf, "verify", status=0).stdout)
         said = self.audit_of(conf, "verify", "--anchor", anchor).stdout
         self.assertIn(f"cut off: it ends with record {int(seq) - 1}, and an anchor of {at} names record {seq}", said)
+
+    def test_an_altered_byte_is_found_in_its_record(self):
+        """One bit of one byte, of each record's text and hash. Every one of them is tried in the unit tests too."""
+        self.approve(self.file(reason="d\u00e9j\u00e0 vu"))
+        conf = self.tampered()
+        with sqlite3.connect(f"{self.folder}/tampered/broker.db") as database:
+            rows = database.execute("SELECT seq, CAST(text AS BLOB), CAST(hash AS BLOB) FROM audit").fetchall()
+        database.close()
+        self.assertIn("whole", self.audit_of(conf, "verify", status=0).stdout)
+        tried = 0
+        for seq, *texts in rows:
+            for column, text in zip(("text", "hash"), texts):
+                for at in range(seq % STRIDE, len(text), STRIDE):
+                    altered = text[:at] + bytes([text[at] ^ 1 << at % 8]) + text[at + 1:]
+                    self.write_record(seq, column, altered)
+                    said = self.audit_of(conf, "verify").stdout
+                    self.assertIn(f"broken: record {seq}: ", said, f"byte {at} of {column}")
+                    tried += 1
+                self.write_record(seq, column, text)
+        self.assertGreater(tried, 40)
+        self.assertIn("whole", self.audit_of(conf, "verify", status=0).stdout)
+
+    def write_record(self, seq, column, text):
+        with sqlite3.connect(f"{self.folder}/tampered/broker.db") as database:
+            database.execute(f"UPDATE audit SET {column}=CAST(? AS TEXT) WHERE seq=?", (text, seq))
+        database.close()
 
     def test_a_chain_written_anew_is_another_one(self):
         self.file()
