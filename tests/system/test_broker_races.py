@@ -14,7 +14,7 @@ import unittest
 from brokerlib import PUBLIC_KEY, Api, Broker, free_port, make_broker, new_secret
 
 ARN = "arn:aws:iam::123456789012:role/JIT-ElevatedAdminRole"
-ROLE = f"""services = sudo
+ROLE = """services = sudo
 requesters = @sre deploy
 hosts = *
 targets = root
