@@ -116,7 +116,7 @@ class RaceCase(unittest.TestCase):
                               stdin=subprocess.DEVNULL, env={"HOME": self.folder, "PATH": "/usr/bin:/bin"})
         return {0: 200, 1: 409}.get(done.returncode, done.stderr)
 
-    def race(self, request, calls, commands=0, brokers=2):
+    def race(self, request, calls, commands=0, brokers=2, answers_are=(200, 409)):
         """Makes the calls, (name, "approve") by that person and (None, "cancel") by the host, all at once. What each was
         answered: {"approve": [200, 409, …]}."""
         path = f"/requests/{request['requestId']}"
@@ -124,8 +124,9 @@ class RaceCase(unittest.TestCase):
         for number, (name, call) in enumerate(calls):
             api = self.api(number % brokers, **({"token": self.tokens[name]} if name else {"key": self.key}))
             api.connection.connect()
+            body = {"publicKey": PUBLIC_KEY} if call == "credentials" else {}
             racers.append(Racer(barrier, said, call,
-                                lambda api=api, call=call: api.post(f"{path}/{call}", {}).status))
+                                lambda api=api, call=call, body=body: api.post(f"{path}/{call}", body).status))
         for number in range(commands):
             racers.append(Racer(barrier, said, "approve", lambda name=PERSONS[number % 3]: self.command(
                 name, request["requestId"])))
@@ -134,7 +135,7 @@ class RaceCase(unittest.TestCase):
         answers = collections.defaultdict(list)
         for _ in racers:
             call, status = said.get(timeout=60)
-            self.assertIn(status, (200, 409), f"{call}: {status}")
+            self.assertIn(status, answers_are, f"{call}: {status}")
             answers[call].append(status)
         return answers
 
@@ -198,6 +199,36 @@ class DecisionRaceTest(RaceCase):
             records = self.actions(found[0])
             self.assertEqual([record["action"] for record in records], ["request.approved", "credentials.issued"])
             self.assertEqual(records[1]["detail"]["accessKeyId"], answer.json["AccessKeyId"])
+
+
+    def test_uses_that_race_with_ends_leave_no_grant_and_no_credentials_that_nobody_knows_of(self):
+        for _ in range(ROUNDS):
+            request = self.file()
+            answer = self.api(0, token=self.tokens["appr1"]).post(f"/requests/{request['requestId']}/approve")
+            self.assertEqual(answer.status, 200, answer.body)
+            answers = self.race(request, self.each(RACERS, (None, "start"), (None, "credentials"), ("appr2", "revoke"),
+                                                   (None, "end"), (None, "cancel")), answers_are=(200, 403, 409, 429))
+            actions = [record["action"] for record in self.actions(request)][1:]
+            self.assertEqual([action for action in actions if action in ("grant.ended", "request.revoked",
+                                                                         "request.cancelled")], actions[-1:])
+            self.assertLessEqual(actions.count("grant.started"), 1)
+            self.assertEqual(actions.count("credentials.issued"), answers["credentials"].count(200), answers)
+            self.assertEqual(answers["revoke"].count(200), actions.count("request.revoked"))
+            self.assertEqual(self.status(request)["status"], actions[-1].split(".")[1].upper())
+
+    def test_forty_filings_with_one_key_are_one_request(self):
+        for number in range(ROUNDS):
+            barrier, said = threading.Barrier(RACERS), queue.Queue()
+            body = {"requester": "op2", "role": "admin", "duration": 900, "publicKey": PUBLIC_KEY, "resume": True}
+            key = {"Idempotency-Key": f"round-{number}"}
+            for racer in range(RACERS):
+                api = self.api(racer % 2, key=self.key)
+                api.connection.connect()
+                Racer(barrier, said, "", lambda api=api, key=key: api.post("/request-access", body, key).json).start()
+            answers = [said.get(timeout=60)[1] for _ in range(RACERS)]
+            self.assertEqual(len({answer["requestId"] for answer in answers}), 1, answers[0])
+            self.assertEqual(self.actions(answers[0]), [])
+            self.host.post(f"/requests/{answers[0]['requestId']}/cancel")
 
 
 class QuorumTest(RaceCase):
