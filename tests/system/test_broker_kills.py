@@ -14,6 +14,7 @@ import threading
 import time
 import unittest
 
+import sts
 from brokerlib import PUBLIC_KEY, Api, make_broker, new_secret
 from terminal import wait_until
 
@@ -130,7 +131,7 @@ class Client(threading.Thread):
         key = f"{self.name}-{self.random.getrandbits(64):x}"
         body = {"requester": self.random.choice(("op1", "op2")), "role": "brief" if brief else "admin",
                 "duration": 2 if brief else 900, "resume": True}
-        body |= {"roleArn": ARN} if plain else {"publicKey": PUBLIC_KEY}
+        body |= {"roleArn": self.load.arn} if plain else {"publicKey": PUBLIC_KEY}
         answer, _ = self.host.post("/request-access", body, {"Idempotency-Key": key})
         assert answer.status == 200, answer.body
         self.load.filed[key] = answer.json["requestId"]
@@ -168,9 +169,9 @@ class Client(threading.Thread):
 class Load:
     """A broker, its clients, and what they were told: the journal that the store is held against."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, conf, arn):
         self.folder, self.ca = folder, f"{folder}/ca.pem"
-        self.broker = make_broker(folder, CONF)
+        self.arn, self.broker = arn, make_broker(folder, conf)
         self.names = [f"web-{number}" for number in range(HOSTS)]
         self.keys = {name: new_secret(self.broker, "key", "add", name) for name in self.names}
         self.tokens = {name: new_secret(self.broker, "token", "add", name) for name in ("appr1", "appr2")}
@@ -199,10 +200,15 @@ class Load:
 
 
 class KillTest(unittest.TestCase):
+    kills, up_max = KILLS, UP_MAX
+
+    def configuration(self):
+        return CONF, ARN
+
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="kills-")
         self.addCleanup(shutil.rmtree, self.folder)
-        self.load = Load(self.folder)
+        self.load = Load(self.folder, *self.configuration())
         self.broker = self.load.broker
         self.addCleanup(self.broker.stop)
         self.seed = int(os.environ.get("PAM_JIT_SEED") or random.SystemRandom().getrandbits(32))
@@ -217,9 +223,9 @@ class KillTest(unittest.TestCase):
         clients = [Client(self.load, name, self.random.getrandbits(32)) for name in self.load.names]
         for client in clients:
             client.start()
-        for kill in range(KILLS):
-            self.where = f"kill {kill + 1} of {KILLS}"
-            time.sleep(self.random.uniform(0, UP_MAX))
+        for kill in range(self.kills):
+            self.where = f"kill {kill + 1} of {self.kills}"
+            time.sleep(self.random.uniform(0, self.up_max))
             self.kill_and_start()
             self.check_acknowledged()
             self.assertEqual([str(client.wrong) for client in clients if client.wrong], [])
@@ -229,7 +235,7 @@ class KillTest(unittest.TestCase):
             client.join(30)
             self.assertFalse(client.is_alive(), "a call is never answered")
             self.assertIsNone(client.wrong)
-        self.assertGreater(self.load.interrupted, KILLS // 2, "there was no load when it was killed")
+        self.assertGreater(self.load.interrupted, self.kills // 2, "there was no load when it was killed")
         self.end_all()
         self.check_acknowledged()
         self.check_chain()
@@ -315,6 +321,28 @@ class KillTest(unittest.TestCase):
         self.assertEqual(len(sealed), len(set(sealed)))
         self.assertTrue(keys and sealed, "both kinds were issued")
         self.assertTrue(all("sealed" not in request for request in stored.values()), "what is over keeps none")
+
+
+@unittest.skipUnless(os.environ.get("PAM_JIT_FULL"), "a real STS takes its time; run with --full")
+@unittest.skipIf(sts.why_not(), sts.why_not())
+class StsKillTest(KillTest):
+    """The same while AWS is being asked: a call that was under way when the broker died gives nobody anything."""
+
+    kills, up_max = 40, 0.4
+
+    def configuration(self):
+        folder = tempfile.mkdtemp(prefix="sts-")
+        self.addCleanup(shutil.rmtree, folder)
+        peer = sts.Sts(f"{folder}/peer")
+        peer.__enter__()
+        self.addCleanup(peer.stop)
+        with open(os.open(f"{folder}/keys", os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+            file.write(f"[default]\naws_access_key_id = {peer.access_key}\naws_secret_access_key = {peer.secret_key}\n")
+        arn = peer.create_role("demo", {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": "*"}]})
+        conf = CONF.replace("issuer = demo", f"issuer = sts:{peer.endpoint}\nissuer_region = {peer.region}\n"
+                            f"issuer_credentials = {folder}/keys\nissuer_plain_loopback = yes")
+        return conf.replace(ARN, arn), arn
 
 
 if __name__ == "__main__":
