@@ -345,5 +345,28 @@ class StsKillTest(KillTest):
         return conf.replace(ARN, arn), arn
 
 
+@unittest.skipUnless(os.environ.get("PAM_JIT_FULL"), "a host's silence takes half a minute; run with --full")
+class SilenceTest(unittest.TestCase):
+    def test_a_silent_host_loses_what_waits_half_a_minute_after_the_brokers_own_return(self):
+        with tempfile.TemporaryDirectory(prefix="silence-") as folder:
+            load = Load(folder, CONF, ARN)
+            self.addCleanup(load.broker.stop)
+            load.broker.start()
+            host = Api(load.broker.port, load.ca, key=load.keys["web-0"])
+            filing = {"requester": "op1", "role": "admin", "duration": 900, "publicKey": PUBLIC_KEY}
+            polled, resumed = [host.post("/request-access", {**filing, "resume": resume}).json["requestId"]
+                               for resume in (False, True)]
+            host.close()
+            time.sleep(20)
+            load.broker.stop(kill=True)
+            load.broker.start()
+            returned = time.monotonic()
+            wait_until("it is cancelled", lambda: load.stored()[polled]["status"] == "CANCELLED", 45)
+            self.assertGreater(time.monotonic() - returned, 28)
+            self.assertEqual(load.stored()[polled]["endedBy"], "timer")
+            self.assertEqual(load.stored()[resumed]["status"], "PENDING")
+            load.broker.stop()
+
+
 if __name__ == "__main__":
     unittest.main()
