@@ -9,7 +9,7 @@
 
 #define JB_CONF_DEFAULT "/etc/jit-broker/jit-broker.conf"
 
-/* key add HOST | list | revoke ID */
+/* key add HOST | list | rotate HOST | revoke ID */
 int jb_cmd_key(int argc, char **argv);
 /* token add PERSON | list | revoke ID */
 int jb_cmd_token(int argc, char **argv);

@@ -1,4 +1,4 @@
-/* See api.h: routes, authentication, and what runs beside the calls. */
+/* See api.h: routes, and what runs beside the calls. Who calls, api_caller.c knows. */
 #include "api.h"
 
 #include <errno.h>
@@ -20,6 +20,7 @@
 #include "page.h"
 #include "reply.h"
 #include "text.h"
+#include "usage.h"
 
 /*
  * A timer that comes late tells that we were held up, or the wall clock set, and
@@ -85,60 +86,6 @@ static const struct route *find_route(struct jb_ask *ask)
 		    jb_api_matches(routes[i].path, jb_call_path(ask->call), ask->id, sizeof(ask->id)))
 			return &routes[i];
 	return NULL;
-}
-
-static void refuse_store(struct jb_call *call, int r)
-{
-	jit_log(LOG_ERR, "cannot read the store: %s", strerror(-r));
-	jb_reply_error(call, 503, "broker.store", "The broker cannot read its store; try again later.");
-}
-
-/* Does the call come from where [host NAME] binds the host's key to? Behind a proxy the proxy is what calls. */
-static bool comes_from_its_source(const struct jb_ask *ask, const char *name)
-{
-	const struct jb_host_conf *host = jb_conf_host(ask->api->conf, name);
-	char address[JB_ADDRESS_SIZE];
-
-	if (!host || host->source.count == 0 || jb_sources_hold(&host->source, jb_call_peer(ask->call)))
-		return true;
-	if (ask->api->told_source == ask->now) /* whoever has the key could fill the log */
-		return false;
-	ask->api->told_source = ask->now;
-	jb_address_text(jb_call_peer(ask->call), address);
-	jit_log(LOG_WARNING, "the key of host %s was used from %s, which its source does not name (%s:%u): refused",
-		name, address, ask->api->conf->path, jb_conf_line(&host->lines, JB_KEY_SOURCE));
-	return false;
-}
-
-/* 0 and the host's name; -1 when the call has been refused. */
-static int know_host(struct jb_ask *ask, char *name, size_t size)
-{
-	const char *key = jb_call_header(ask->call, "x-api-key");
-	int r = key ? jb_store_secret_check(ask->api->store, "host", key, name, size) : -ENOENT;
-
-	if (r == 0 && comes_from_its_source(ask, name))
-		return 0;
-	if (r == 0 || r == -ENOENT || r == -EINVAL)
-		jb_reply_message(ask->call, 403, "Forbidden");
-	else
-		refuse_store(ask->call, r);
-	return -1;
-}
-
-/* The same for a person, who must still be declared in the configuration. */
-static int know_person(struct jb_ask *ask, char *name, size_t size)
-{
-	const char *given = jb_call_header(ask->call, "Authorization");
-	const char *token = given && strncasecmp(given, "Bearer ", 7) == 0 ? given + 7 : NULL;
-	int r = token ? jb_store_secret_check(ask->api->store, "person", token, name, size) : -ENOENT;
-
-	if (r == 0 && jb_conf_person(ask->api->conf, name))
-		return 0;
-	if (r == 0 || r == -ENOENT || r == -EINVAL)
-		jb_reply_error(ask->call, 401, "auth.token", "Give a valid approver's token.");
-	else
-		refuse_store(ask->call, r);
-	return -1;
 }
 
 static int64_t wall_ms(void)
@@ -231,13 +178,16 @@ void jb_api_handle(void *arg, struct jb_call *call)
 	}
 	if (route->host &&
 	    (!route->person || jb_call_header(call, "x-api-key") || !jb_call_header(call, "Authorization"))) {
-		if (know_host(&ask, name, sizeof(name)) < 0)
+		if (jb_api_know_host(&ask, name, sizeof(name)) < 0)
 			return;
+		/* Also one that is too fast is heard: what it waits for stays. */
 		jb_engine_heard(ask.api->engine, name, ask.now);
 		jb_call_trust(call);
+		if (jb_api_within_plan(&ask) < 0)
+			return;
 		route->host(&ask);
 	} else {
-		if (know_person(&ask, name, sizeof(name)) < 0)
+		if (jb_api_know_person(&ask, name, sizeof(name)) < 0)
 			return;
 		jb_call_trust(call);
 		route->person(&ask);
@@ -308,7 +258,9 @@ struct jb_api *jb_api_new(struct event_base *base, const struct jb_conf *conf, s
 		api->oidc = jb_oidc_signin_new(base, conf);
 	api->live = jb_live_new(base, &(struct jb_live_calls){jb_page_look, jb_page_news}, api);
 	api->pace = jb_pace_new();
-	if (!api->waiters || !api->timer || !api->live || !api->pace || (conf->oidc_issuer && !api->oidc)) {
+	api->usage = jb_usage_new(base, store);
+	if (!api->waiters || !api->timer || !api->live || !api->pace || !api->usage ||
+	    (conf->oidc_issuer && !api->oidc)) {
 		jb_api_free(api);
 		return NULL;
 	}
@@ -357,6 +309,7 @@ void jb_api_free(struct jb_api *api)
 	jb_oidc_signin_free(api->oidc);
 	jb_live_free(api->live);
 	free(api->pace);
+	jb_usage_free(api->usage);
 	jb_api_drop_collecting(api);
 	free(api);
 }

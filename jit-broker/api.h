@@ -25,6 +25,7 @@ struct jb_oidc_signin;
 struct jb_live;
 struct jb_notify;
 struct jb_pace;
+struct jb_usage;
 
 struct jb_api {
 	const struct jb_conf *conf;
@@ -37,11 +38,12 @@ struct jb_api {
 	struct jb_waiters *waiters;
 	struct event *timer;		  /* what is due next in the engine */
 	int64_t tick_ms;		  /* when it is to come, on the wall clock; 0 before the first time */
-	int64_t told_source;		  /* when a key from a wrong address was logged last: once a second */
+	int64_t told_misuse;		  /* when a key in a wrong place was logged last: once a second */
 	struct jb_collecting *collecting; /* calls that wait for credentials */
 	struct jb_oidc_signin *oidc;	  /* sign-in with an identity provider; NULL: there is none */
 	struct jb_live *live;		  /* pages that wait for news */
 	struct jb_pace *pace;		  /* of what sessions change */
+	struct jb_usage *usage;		  /* of hosts' plans, and of keys */
 };
 
 /* Takes over the engine's on_change. NULL: out of memory. */
@@ -98,6 +100,14 @@ void jb_api_audit(struct jb_ask *ask);
 void jb_api_healthz(struct jb_ask *ask);
 void jb_api_metrics(struct jb_ask *ask);
 void jb_api_openapi(struct jb_ask *ask);
+
+/* Who calls. Each: 0 and the name; -1 when the call has been refused. */
+int jb_api_know_host(struct jb_ask *ask, char *name, size_t size);
+int jb_api_know_person(struct jb_ask *ask, char *name, size_t size);
+/* A key may have been revoked while its call waited: false when that has been answered. */
+bool jb_api_still_known(struct jb_api *api, struct jb_call *call, const char *host);
+/* One more call under the usage plan of the host ask->who. 0; -1 when it has been refused. */
+int jb_api_within_plan(struct jb_ask *ask);
 
 /* For the handlers. */
 

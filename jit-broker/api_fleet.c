@@ -114,24 +114,22 @@ static bool is_wanted(const struct search *search, const char *host)
 	return matches && jb_policy_may_file_for(search->conf, search->filer, host);
 }
 
-static void consider(void *arg, const char *id, const char *owner, int64_t created, int64_t revoked)
+static void consider(void *arg, const struct jb_secret_row *row)
 {
 	struct search *search = arg;
 	size_t at = 0;
 
-	(void)id;
-	(void)created;
-	if (revoked || !is_wanted(search, owner))
+	if (row->revoked || !is_wanted(search, row->owner))
 		return;
-	while (at < search->count && strcmp(search->names[at], owner) < 0)
+	while (at < search->count && strcmp(search->names[at], row->owner) < 0)
 		at++;
-	if (at < search->count && strcmp(search->names[at], owner) == 0)
+	if (at < search->count && strcmp(search->names[at], row->owner) == 0)
 		return; /* a second key of the same host */
 	if (search->count == HOSTS_MAX) {
 		search->too_many = true;
 		return;
 	}
-	char *name = strdup(owner);
+	char *name = strdup(row->owner);
 	if (!name) {
 		search->no_memory = true;
 		return;

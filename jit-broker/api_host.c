@@ -108,22 +108,9 @@ static struct jb_request *look_up(struct jb_api *api, struct jb_call *call, cons
 	return NULL;
 }
 
-/* A key may have been revoked while its call waited: false when that has been answered. */
-static bool still_known(struct jb_api *api, const struct jb_wait *wait)
-{
-	const char *key = jb_call_header(wait->call, "x-api-key");
-	char host[JIT_NAME_SIZE];
-
-	if (key && jb_store_secret_check(api->store, "host", key, host, sizeof(host)) == 0 &&
-	    strcmp(host, wait->host) == 0)
-		return true;
-	jb_reply_message(wait->call, 403, "Forbidden");
-	return false;
-}
-
 static void filed_wait_over(void *arg, const struct jb_wait *wait)
 {
-	if (!still_known(arg, wait))
+	if (!jb_api_still_known(arg, wait->call, wait->host))
 		return;
 	struct jb_request *r = look_up(arg, wait->call, wait->host, wait->id);
 
@@ -133,7 +120,7 @@ static void filed_wait_over(void *arg, const struct jb_wait *wait)
 
 static void get_wait_over(void *arg, const struct jb_wait *wait)
 {
-	if (!still_known(arg, wait))
+	if (!jb_api_still_known(arg, wait->call, wait->host))
 		return;
 	struct jb_request *r = look_up(arg, wait->call, wait->host, wait->id);
 
@@ -237,7 +224,7 @@ static void changes_wait_over(void *arg, const struct jb_wait *wait)
 	size_t count = 0;
 	int64_t next = 0;
 
-	if (!still_known(api, wait))
+	if (!jb_api_still_known(api, wait->call, wait->host))
 		return;
 	if (jb_engine_changes(api->engine, wait->host, wait->after, &requests, &count, &next, &fault) < 0)
 		jb_reply_fault(wait->call, &fault);

@@ -1,6 +1,8 @@
 /* See call.h and call_transport.h. */
 #include "call_transport.h"
 
+#include <stdio.h>
+
 const char *jb_call_method(const struct jb_call *call)
 {
 	return call->head.method;
@@ -35,6 +37,14 @@ const char *jb_call_body(const struct jb_call *call, size_t *ret_len)
 const struct jb_address *jb_call_peer(const struct jb_call *call)
 {
 	return &call->peer;
+}
+
+bool jb_call_certified(struct jb_call *call, const char *name, char *why, size_t why_size)
+{
+	if (call->transport->certified)
+		return call->transport->certified(call, name, why, why_size);
+	snprintf(why, why_size, "no client certificate can come with a call here");
+	return false;
 }
 
 void jb_call_trust(struct jb_call *call)

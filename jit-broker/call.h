@@ -27,6 +27,12 @@ const char *jb_call_body(const struct jb_call *call, size_t *ret_len); /* NUL-te
 /* Whose connection it is: the peer's own address, whatever a header says. */
 const struct jb_address *jb_call_peer(const struct jb_call *call);
 
+/*
+ * Has the peer proved that it has a certificate of that dNSName, which is good
+ * now? False with what is wrong, as half a sentence: "no client certificate came with it".
+ */
+bool jb_call_certified(struct jb_call *call, const char *name, char *why, size_t why_size);
+
 /* The peer proved who it is: its connection may lie idle for long. */
 void jb_call_trust(struct jb_call *call);
 

@@ -8,6 +8,7 @@
 struct jb_transport {
 	bool may_wait;
 	void (*trust)(struct jb_call *call);
+	bool (*certified)(struct jb_call *call, const char *name, char *why, size_t why_size); /* NULL: nobody is */
 	void (*reply)(struct jb_call *call, int status, const char *headers, const char *body, size_t len);
 };
 

@@ -19,7 +19,8 @@
 #define SECTION_MAX_LEN 49   /* bytes between the brackets that libinih keeps */
 #define SECTIONS_MAX	4096 /* of a kind */
 
-static const char *const kind_names[JB_SECTIONS] = {"broker", "role", "group", "person", "host", "webhook", "mail"};
+static const char *const kind_names[JB_SECTIONS] = {"broker", "role",	 "group", "person",
+						    "host",   "webhook", "mail",  "usage_plan"};
 
 struct reading {
 	struct jb_conf *conf;
@@ -60,7 +61,8 @@ _Static_assert(offsetof(struct jb_role, name) == offsetof(struct named, name) &&
 		       offsetof(struct jb_person, name) == offsetof(struct named, name) &&
 		       offsetof(struct jb_host_conf, name) == offsetof(struct named, name) &&
 		       offsetof(struct jb_webhook, name) == offsetof(struct named, name) &&
-		       offsetof(struct jb_mail_list, name) == offsetof(struct named, name),
+		       offsetof(struct jb_mail_list, name) == offsetof(struct named, name) &&
+		       offsetof(struct jb_usage_plan, name) == offsetof(struct named, name),
 	       "sections begin alike");
 
 struct list {
@@ -83,6 +85,8 @@ static struct list list_of(const struct jb_conf *conf, enum jb_section kind)
 		return (struct list){conf->webhooks, conf->webhook_count, sizeof(*conf->webhooks)};
 	case JB_MAIL:
 		return (struct list){conf->mail_lists, conf->mail_list_count, sizeof(*conf->mail_lists)};
+	case JB_PLAN:
+		return (struct list){conf->plans, conf->plan_count, sizeof(*conf->plans)};
 	default:
 		return (struct list){NULL, 0, 0};
 	}
@@ -126,6 +130,8 @@ static struct named *add_section(struct jb_conf *conf, enum jb_section kind)
 		return GROW(conf->webhooks, conf->webhook_count);
 	case JB_MAIL:
 		return GROW(conf->mail_lists, conf->mail_list_count);
+	case JB_PLAN:
+		return GROW(conf->plans, conf->plan_count);
 	default:
 		return NULL;
 	}
@@ -165,7 +171,7 @@ static void declare_section(struct reading *r, const char *header, unsigned line
 	if (!parse_header(header, &kind, &name))
 		return tell(r, line,
 			    "this section is none of [broker], [role NAME], [group NAME], [person NAME], [host NAME], "
-			    "[webhook NAME], [mail NAME]");
+			    "[webhook NAME], [mail NAME], [usage_plan NAME]");
 	if (kind == JB_BROKER) {
 		if (r->conf->lines.section)
 			tell(r, line, "[broker] stands here a second time; write its keys in one place");
@@ -265,6 +271,15 @@ static bool derive_redirect(struct jb_conf *conf)
 	return true;
 }
 
+/* Hosts that name no plan have one in any case. */
+static bool add_default_plan(struct jb_conf *conf)
+{
+	if (jb_conf_usage_plan(conf, JB_PLAN_DEFAULT))
+		return true;
+	struct named *plan = add_section(conf, JB_PLAN);
+	return plan && (plan->name = strdup(JB_PLAN_DEFAULT)) && set_defaults(JB_PLAN, plan);
+}
+
 struct jb_conf *jb_conf_read(const char *path, void (*on_error)(void *arg, const char *message), void *arg)
 {
 	const struct jit_file_rule rule = {.secret = true, .max_size = JIT_INI_MAX_SIZE};
@@ -284,7 +299,7 @@ struct jb_conf *jb_conf_read(const char *path, void (*on_error)(void *arg, const
 		tell(&r, 0, "its SHA-256 could not be made");
 	declare_sections(&r, text);
 	jit_ini_parse(path, text, on_key, relay_error, &r);
-	if (!name_persons(conf) || !derive_redirect(conf))
+	if (!name_persons(conf) || !derive_redirect(conf) || !add_default_plan(conf))
 		tell(&r, 0, "out of memory");
 	r.errors += jb_conf_check(conf, on_error, arg);
 	if (r.errors) {
@@ -336,6 +351,19 @@ const struct jb_person *jb_conf_person(const struct jb_conf *conf, const char *n
 const struct jb_host_conf *jb_conf_host(const struct jb_conf *conf, const char *name)
 {
 	return (const struct jb_host_conf *)find(conf, JB_HOST, name);
+}
+
+const struct jb_usage_plan *jb_conf_usage_plan(const struct jb_conf *conf, const char *name)
+{
+	return (const struct jb_usage_plan *)find(conf, JB_PLAN, name);
+}
+
+const struct jb_usage_plan *jb_conf_plan_of(const struct jb_conf *conf, const char *name)
+{
+	const struct jb_host_conf *host = jb_conf_host(conf, name);
+
+	/* Both are there: conf_check.c sees to the one, jb_conf_read to the other. */
+	return jb_conf_usage_plan(conf, host && host->usage_plan ? host->usage_plan : JB_PLAN_DEFAULT);
 }
 
 const struct jb_webhook *jb_conf_webhook(const struct jb_conf *conf, const char *name)

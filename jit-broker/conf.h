@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "hours.h"
+#include "plan.h"
 #include "source.h"
 
 /* Every key of the file: an index for the lines on which they stand. */
@@ -20,6 +21,7 @@ enum jb_key {
 	JB_KEY_TLS,
 	JB_KEY_TLS_CERTIFICATE,
 	JB_KEY_TLS_KEY,
+	JB_KEY_TLS_CLIENT_CA,
 	JB_KEY_STORE,
 	JB_KEY_ISSUER,
 	JB_KEY_ISSUER_REGION,
@@ -85,6 +87,13 @@ enum jb_key {
 	/* [host NAME] */
 	JB_KEY_MAY_REQUEST_FOR,
 	JB_KEY_SOURCE,
+	JB_KEY_HOST_PLAN,
+	JB_KEY_CLIENT_CERTIFICATE,
+	/* [usage_plan NAME] */
+	JB_KEY_RATE,
+	JB_KEY_BURST,
+	JB_KEY_QUOTA,
+	JB_KEY_PLAN_PENDING,
 	/* [webhook NAME] */
 	JB_KEY_WEBHOOK_URL,
 	JB_KEY_WEBHOOK_SECRET,
@@ -179,6 +188,18 @@ struct jb_host_conf {
 	char *name;
 	struct jb_words may_request_for; /* fnmatch patterns */
 	struct jb_sources source;	 /* from where its key is good; none: from anywhere */
+	char *usage_plan;		 /* NULL: JB_PLAN_DEFAULT */
+	char *client_certificate;	 /* the dNSName of the certificate that its key wants beside it; NULL: none */
+};
+
+/* The plan of hosts that name none: [usage_plan default], or what stands for it where the file has none. */
+#define JB_PLAN_DEFAULT "default"
+
+struct jb_usage_plan {
+	struct jb_lines lines;
+	char *name;
+	struct jb_plan_terms terms;
+	uint32_t pending; /* most requests PENDING at once of a host; 0: waiting_per_host */
 };
 
 /* Of which requests a receiver is told; [webhook] and [mail] have it alike. */
@@ -214,6 +235,7 @@ struct jb_conf {
 	bool tls;			/* false only with a loopback listen address */
 	char *tls_certificate;		/* PEM chain */
 	char *tls_key;			/* PEM, not readable by others */
+	char *tls_client_ca;		/* PEM: who vouches for hosts' certificates; NULL: nobody is asked for one */
 	char *store;			/* "sqlite:/path" */
 	char *issuer;			/* "sts:https://…" or "demo" */
 	char *issuer_region;		/* for SigV4; default us-east-1 */
@@ -252,6 +274,8 @@ struct jb_conf {
 	size_t person_count;
 	struct jb_host_conf *hosts;
 	size_t host_count;
+	struct jb_usage_plan *plans;
+	size_t plan_count;
 	struct jb_webhook *webhooks;
 	size_t webhook_count;
 	struct jb_mail_list *mail_lists;
@@ -270,6 +294,10 @@ const struct jb_role *jb_conf_role(const struct jb_conf *conf, const char *name)
 const struct jb_person *jb_conf_person(const struct jb_conf *conf, const char *name);
 /* The [host NAME] section; NULL when there is none. */
 const struct jb_host_conf *jb_conf_host(const struct jb_conf *conf, const char *name);
+/* The [usage_plan NAME] section; NULL when there is none. */
+const struct jb_usage_plan *jb_conf_usage_plan(const struct jb_conf *conf, const char *name);
+/* The plan that counts for the host; never NULL. */
+const struct jb_usage_plan *jb_conf_plan_of(const struct jb_conf *conf, const char *host);
 /* The [webhook NAME], the [mail NAME]; NULL when there is none. */
 const struct jb_webhook *jb_conf_webhook(const struct jb_conf *conf, const char *name);
 const struct jb_mail_list *jb_conf_mail_list(const struct jb_conf *conf, const char *name);

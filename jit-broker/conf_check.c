@@ -61,6 +61,8 @@ static void check_listener(struct check *c)
 	if (conf->tls && (!conf->tls_certificate || !conf->tls_key))
 		tell(c, jb_conf_line(&conf->lines, JB_KEY_TLS),
 		     "TLS wants tls_certificate and tls_key, two PEM files (tls = off is for loopback alone)");
+	if (!conf->tls && conf->tls_client_ca)
+		tell(c, jb_conf_line(&conf->lines, JB_KEY_TLS_CLIENT_CA), "tls_client_ca wants tls = on");
 }
 
 static bool begins(const char *text, const char *prefix)
@@ -409,13 +411,41 @@ static void check_groups(struct check *c)
 	}
 }
 
+static void check_client_certificate(struct check *c, const struct jb_host_conf *host)
+{
+	const unsigned line = jb_conf_line(&host->lines, JB_KEY_CLIENT_CERTIFICATE);
+	const char *name = host->client_certificate;
+	const size_t len = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_");
+
+	if (name[len] || name[0] == '.' || len > 253)
+		tell(c, line,
+		     "client_certificate is the name in that host's certificate (a dNSName of its subjectAltName), "
+		     "like "
+		     "web-1.example, without *");
+	if (!c->conf->tls_client_ca)
+		tell(c, line,
+		     "client_certificate wants tls_client_ca in [broker]: who vouches for hosts' certificates");
+}
+
+static void check_host(struct check *c, const struct jb_host_conf *host)
+{
+	if (host->may_request_for.count == 0 && host->source.count == 0 && !host->usage_plan &&
+	    !host->client_certificate)
+		tell(c, host->lines.section,
+		     "host %s wants may_request_for, source, usage_plan or client_certificate; leave the section out "
+		     "otherwise",
+		     host->name);
+	if (host->usage_plan && !jb_conf_usage_plan(c->conf, host->usage_plan))
+		tell(c, jb_conf_line(&host->lines, JB_KEY_HOST_PLAN),
+		     "usage_plan names %s, and there is no [usage_plan %s]", host->usage_plan, host->usage_plan);
+	if (host->client_certificate)
+		check_client_certificate(c, host);
+}
+
 static void check_hosts(struct check *c)
 {
 	for (size_t i = 0; i < c->conf->host_count; i++)
-		if (c->conf->hosts[i].may_request_for.count == 0 && c->conf->hosts[i].source.count == 0)
-			tell(c, c->conf->hosts[i].lines.section,
-			     "host %s wants may_request_for or source; leave the section out otherwise",
-			     c->conf->hosts[i].name);
+		check_host(c, &c->conf->hosts[i]);
 }
 
 int jb_conf_check(const struct jb_conf *conf, void (*on_error)(void *arg, const char *message), void *arg)

@@ -12,6 +12,14 @@
 #include "oidc_form.h"
 #include "tls.h"
 
+/* jb_tls_new's sentences begin with the key whose file is wrong. */
+static enum jb_key key_of(const char *why)
+{
+	if (strstr(why, "tls_client_ca:"))
+		return JB_KEY_TLS_CLIENT_CA;
+	return strstr(why, "tls_certificate:") ? JB_KEY_TLS_CERTIFICATE : JB_KEY_TLS_KEY;
+}
+
 static void check_tls(struct check *c)
 {
 	const struct jb_conf *conf = c->conf;
@@ -20,12 +28,9 @@ static void check_tls(struct check *c)
 
 	if (!conf->tls)
 		return;
-	tls = jb_tls_new(conf->tls_certificate, conf->tls_key, why, sizeof(why));
+	tls = jb_tls_new(conf->tls_certificate, conf->tls_key, conf->tls_client_ca, why, sizeof(why));
 	if (!tls)
-		jb_check_tell(c,
-			      jb_conf_line(&conf->lines,
-					   strstr(why, "tls_certificate:") ? JB_KEY_TLS_CERTIFICATE : JB_KEY_TLS_KEY),
-			      "%s", why);
+		jb_check_tell(c, jb_conf_line(&conf->lines, key_of(why)), "%s", why);
 	SSL_CTX_free(tls);
 }
 

@@ -11,12 +11,18 @@
 #define HOUR 3600
 #define DAY  86400
 
+/* A busy host makes some ten calls for a sudo: a hundred of them at once, and then twenty a second, go through. */
+#define JB_PLAN_RATE  "200"
+#define JB_PLAN_BURST "1000"
+
 const struct jb_conf_key jb_conf_keys[JB_KEY_COUNT] = {
 	[JB_KEY_LISTEN] = {JB_BROKER, "listen", JB_LISTEN, 0, "127.0.0.1:8443", 0, 0, NULL},
 	[JB_KEY_TLS] = {JB_BROKER, "tls", JB_FLAG, offsetof(struct jb_conf, tls), "on", 0, 0, "off on"},
 	[JB_KEY_TLS_CERTIFICATE] = {JB_BROKER, "tls_certificate", JB_TEXT, offsetof(struct jb_conf, tls_certificate),
 				    NULL, 0, 0, NULL},
 	[JB_KEY_TLS_KEY] = {JB_BROKER, "tls_key", JB_TEXT, offsetof(struct jb_conf, tls_key), NULL, 0, 0, NULL},
+	[JB_KEY_TLS_CLIENT_CA] = {JB_BROKER, "tls_client_ca", JB_TEXT, offsetof(struct jb_conf, tls_client_ca), NULL, 0,
+				  0, NULL},
 	[JB_KEY_STORE] = {JB_BROKER, "store", JB_TEXT, offsetof(struct jb_conf, store), NULL, 0, 0, NULL},
 	[JB_KEY_ISSUER] = {JB_BROKER, "issuer", JB_TEXT, offsetof(struct jb_conf, issuer), NULL, 0, 0, NULL},
 	[JB_KEY_ISSUER_REGION] = {JB_BROKER, "issuer_region", JB_TEXT, offsetof(struct jb_conf, issuer_region),
@@ -114,6 +120,18 @@ const struct jb_conf_key jb_conf_keys[JB_KEY_COUNT] = {
 	[JB_KEY_MAY_REQUEST_FOR] = {JB_HOST, "may_request_for", JB_WORDS,
 				    offsetof(struct jb_host_conf, may_request_for), NULL, 0, 0, NULL},
 	[JB_KEY_SOURCE] = {JB_HOST, "source", JB_SOURCES, offsetof(struct jb_host_conf, source), NULL, 0, 0, NULL},
+	[JB_KEY_HOST_PLAN] = {JB_HOST, "usage_plan", JB_TEXT, offsetof(struct jb_host_conf, usage_plan), NULL, 0, 0,
+			      NULL},
+	[JB_KEY_CLIENT_CERTIFICATE] = {JB_HOST, "client_certificate", JB_TEXT,
+				       offsetof(struct jb_host_conf, client_certificate), NULL, 0, 0, NULL},
+	[JB_KEY_RATE] = {JB_PLAN, "rate", JB_NUMBER, offsetof(struct jb_usage_plan, terms.rate), JB_PLAN_RATE, 1,
+			 1000000, NULL},
+	[JB_KEY_BURST] = {JB_PLAN, "burst", JB_NUMBER, offsetof(struct jb_usage_plan, terms.burst), JB_PLAN_BURST, 1,
+			  1000000, NULL},
+	[JB_KEY_QUOTA] = {JB_PLAN, "quota", JB_NUMBER, offsetof(struct jb_usage_plan, terms.quota), NULL, 1, 1000000000,
+			  NULL},
+	[JB_KEY_PLAN_PENDING] = {JB_PLAN, "pending", JB_NUMBER, offsetof(struct jb_usage_plan, pending), NULL, 1,
+				 100000, NULL},
 	[JB_KEY_WEBHOOK_URL] = {JB_WEBHOOK, "url", JB_TEXT, offsetof(struct jb_webhook, url), NULL, 0, 0, NULL},
 	[JB_KEY_WEBHOOK_SECRET] = {JB_WEBHOOK, "secret", JB_TEXT, offsetof(struct jb_webhook, secret), NULL, 0, 0,
 				   NULL},

@@ -7,7 +7,7 @@
 
 #include "conf.h"
 
-enum jb_section { JB_BROKER, JB_ROLE, JB_GROUP, JB_PERSON, JB_HOST, JB_WEBHOOK, JB_MAIL, JB_SECTIONS };
+enum jb_section { JB_BROKER, JB_ROLE, JB_GROUP, JB_PERSON, JB_HOST, JB_WEBHOOK, JB_MAIL, JB_PLAN, JB_SECTIONS };
 enum jb_value {
 	JB_TEXT,
 	JB_APPENDED,

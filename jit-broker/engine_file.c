@@ -199,6 +199,7 @@ static int set_status(struct jb_request *r, const struct jb_role *role, const st
 static int check_limits(struct jb_engine *engine, const char *host, const struct jb_request *r, struct jb_fault *fault)
 {
 	const struct jb_conf *conf = engine->conf;
+	const struct jb_usage_plan *plan = jb_conf_plan_of(conf, host);
 	struct jb_query query = {.filer = host, .status = (int)JB_PENDING};
 	size_t of_host, of_requester;
 
@@ -212,7 +213,7 @@ static int check_limits(struct jb_engine *engine, const char *host, const struct
 			fault, 429, "limit.waiting",
 			"%s has %zu requests waiting on %s already; withdraw one or wait for its decision",
 			r->requester, of_requester, host);
-	if (of_host >= conf->waiting_per_host)
+	if (of_host >= (plan->pending ? plan->pending : conf->waiting_per_host))
 		return jb_engine_fault(fault, 429, "limit.waiting",
 				       "host %s has %zu requests waiting already; wait until some are decided", host,
 				       of_host);

@@ -29,6 +29,16 @@ static void print_answers(const struct jb_metrics *metrics, FILE *out)
 				metrics->answers[i]);
 }
 
+static void print_kept_out(const struct jb_metrics *metrics, FILE *out)
+{
+	static const char *const kinds[JB_OUT_KINDS] = {"key", "source", "certificate", "token", "rate", "quota"};
+
+	head(out, "calls_refused_total", "counter", "Calls refused for who made them, or for their usage plan.");
+	for (int i = 0; i < JB_OUT_KINDS; i++)
+		fprintf(out, "jit_broker_calls_refused_total{kind=\"%s\"} %" PRIu64 "\n", kinds[i],
+			metrics->kept_out[i]);
+}
+
 static void print_changes(const struct jb_metrics *metrics, FILE *out)
 {
 	head(out, "request_changes_total", "counter", "Committed changes of requests by the status they led to.");
@@ -97,6 +107,7 @@ void jb_metrics_print(const struct jb_metrics *metrics, const struct jb_gauges *
 	head(out, "build_info", "gauge", "Which jit-broker this is.");
 	fprintf(out, "jit_broker_build_info{version=\"%s\"} 1\n", JIT_VERSION);
 	print_answers(metrics, out);
+	print_kept_out(metrics, out);
 	one(out, "requests_filed_total", "counter", "Requests filed.", metrics->filed);
 	one(out, "filings_refused_total", "counter", "Filings that policy or a limit refused.", metrics->refused);
 	print_changes(metrics, out);

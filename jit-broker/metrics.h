@@ -12,10 +12,22 @@
 
 #define JB_METRICS_STATUS_MAX 600
 
+/* Calls of hosts that were refused before anything was done, and of persons likewise. */
+enum jb_kept_out {
+	JB_OUT_KEY,	    /* no key, or one that is not known */
+	JB_OUT_SOURCE,	    /* from an address that [host NAME] does not name */
+	JB_OUT_CERTIFICATE, /* without the certificate that [host NAME] wants */
+	JB_OUT_TOKEN,	    /* no token, or one that is not known */
+	JB_OUT_RATE,	    /* faster than the usage plan: Too Many Requests */
+	JB_OUT_QUOTA,	    /* more than its quota: Limit Exceeded */
+	JB_OUT_KINDS,
+};
+
 /* Counted as it happens. */
 struct jb_metrics {
 	uint64_t answers[JB_METRICS_STATUS_MAX]; /* by HTTP status */
 	uint64_t changes[JB_FAILED + 1];	 /* transitions of requests, by the status that they led to */
+	uint64_t kept_out[JB_OUT_KINDS];
 	uint64_t filed;
 	uint64_t refused;  /* filings that the policy, or a limit, refused */
 	bool conf_refused; /* the file that was read last has errors, and the one before it counts */

@@ -123,7 +123,7 @@ static bool make_tls(const struct jb_running *running, const struct jb_conf *con
 	*ret = NULL;
 	if (!running->started->tls || !conf->tls)
 		return true;
-	*ret = jb_tls_new(conf->tls_certificate, conf->tls_key, why, sizeof(why));
+	*ret = jb_tls_new(conf->tls_certificate, conf->tls_key, conf->tls_client_ca, why, sizeof(why));
 	if (!*ret)
 		jit_log(LOG_ERR, "%s; the configuration is kept as it was", why);
 	return *ret != NULL;

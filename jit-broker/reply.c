@@ -92,3 +92,12 @@ void jb_reply_message(struct jb_call *call, int status, const char *message)
 {
 	jb_reply_error(call, status, "", message);
 }
+
+void jb_reply_later(struct jb_call *call, const char *message, unsigned seconds)
+{
+	char headers[96], body[128];
+
+	snprintf(headers, sizeof(headers), TYPE "Retry-After: %u\r\n", seconds);
+	const int len = snprintf(body, sizeof(body), "{\"message\":\"%s\"}", message);
+	jb_call_reply(call, 429, headers, body, (size_t)len);
+}

@@ -24,4 +24,7 @@ void jb_reply_fault(struct jb_call *call, const struct jb_fault *fault);
 /* {"message":…} to the letter, as an API-key front door says it. */
 void jb_reply_message(struct jb_call *call, int status, const char *message);
 
+/* 429 likewise: come again after so many seconds. */
+void jb_reply_later(struct jb_call *call, const char *message, unsigned seconds);
+
 #endif

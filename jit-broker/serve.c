@@ -159,6 +159,7 @@ static int open_server(struct broker *broker, char *why, size_t why_size)
 		.tls = r->conf->tls,
 		.tls_certificate = r->conf->tls_certificate,
 		.tls_key = r->conf->tls_key,
+		.tls_client_ca = r->conf->tls_client_ca,
 	};
 
 	snprintf(why, why_size, "it was given more than one socket");

@@ -340,7 +340,15 @@ static void trust(struct jb_call *call)
 	((struct connection *)call)->trusted = true;
 }
 
-static const struct jb_transport transport = {.may_wait = true, .trust = trust, .reply = reply};
+static bool certified(struct jb_call *call, const char *name, char *why, size_t why_size)
+{
+	const struct connection *conn = (struct connection *)call;
+	SSL *ssl = conn->server->tls ? bufferevent_openssl_get_ssl(conn->bev) : NULL;
+
+	return jb_tls_certified(ssl, conn->server->tls, name, why, why_size);
+}
+
+static const struct jb_transport transport = {.may_wait = true, .trust = trust, .certified = certified, .reply = reply};
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer, int peer_len,
 		      void *arg)
@@ -441,7 +449,8 @@ struct jb_server *jb_server_new(struct event_base *base, const struct jb_server_
 	server->request_ms = options->request_ms ? options->request_ms : REQUEST_MS;
 	server->idle_ms = options->idle_ms ? options->idle_ms : IDLE_MS;
 	if (options->tls)
-		server->tls = jb_tls_new(options->tls_certificate, options->tls_key, why, why_size);
+		server->tls =
+			jb_tls_new(options->tls_certificate, options->tls_key, options->tls_client_ca, why, why_size);
 	if ((options->tls && !server->tls) || start_listening(server, options, why, why_size) < 0) {
 		jb_server_free(server);
 		return NULL;

@@ -26,6 +26,7 @@ struct jb_server_options {
 	bool tls;
 	const char *tls_certificate;	  /* PEM chain */
 	const char *tls_key;		  /* PEM, without passphrase, not readable by others */
+	const char *tls_client_ca;	  /* PEM: peers are asked for a certificate of these; NULL: they are not */
 	unsigned max_connections;	  /* 0: 4096; cut down to what RLIMIT_NOFILE allows */
 	unsigned request_ms;		  /* 0: 30 s; TLS handshake and each whole request, however it trickles in */
 	bool (*admit)(void *arg, int fd); /* asked about each new connection; NULL: all are taken */

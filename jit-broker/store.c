@@ -134,10 +134,24 @@ int jb_store_secret_revoke(struct jb_store *store, const char *kind, const char 
 }
 
 int jb_store_secret_list(struct jb_store *store, const char *kind,
-			 void (*each)(void *arg, const char *id, const char *owner, int64_t created, int64_t revoked),
-			 void *arg)
+			 void (*each)(void *arg, const struct jb_secret_row *row), void *arg)
 {
 	return store->ops->secret->list(store, kind, each, arg);
+}
+
+int jb_store_secret_used(struct jb_store *store, const struct jb_secret_use *uses, size_t count)
+{
+	return store->ops->secret->used(store, uses, count);
+}
+
+int jb_store_calls(struct jb_store *store, const char *host, int64_t day, int64_t *ret)
+{
+	return store->ops->calls->get(store, host, day, ret);
+}
+
+int jb_store_calls_add(struct jb_store *store, struct jb_calls *rows, size_t count)
+{
+	return store->ops->calls->add(store, rows, count);
 }
 
 int jb_store_session_add(struct jb_store *store, const struct jb_session_row *row)

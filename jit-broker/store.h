@@ -100,14 +100,38 @@ int jb_store_prune(struct jb_store *store, int64_t now);
  * constant time: kind "host" (API keys, owner = host) or "person" (approver
  * tokens, owner = person). The text is `jitk_<id>_<secret>`: the id finds the row.
  */
+/* -EDQUOT: that host has JB_HOST_KEYS_MAX valid keys already. */
+#define JB_HOST_KEYS_MAX 2
 int jb_store_secret_add(struct jb_store *store, const char *kind, const char *owner, int64_t now, char *text,
 			size_t size);
 /* 0 and the owner's name in buf; -ENOENT: no such secret, or revoked. */
 int jb_store_secret_check(struct jb_store *store, const char *kind, const char *text, char *owner, size_t size);
 int jb_store_secret_revoke(struct jb_store *store, const char *kind, const char *id, int64_t now);
+struct jb_secret_row {
+	const char *id, *owner;
+	int64_t created;
+	int64_t used;	 /* when it was presented last, as far as that has been written; 0: never */
+	int64_t revoked; /* 0: it is valid */
+};
+/* In the order in which they were made. */
 int jb_store_secret_list(struct jb_store *store, const char *kind,
-			 void (*each)(void *arg, const char *id, const char *owner, int64_t created, int64_t revoked),
-			 void *arg);
+			 void (*each)(void *arg, const struct jb_secret_row *row), void *arg);
+/* When secrets were presented last, several in one write. */
+struct jb_secret_use {
+	char id[17];
+	int64_t at;
+};
+int jb_store_secret_used(struct jb_store *store, const struct jb_secret_use *uses, size_t count);
+
+/* How many calls of a host count against its quota on that day (days since 1970, UTC); 0 where nobody has said so. */
+int jb_store_calls(struct jb_store *store, const char *host, int64_t day, int64_t *ret);
+struct jb_calls {
+	const char *host;
+	int64_t day;
+	int64_t calls; /* in: so many more; out: how many there are, whoever counted them */
+};
+/* Adds them, all in one write; a host's earlier day is forgotten. */
+int jb_store_calls_add(struct jb_store *store, struct jb_calls *rows, size_t count);
 
 /* One sign-in at the page (signin.h), kept as the SHA-256 of its cookie. Times: epoch seconds. */
 struct jb_session_row {

@@ -35,9 +35,14 @@ struct jb_secret_ops {
 	int (*add)(struct jb_store *store, const char *kind, const char *owner, int64_t now, char *text, size_t size);
 	int (*check)(struct jb_store *store, const char *kind, const char *text, char *owner, size_t size);
 	int (*revoke)(struct jb_store *store, const char *kind, const char *id, int64_t now);
-	int (*list)(struct jb_store *store, const char *kind,
-		    void (*each)(void *arg, const char *id, const char *owner, int64_t created, int64_t revoked),
+	int (*list)(struct jb_store *store, const char *kind, void (*each)(void *arg, const struct jb_secret_row *row),
 		    void *arg);
+	int (*used)(struct jb_store *store, const struct jb_secret_use *uses, size_t count);
+};
+
+struct jb_calls_ops {
+	int (*get)(struct jb_store *store, const char *host, int64_t day, int64_t *ret);
+	int (*add)(struct jb_store *store, struct jb_calls *rows, size_t count);
 };
 
 struct jb_session_ops {
@@ -70,6 +75,7 @@ struct jb_store_ops {
 	const struct jb_request_ops *request;
 	const struct jb_audit_ops *audit;
 	const struct jb_secret_ops *secret;
+	const struct jb_calls_ops *calls;
 	const struct jb_session_ops *session;
 	const struct jb_outbox_ops *outbox;
 };

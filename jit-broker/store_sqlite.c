@@ -16,7 +16,7 @@
 #include "cleanup.h"
 #include "store_sqlite_copy.h"
 
-#define SCHEMA_VERSION	4
+#define SCHEMA_VERSION	5
 #define BUSY_TIMEOUT_MS 2000 /* longer than any of our transactions, shorter than a host's patience */
 
 /*
@@ -62,6 +62,9 @@ static const char *const schema[SCHEMA_VERSION] = {
 	"CREATE INDEX outbox_due ON outbox(channel, due, seq);"
 	"CREATE INDEX outbox_order ON outbox(receiver, about, seq);"
 	"CREATE INDEX outbox_created ON outbox(channel, created);",
+	"ALTER TABLE secret ADD COLUMN used INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE calls(host TEXT PRIMARY KEY, day INTEGER NOT NULL, calls INTEGER NOT NULL) STRICT, WITHOUT "
+	"ROWID;",
 };
 
 static const char *const statements[JB_SQL_COUNT] = {
@@ -87,9 +90,15 @@ static const char *const statements[JB_SQL_COUNT] = {
 	[JB_SQL_AUDIT_READ] = "SELECT seq, text, hash FROM audit WHERE seq>?1 ORDER BY seq LIMIT ?2",
 	[JB_SQL_AUDIT_COUNTED] = "SELECT seq FROM sqlite_sequence WHERE name='audit'",
 	[JB_SQL_SECRET_INSERT] = "INSERT INTO secret(id, kind, owner, hash, created) VALUES(?1,?2,?3,?4,?5)",
+	[JB_SQL_SECRET_COUNT] = "SELECT count(*) FROM secret WHERE kind=?1 AND owner=?2 AND revoked=0",
+	[JB_SQL_SECRET_USED] = "UPDATE secret SET used=?2 WHERE id=?1 AND used<?2",
 	[JB_SQL_SECRET_GET] = "SELECT owner, hash FROM secret WHERE id=?1 AND kind=?2 AND revoked=0",
 	[JB_SQL_SECRET_REVOKE] = "UPDATE secret SET revoked=?3 WHERE id=?1 AND kind=?2 AND revoked=0 RETURNING owner",
-	[JB_SQL_SECRET_LIST] = "SELECT id, owner, created, revoked FROM secret WHERE kind=?1 ORDER BY created, id",
+	[JB_SQL_SECRET_LIST] =
+		"SELECT id, owner, created, used, revoked FROM secret WHERE kind=?1 ORDER BY created, rowid",
+	[JB_SQL_CALLS_GET] = "SELECT calls FROM calls WHERE host=?1 AND day=?2",
+	[JB_SQL_CALLS_ADD] = "INSERT INTO calls(host, day, calls) VALUES(?1,?2,?3) ON CONFLICT(host) DO UPDATE SET"
+			     " calls=excluded.calls+iif(day=excluded.day, calls, 0), day=excluded.day RETURNING calls",
 	[JB_SQL_SESSION_INSERT] = "INSERT INTO session(id, person, how, hash, begun, used) VALUES(?1,?2,?3,?4,?5,?6)",
 	[JB_SQL_SESSION_GET] = "SELECT id, person, how, hash, begun, used FROM session WHERE id=?1",
 	[JB_SQL_SESSION_USE] = "UPDATE session SET used=?2 WHERE id=?1",
@@ -342,6 +351,7 @@ static const struct jb_store_ops ops = {
 	.request = &jb_sqlite_requests,
 	.audit = &jb_sqlite_chain,
 	.secret = &jb_sqlite_secrets,
+	.calls = &jb_sqlite_calls,
 	.session = &jb_sqlite_sessions,
 	.outbox = &jb_sqlite_outbox,
 };

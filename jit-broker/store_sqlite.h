@@ -27,9 +27,13 @@ enum jb_sql {
 	JB_SQL_AUDIT_READ,
 	JB_SQL_AUDIT_COUNTED,
 	JB_SQL_SECRET_INSERT,
+	JB_SQL_SECRET_COUNT,
+	JB_SQL_SECRET_USED,
 	JB_SQL_SECRET_GET,
 	JB_SQL_SECRET_REVOKE,
 	JB_SQL_SECRET_LIST,
+	JB_SQL_CALLS_GET,
+	JB_SQL_CALLS_ADD,
 	JB_SQL_SESSION_INSERT,
 	JB_SQL_SESSION_GET,
 	JB_SQL_SESSION_USE,
@@ -61,6 +65,7 @@ struct jb_sqlite {
 extern const struct jb_request_ops jb_sqlite_requests;
 extern const struct jb_audit_ops jb_sqlite_chain;
 extern const struct jb_secret_ops jb_sqlite_secrets;
+extern const struct jb_calls_ops jb_sqlite_calls;
 extern const struct jb_session_ops jb_sqlite_sessions;
 extern const struct jb_outbox_ops jb_sqlite_outbox;
 

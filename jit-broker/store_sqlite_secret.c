@@ -33,6 +33,22 @@ static int insert_secret(struct jb_sqlite *store, const char *kind, const char *
 	return sqlite3_step(s) == SQLITE_DONE ? 0 : -EIO;
 }
 
+/* Within the transaction that adds one: two who add at once are counted one after the other. */
+static int check_count(struct jb_sqlite *store, const char *kind, const char *owner)
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SECRET_COUNT);
+
+	if (strcmp(kind, "host") != 0)
+		return 0;
+	if (!s)
+		return -EIO;
+	jb_sqlite_text(s, 1, kind);
+	jb_sqlite_text(s, 2, owner);
+	if (sqlite3_step(s) != SQLITE_ROW)
+		return -EIO;
+	return sqlite3_column_int64(s, 0) < JB_HOST_KEYS_MAX ? 0 : -EDQUOT;
+}
+
 static int secret_add(struct jb_store *base, const char *kind, const char *owner, int64_t now, char *text, size_t size)
 {
 	struct jb_sqlite *store = jb_sqlite_of(base);
@@ -43,7 +59,9 @@ static int secret_add(struct jb_store *base, const char *kind, const char *owner
 		return r;
 	r = jb_sqlite_begin(store);
 	if (r == 0) {
-		r = insert_secret(store, kind, owner, id, hash, now);
+		r = check_count(store, kind, owner);
+		if (r == 0)
+			r = insert_secret(store, kind, owner, id, hash, now);
 		if (r == 0)
 			r = audit_secret(store, "secret.added", kind, id, owner, now);
 		r = jb_sqlite_end(store, r);
@@ -109,8 +127,7 @@ static int secret_revoke(struct jb_store *base, const char *kind, const char *id
 }
 
 static int secret_list(struct jb_store *base, const char *kind,
-		       void (*each)(void *arg, const char *id, const char *owner, int64_t created, int64_t revoked),
-		       void *arg)
+		       void (*each)(void *arg, const struct jb_secret_row *row), void *arg)
 {
 	struct jb_sqlite *store = jb_sqlite_of(base);
 	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SECRET_LIST);
@@ -120,13 +137,35 @@ static int secret_list(struct jb_store *base, const char *kind,
 		return -EIO;
 	jb_sqlite_text(s, 1, kind);
 	while ((r = sqlite3_step(s)) == SQLITE_ROW) {
-		const char *id = (const char *)sqlite3_column_text(s, 0);
-		const char *owner = (const char *)sqlite3_column_text(s, 1);
+		const struct jb_secret_row row = {
+			.id = (const char *)sqlite3_column_text(s, 0),
+			.owner = (const char *)sqlite3_column_text(s, 1),
+			.created = sqlite3_column_int64(s, 2),
+			.used = sqlite3_column_int64(s, 3),
+			.revoked = sqlite3_column_int64(s, 4),
+		};
 
-		if (id && owner)
-			each(arg, id, owner, sqlite3_column_int64(s, 2), sqlite3_column_int64(s, 3));
+		if (row.id && row.owner)
+			each(arg, &row);
 	}
 	return r == SQLITE_DONE ? 0 : -EIO;
+}
+
+static int secret_used(struct jb_store *base, const struct jb_secret_use *uses, size_t count)
+{
+	struct jb_sqlite *store = jb_sqlite_of(base);
+	int r = jb_sqlite_begin(store);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_SECRET_USED);
+
+		jb_sqlite_text(s, 1, uses[i].id);
+		sqlite3_bind_int64(s, 2, uses[i].at);
+		r = jb_sqlite_run(s) == SQLITE_DONE ? 0 : -EIO;
+	}
+	return jb_sqlite_end(store, r);
 }
 
 const struct jb_secret_ops jb_sqlite_secrets = {
@@ -134,4 +173,5 @@ const struct jb_secret_ops jb_sqlite_secrets = {
 	.check = secret_check,
 	.revoke = secret_revoke,
 	.list = secret_list,
+	.used = secret_used,
 };

@@ -3,6 +3,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +69,59 @@ static int set_rules(SSL_CTX *tls)
 		       : -1;
 }
 
-SSL_CTX *jb_tls_new(const char *certificate, const char *key, char *why, size_t why_size)
+/* Who presents none goes on without: browsers, approvers, hosts whose key is not bound to one. */
+static int ask_clients(SSL_CTX *tls, const char *ca, char *why, size_t why_size)
+{
+	static const unsigned char name[] = "jit-broker";
+	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(ca);
+
+	if (!names || SSL_CTX_load_verify_file(tls, ca) != 1 ||
+	    SSL_CTX_set_session_id_context(tls, name, sizeof(name) - 1) != 1) {
+		sk_X509_NAME_pop_free(names, X509_NAME_free);
+		snprintf(why, why_size, "tls_client_ca: %s holds no PEM certificates that can be read (%s)", ca,
+			 last_error());
+		return -1;
+	}
+	SSL_CTX_set_client_CA_list(tls, names);
+	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
+	return 0;
+}
+
+/* X509_V_OK, or why the context's CAs do not vouch for it. */
+static int verify(SSL *ssl, SSL_CTX *tls, X509 *certificate)
+{
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	int error = X509_V_ERR_OUT_OF_MEM;
+
+	if (ctx &&
+	    X509_STORE_CTX_init(ctx, SSL_CTX_get_cert_store(tls), certificate, SSL_get_peer_cert_chain(ssl)) == 1 &&
+	    X509_STORE_CTX_set_default(ctx, "ssl_client") == 1)
+		error = X509_verify_cert(ctx) == 1 ? X509_V_OK : X509_STORE_CTX_get_error(ctx);
+	X509_STORE_CTX_free(ctx);
+	return error;
+}
+
+bool jb_tls_certified(SSL *ssl, SSL_CTX *tls, const char *name, char *why, size_t why_size)
+{
+	X509 *certificate = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
+
+	if (!certificate) {
+		snprintf(why, why_size, "no client certificate came with it");
+		return false;
+	}
+	const int error = verify(ssl, tls, certificate);
+	if (error != X509_V_OK) {
+		snprintf(why, why_size, "its client certificate is not good: %s", X509_verify_cert_error_string(error));
+		return false;
+	}
+	if (X509_check_host(certificate, name, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_WILDCARDS,
+			    NULL) == 1)
+		return true;
+	snprintf(why, why_size, "its client certificate is not of %s", name);
+	return false;
+}
+
+SSL_CTX *jb_tls_new(const char *certificate, const char *key, const char *client_ca, char *why, size_t why_size)
 {
 	SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
 
@@ -82,7 +135,7 @@ SSL_CTX *jb_tls_new(const char *certificate, const char *key, char *why, size_t 
 			 certificate, last_error());
 		goto fail;
 	}
-	if (use_key(tls, key, why, why_size) < 0)
+	if (use_key(tls, key, why, why_size) < 0 || (client_ca && ask_clients(tls, client_ca, why, why_size) < 0))
 		goto fail;
 	return tls;
 fail:

@@ -29,14 +29,14 @@ def make_tls(folder, names=("localhost", "broker.example"), addresses=("127.0.0.
     make_certificate(folder, folder, names, addresses)
 
 
-def make_certificate(ca_folder, folder, names, addresses):
-    """A server certificate of that folder's CA: tls.crt, tls.key."""
+def make_certificate(ca_folder, folder, names, addresses, use="serverAuth", days=30):
+    """A certificate of that folder's CA: tls.crt, tls.key. `days` may be negative: it is over."""
     subject = ",".join([f"DNS:{name}" for name in names] + [f"IP:{address}" for address in addresses])
     with open(f"{folder}/tls.ext", "w", encoding="ascii") as extensions:
-        extensions.write(f"subjectAltName={subject}\nextendedKeyUsage=serverAuth\n")
+        extensions.write(f"subjectAltName={subject}\nextendedKeyUsage={use}\n")
     _openssl("req", *CURVE, "-keyout", f"{folder}/tls.key", "-out", f"{folder}/tls.csr", "-subj", "/CN=broker")
     _openssl("x509", "-req", "-in", f"{folder}/tls.csr", "-CA", f"{ca_folder}/ca.pem", "-CAkey", f"{ca_folder}/ca.key",
-             "-out", f"{folder}/tls.crt", "-days", "30", "-set_serial", str(time.time_ns()), "-extfile",
+             "-out", f"{folder}/tls.crt", "-days", str(days), "-set_serial", str(time.time_ns()), "-extfile",
              f"{folder}/tls.ext")
     os.chmod(f"{folder}/tls.key", 0o600)
 
@@ -149,9 +149,13 @@ class Answer:
 class Api:
     """One kept-alive connection to the broker, with a host's key or a person's token."""
 
-    def __init__(self, port, ca, key=None, token=None):
+    def __init__(self, port, ca, key=None, token=None, certificate=None):
+        """`certificate`: the folder of a client's tls.crt and tls.key."""
         self.headers = {"x-api-key": key} if key else {"Authorization": f"Bearer {token}"} if token else {}
-        self.connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=40, context=trusting(ca))
+        context = trusting(ca)
+        if certificate:
+            context.load_cert_chain(f"{certificate}/tls.crt", f"{certificate}/tls.key")
+        self.connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=40, context=context)
 
     def send(self, method, path, body=None, headers=None):
         """Sends without waiting for the answer; receive() takes it."""

@@ -102,11 +102,11 @@ class SecretTest(AdminCase):
         self.admin("key", "revoke", gone.split("_")[1])
         lines = self.admin("key", "list").stdout.splitlines()
         time = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
-        self.assertEqual(lines[0].split(), ["ID", "HOST", "MADE", "REVOKED"])
+        self.assertEqual(lines[0].split(), ["ID", "HOST", "MADE", "USED", "LAST", "STATE"])
         self.assertEqual(len(lines), 3)
         listed = {line.split()[0]: line for line in lines[1:]}
-        self.assertRegex(listed[key.split("_")[1]], rf"^[0-9a-f]+ +web-1 +{time} +-$")
-        self.assertRegex(listed[gone.split("_")[1]], rf"^[0-9a-f]+ +web-2 +{time} +{time}$")
+        self.assertRegex(listed[key.split("_")[1]], rf"^[0-9a-f]+ +web-1 +{time} +never +valid$")
+        self.assertRegex(listed[gone.split("_")[1]], rf"^[0-9a-f]+ +web-2 +{time} +never +revoked {time}$")
         persons = self.admin("token", "list").stdout
         self.assertEqual(persons.splitlines()[0].split()[1], "PERSON")
         self.assertIn("appr1", persons)
@@ -116,7 +116,7 @@ class SecretTest(AdminCase):
     def test_a_key_is_no_token_and_cannot_be_revoked_as_one(self):
         key_id = self.admin("key", "add", "web-1").stdout.split("_")[1]
         self.admin("token", "revoke", key_id, status=1)
-        self.assertRegex(self.admin("key", "list").stdout.splitlines()[1], r" -$")
+        self.assertRegex(self.admin("key", "list").stdout.splitlines()[1], r" valid$")
 
     def test_who_cannot_own_one_gets_none(self):
         for owner in ("web 1", "../web", "a" * 64, "web\n1", ""):

@@ -157,7 +157,7 @@ HELPER_KEYS, BROKER_KEYS = keys_of("jit-helper/conf_keys.c"), keys_of("jit-broke
 HELPER_SECTIONS = {"JH_HELPER": "[helper]", "JH_SERVICE": "[service NAME]"}
 BROKER_SECTIONS = {"JB_BROKER": "[broker]", "JB_ROLE": "[role NAME]", "JB_GROUP": "[group NAME]",
                    "JB_PERSON": "[person NAME]", "JB_HOST": "[host NAME]",
-                   "JB_WEBHOOK": "[webhook NAME]", "JB_MAIL": "[mail NAME]"}
+                   "JB_WEBHOOK": "[webhook NAME]", "JB_MAIL": "[mail NAME]", "JB_PLAN": "[usage_plan NAME]"}
 
 
 def run(*command):
@@ -471,6 +471,7 @@ class Examples(unittest.TestCase):
         write("/etc/jit-broker/issuer.credentials", "[default]\naws_access_key_id = AKIA\naws_secret_access_key = x\n", 0o640)
         write("/etc/jit-broker/oidc.secret", "secret\n", 0o640)
         brokerlib.make_tls("/etc/jit-broker")
+        shutil.copy("/etc/jit-broker/ca.pem", "/etc/jit-broker/hosts-ca.pem")
         for name in ("chat-ca.pem", "mail-ca.pem", "sts-ca.pem", "oidc-ca.pem"):
             write(f"/etc/jit-broker/{name}", "a certificate\n", 0o644)
         for name, text in (("as it is", read("etc/jit-broker/jit-broker.conf")), ("in force", self.in_force("etc/jit-broker/jit-broker.conf"))):

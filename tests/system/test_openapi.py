@@ -24,6 +24,7 @@ DOCUMENT = os.path.join(TREE, "jit-broker/openapi.json")
 STS = """issuer = sts:http://127.0.0.1:PORT
 issuer_plain_loopback = yes
 issuer_credentials = /KEYS"""
+HURRIED = "[host slow]\nusage_plan = slow\n[usage_plan slow]\nrate = 1\nburst = 1\n"
 MORE = f"""[role far]
 arn = {ARN}
 region = eu-west-1
@@ -129,7 +130,7 @@ class ReplayTest(BrokerCase):
             keys.write("[default]\naws_access_key_id = AKIA\naws_secret_access_key = secret\n")
         cls.addClassCleanup(os.unlink, keys.name)
         issuer = STS.replace("PORT", str(cls.sts.server.server_port)).replace("/KEYS", keys.name)
-        cls.conf = CONF.replace("issuer = demo", issuer) + MORE
+        cls.conf = CONF.replace("issuer = demo", issuer) + MORE + HURRIED
         super().setUpClass()
         cls.ctl = new_secret(cls.broker, "key", "add", "ctl")
 
@@ -208,6 +209,14 @@ class ReplayTest(BrokerCase):
                 yield from (f"{name}={word}" for word in schema.get("enum", []))
                 yield from (f"{name}.{member}" for member in schema.get("properties", {}))
 
+    def hurry(self):
+        slow = Checked(self, self.api(key=new_secret(self.broker, "key", "add", "slow")))
+        for (method, path), operation in self.operations.items():
+            if "429" in operation["responses"]:
+                path = TEMPLATE.sub("none", path)
+                answers = [slow.call(method, path, {} if method == "POST" else None, says_so=False) for _ in range(3)]
+                self.assertIn((429, {"message": "Too Many Requests"}), [(a.status, a.json) for a in answers], path)
+
     def granted(self):
         filed = self.file()
         self.approve(filed)
@@ -222,6 +231,7 @@ class ReplayTest(BrokerCase):
         self.report()
         self.end_otherwise(far)
         self.watch()
+        self.hurry()
         named = {(*key, status) for key, operation in self.operations.items() for status in operation["responses"]
                  if status != "default"}
         self.assertEqual(named - self.seen, set(), "never came")

@@ -62,6 +62,12 @@ static void defaults_are_those_of_the_documentation(void **state)
 	assert_int_equal(conf->retention, 90 * 86400);
 	assert_int_equal(conf->waiting_per_host, 200);
 	assert_int_equal(conf->waiting_per_requester, 20);
+	const struct jb_usage_plan *plan = jb_conf_plan_of(conf, "web-1");
+	assert_string_equal(plan->name, JB_PLAN_DEFAULT);
+	assert_int_equal(plan->terms.rate, 200);
+	assert_int_equal(plan->terms.burst, 1000);
+	assert_int_equal(plan->terms.quota, 0);
+	assert_int_equal(plan->pending, 0);
 	const struct jb_role *role = jb_conf_role(conf, "r");
 	assert_non_null(role);
 	assert_int_equal(role->lines.section, 5);
@@ -88,6 +94,7 @@ static void every_key_is_read(void **state)
 	char errors[8192];
 	struct jb_conf *conf = read_text("[broker]\n"
 					 "listen = [::1]:9000\ntls = on\ntls_certificate = /c.pem\ntls_key = /k.pem\n"
+					 "tls_client_ca = /hosts.pem\n"
 					 "store = sqlite:/b.db\nissuer = sts:http://127.0.0.1:8000\n"
 					 "issuer_region = eu-west-1\nissuer_credentials = /aws\nissuer_ca = /ca.pem\n"
 					 "issuer_plain_loopback = yes\nretention = 30d\nwaiting_per_host = 7\n"
@@ -106,7 +113,10 @@ static void every_key_is_read(void **state)
 					 "oidc = https://login.example 1|a=b\n"
 					 "oidc = https://login.example email=a2@example.com\n"
 					 "[person deploy]\nshared = yes\n[host ctl]\nmay_request_for = web-*\n"
-					 "source = 10.0.0.0/8 2001:db8::/32\n",
+					 "source = 10.0.0.0/8 2001:db8::/32\n"
+					 "usage_plan = busy\nclient_certificate = ctl.example\n"
+					 "[usage_plan busy]\nrate = 3\nburst = 4\nquota = 5\npending = 6\n"
+					 "[usage_plan default]\nrate = 7\n",
 					 errors);
 
 	(void)state;
@@ -138,6 +148,15 @@ static void every_key_is_read(void **state)
 			    "appr2");
 	assert_null(jb_conf_person_by_oidc(conf, "https://login.example", "sub", "a2@example.com"));
 	assert_int_equal(jb_conf_host(conf, "ctl")->source.count, 2);
+	assert_string_equal(conf->tls_client_ca, "/hosts.pem");
+	assert_string_equal(jb_conf_host(conf, "ctl")->client_certificate, "ctl.example");
+	const struct jb_usage_plan *plan = jb_conf_plan_of(conf, "ctl");
+	assert_int_equal(plan->terms.rate, 3);
+	assert_int_equal(plan->terms.burst, 4);
+	assert_int_equal(plan->terms.quota, 5);
+	assert_int_equal(plan->pending, 6);
+	assert_int_equal(jb_conf_plan_of(conf, "web-1")->terms.rate, 7);
+	assert_int_equal(jb_conf_plan_of(conf, "web-1")->terms.burst, 1000);
 	assert_int_equal(role->hours.count, 2);
 	assert_int_equal(role->hours.window[1].line, jb_conf_line(&role->lines, JB_KEY_HOURS) + 1);
 	assert_true(jb_conf_lists(conf, &role->requesters, "appr1"));
@@ -172,8 +191,19 @@ static void every_error_is_told_with_its_line(void **state)
 		{"unix = a ; b\n", ""},
 		{"[group g]\n", ":12: group g wants members"},
 		{"[group g]\nmembers = @h\n", ":13: group g has @h as a member"},
-		{"[host h]\n", ":12: host h wants may_request_for or source"},
+		{"[host h]\n", ":12: host h wants may_request_for, source, usage_plan or client_certificate"},
 		{"[host h]\nsource = 10.0.0.0/8\nsource = ::1\n", ""},
+		{"[host h]\nusage_plan = p\n[usage_plan p]\n", ""},
+		{"[host h]\nusage_plan = default\n", ""},
+		{"[host h]\nusage_plan = p\n", ":13: usage_plan names p, and there is no [usage_plan p]"},
+		{"[usage_plan p]\nrate = 0\n", ":13: rate is a number from 1 to 1000000"},
+		{"[usage_plan p]\nburst = -1\n", ":13: burst is a number from 1 to 1000000"},
+		{"[usage_plan p]\nquota = 0\n", ":13: quota is a number from 1 to 1000000000"},
+		{"[usage_plan p]\npending = 0\n", ":13: pending is a number from 1 to 100000"},
+		{"[host h]\nclient_certificate = h.example\n",
+		 ":13: client_certificate wants tls_client_ca in [broker]"},
+		{"[host h]\nclient_certificate = *.example\n", ":13: client_certificate is the name in that host's"},
+		{"[host h]\nclient_certificate = .example\n", ":13: client_certificate is the name in that host's"},
 		{"[host h]\nsource = 10.0.0.1/8\n", ":13: source names addresses"},
 		{"[host h]\nsource = 10.0.0.0/8 # us\n", ":13: source has a comment behind its value"},
 		{"[person b]\nunix = b2\n[person c]\nunix = b\n",

@@ -275,7 +275,7 @@ static void a_tampered_chain_is_found_where_it_breaks(void **state)
 			fail_msg("%s: found at %lld", cases[i].sql, (long long)seq);
 		broker_stop(b);
 		run_sql("DROP TABLE request; DROP TABLE audit; DROP TABLE secret; DROP TABLE cursor; DROP TABLE event;"
-			"DROP TABLE session; DROP TABLE outbox;"
+			"DROP TABLE session; DROP TABLE outbox; DROP TABLE calls;"
 			"DELETE FROM sqlite_sequence; PRAGMA user_version=0");
 		broker_start(b, NOW);
 	}
@@ -506,7 +506,8 @@ static void a_store_of_the_first_version_is_brought_up(void **state)
 	(void)state;
 	assert_int_equal(insert(b->store, r), 0);
 	broker_stop(b);
-	run_sql("DROP TABLE event; DROP TABLE session; DROP TABLE outbox; PRAGMA user_version=1");
+	run_sql("DROP TABLE event; DROP TABLE session; DROP TABLE outbox; DROP TABLE calls;"
+		"ALTER TABLE secret DROP COLUMN used; PRAGMA user_version=1");
 	broker_start(b, NOW);
 	assert_int_equal(event("web-1", "e1", "{}"), 0);
 	assert_int_equal(jb_store_get(b->store, r->id, &got), 0);
@@ -531,7 +532,7 @@ static void a_file_that_others_can_read_is_refused(void **state)
 	run_sql("PRAGMA user_version=99");
 	assert_null(jb_store_open(b->conf->store, why, sizeof(why)));
 	assert_non_null(strstr(why, "newer"));
-	run_sql("PRAGMA user_version=4");
+	run_sql("PRAGMA user_version=5");
 	assert_null(jb_store_open("dynamodb:table", why, sizeof(why)));
 	broker_start(b, NOW);
 }
