@@ -20,6 +20,7 @@ struct jit_fetch {
 	struct jit_fetch_call *calls; /* doubly linked, so that free can end them all */
 	char *ca_file;
 	char *user_agent;
+	struct curl_blob certificate, certificate_key; /* data NULL: none */
 	bool plain_loopback;
 	bool (*useless)(void *arg, const char *url, const struct jit_fetch_result *result);
 	void *useless_arg;
@@ -148,6 +149,8 @@ static void read_result(struct jit_fetch_call *call, CURLcode code, struct jit_f
 	const char *type = NULL;
 
 	result.fault = call->too_large ? JIT_FETCH_TOO_LARGE : jit_fetch_fault_of(code);
+	if (jit_fetch_alert(code, call->error, sizeof(call->error)))
+		result.fault = JIT_FETCH_TLS;
 	result.why = jit_fetch_why(result.fault, code, call->easy, call->error);
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &result.status);
 	curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
@@ -265,6 +268,10 @@ static void set_transport(struct jit_fetch_call *call, const struct jit_fetch_re
 	if (fetch->ca_file) {
 		set(call, curl_easy_setopt(easy, CURLOPT_CAINFO, fetch->ca_file));
 		set(call, curl_easy_setopt(easy, CURLOPT_CAPATH, NULL));
+	}
+	if (fetch->certificate.data) {
+		set(call, curl_easy_setopt(easy, CURLOPT_SSLCERT_BLOB, &fetch->certificate));
+		set(call, curl_easy_setopt(easy, CURLOPT_SSLKEY_BLOB, &fetch->certificate_key));
 	}
 	set(call, curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1));
 	set(call, curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L));
@@ -390,6 +397,12 @@ void jit_fetch_cancel(struct jit_fetch_call *call)
 	call_free(call);
 }
 
+/* libcurl looks at it where it lies: a copy of the key would be one more to wipe. */
+static struct curl_blob blob_of(const char *text)
+{
+	return (struct curl_blob){.data = (void *)(uintptr_t)text, .len = strlen(text), .flags = CURL_BLOB_NOCOPY};
+}
+
 struct jit_fetch *jit_fetch_new(struct event_base *base, const struct jit_fetch_options *options)
 {
 	struct jit_fetch *fetch = calloc(1, sizeof(*fetch));
@@ -400,6 +413,10 @@ struct jit_fetch *jit_fetch_new(struct event_base *base, const struct jit_fetch_
 	fetch->useless = options->useless;
 	fetch->useless_arg = options->useless_arg;
 	fetch->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;
+	if (options->certificate) {
+		fetch->certificate = blob_of(options->certificate);
+		fetch->certificate_key = blob_of(options->certificate_key);
+	}
 	fetch->user_agent = options->user_agent ? strdup(options->user_agent) : NULL;
 	fetch->loop = jit_curlloop_new(base, on_done);
 	if (!fetch->loop || (options->ca_file && !fetch->ca_file) || (options->user_agent && !fetch->user_agent)) {

@@ -22,9 +22,11 @@ struct jit_fetch_call;
 struct jit_fetch_result;
 
 struct jit_fetch_options {
-	const char *ca_file;	/* PEM; NULL: the system's */
-	bool plain_loopback;	/* allow http:// to 127.0.0.0/8, [::1] and localhost, and nowhere else */
-	const char *user_agent; /* NULL: none */
+	const char *ca_file;	 /* PEM; NULL: the system's */
+	const char *certificate; /* PEM: shown to servers that ask for one; NULL: none is. Not copied: it must live */
+	const char *certificate_key; /* as long as the client; PEM without passphrase */
+	bool plain_loopback;	     /* allow http:// to 127.0.0.0/8, [::1] and localhost, and nowhere else */
+	const char *user_agent;	     /* NULL: none */
 	/*
 	 * Told of every try, by its URL. True: this one is of no use, and the same call goes to the next of its
 	 * addresses at once, if there is one. NULL: the first address alone is tried. It may not free the client.
@@ -81,7 +83,7 @@ struct jit_fetch_request {
 	const char *sigv4_key;
 };
 
-/* NULL when libcurl cannot start. The options' strings are copied. */
+/* NULL when libcurl cannot start. The options' strings are copied, but for the certificate's. */
 struct jit_fetch *jit_fetch_new(struct event_base *base, const struct jit_fetch_options *options);
 /* Cancels what is under way without calling back. NULL is fine. */
 void jit_fetch_free(struct jit_fetch *fetch);

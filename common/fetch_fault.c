@@ -2,6 +2,8 @@
 #include "fetch_fault.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 enum jit_fetch_fault jit_fetch_fault_of(CURLcode code)
 {
@@ -34,6 +36,21 @@ enum jit_fetch_fault jit_fetch_fault_of(CURLcode code)
 	default:
 		return JIT_FETCH_BROKEN;
 	}
+}
+
+/* "OpenSSL SSL_read: error:0A000415:SSL routines::sslv3 alert certificate expired, errno 0" */
+bool jit_fetch_alert(CURLcode code, char *detail, size_t size)
+{
+	static const char word[] = " alert ";
+	const char *alert = code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR ? strstr(detail, word) : NULL;
+	char name[64];
+
+	if (!alert)
+		return false;
+	alert += sizeof(word) - 1;
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(alert, ",") < 60 ? (int)strcspn(alert, ",") : 60, alert);
+	snprintf(detail, size, "it ended TLS with the alert: %s", name);
+	return true;
 }
 
 const char *jit_fetch_why(enum jit_fetch_fault fault, CURLcode code, CURL *easy, const char *detail)

@@ -9,6 +9,7 @@
 
 #include "alarm.h"
 #include "answer.h"
+#include "certificate.h"
 #include "log.h"
 #include "safefile.h"
 #include "verdict.h"
@@ -38,6 +39,7 @@ struct jh_broker {
 	struct event *probe_due;
 	struct address addresses[JH_BROKERS_MAX];
 	char *key_header; /* "x-api-key: …", secure heap */
+	struct jh_certificate certificate;
 };
 
 /* NAME and VALUE joined, in the secure heap, released with secure_free. NULL: out of memory. */
@@ -100,6 +102,11 @@ static size_t current(const struct jh_broker *broker)
 const char *jh_broker_url(const struct jh_broker *broker)
 {
 	return broker->addresses[current(broker)].url;
+}
+
+int64_t jh_broker_certificate_end(const struct jh_broker *broker)
+{
+	return broker->certificate.good_until;
 }
 
 static void probe_later(struct jh_broker *broker)
@@ -211,6 +218,8 @@ static int start_fetching(struct jh_broker *broker, struct event_base *base)
 	const struct jh_conf *conf = broker->conf;
 	struct jit_fetch_options options = {
 		.ca_file = conf->ca_file,
+		.certificate = broker->certificate.chain,
+		.certificate_key = broker->certificate.key,
 		.plain_loopback = conf->plain_loopback,
 		.user_agent = "jit-helper/" JIT_VERSION,
 	};
@@ -233,7 +242,8 @@ struct jh_broker *jh_broker_new(struct event_base *base, const struct jh_conf *c
 	broker->conf = conf;
 	for (size_t i = 0; i < conf->broker_count; i++)
 		broker->addresses[i] = (struct address){.broker = broker, .url = conf->brokers[i]};
-	if (read_key(broker, conf->api_key_file, why, why_size) < 0) {
+	if (read_key(broker, conf->api_key_file, why, why_size) < 0 ||
+	    jh_certificate_read(conf, &broker->certificate, why, why_size) < 0) {
 		jh_broker_free(broker);
 		return NULL;
 	}
@@ -253,6 +263,7 @@ void jh_broker_free(struct jh_broker *broker)
 		event_free(broker->probe_due);
 	jit_fetch_free(broker->fetch);
 	jit_fetch_free(broker->prober);
+	jh_certificate_clear(&broker->certificate);
 	secure_free(broker->key_header);
 	free(broker);
 }

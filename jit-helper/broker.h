@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "conf.h"
 #include "creds.h"
@@ -32,9 +33,13 @@ struct jh_call {
 	size_t max_body;	       /* bytes of the answer; 0: JH_ANSWER_MAX */
 };
 
-/* Reads the API key into the secure heap. NULL with a sentence in `why`. `conf` must live longer. */
+/* Reads the API key, and the certificate's where there is one, into the secure heap. NULL with a sentence in `why`.
+ * `conf` must live longer. */
 struct jh_broker *jh_broker_new(struct event_base *base, const struct jh_conf *conf, char *why, size_t why_size);
 void jh_broker_free(struct jh_broker *broker);
+
+/* When the certificate that it shows to brokers is no longer good, epoch seconds; 0: it shows none. */
+int64_t jh_broker_certificate_end(const struct jh_broker *broker);
 
 /* The one that is asked now: for what people read. */
 const char *jh_broker_url(const struct jh_broker *broker);

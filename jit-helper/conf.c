@@ -118,6 +118,8 @@ static int check(const struct reading *r)
 			errors +=
 				complain(r, "broker must begin with https:// (plain http is only for a broker on this "
 					    "machine, with plain_loopback = yes)");
+	if (!c->tls_certificate != !c->tls_key)
+		errors += complain(r, "tls_certificate and tls_key belong together: a certificate, and its key");
 	if (c->user && strcmp(c->user, "root") == 0)
 		errors += complain(r, "user must not be root; the package makes the user _jit for it");
 	return errors;

@@ -39,7 +39,9 @@ struct jh_conf {
 	char *brokers[JH_BROKERS_MAX]; /* URLs without a slash at their end, in the order in which they are tried */
 	size_t broker_count;
 	char *api_key_file;
-	char *ca_file; /* NULL: the system's */
+	char *ca_file;	       /* NULL: the system's */
+	char *tls_certificate; /* what this host shows to the broker, a PEM chain; NULL: nothing */
+	char *tls_key;
 	bool plain_loopback;
 	char *user;
 	char *pam_socket;

@@ -18,6 +18,8 @@ static const struct jh_conf_key keys[] = {
 	{JH_HELPER, "broker", JH_URL, 0, NULL, 0, JH_BROKERS_MAX, NULL},
 	{JH_HELPER, "api_key_file", JH_PATH, HELPER(api_key_file), "/etc/pam-jit/api.key", 0, 0, NULL},
 	{JH_HELPER, "ca_file", JH_PATH, HELPER(ca_file), NULL, 0, 0, NULL},
+	{JH_HELPER, "tls_certificate", JH_PATH, HELPER(tls_certificate), NULL, 0, 0, NULL},
+	{JH_HELPER, "tls_key", JH_PATH, HELPER(tls_key), NULL, 0, 0, NULL},
 	{JH_HELPER, "plain_loopback", JH_FLAG, HELPER(plain_loopback), "no", 0, 0, "no yes"},
 	{JH_HELPER, "user", JH_NAME, HELPER(user), "_jit", 0, 0, NULL},
 	{JH_HELPER, "pam_socket", JH_PATH, HELPER(pam_socket), JIT_PAM_SOCKET, 0, 0, NULL},

@@ -12,10 +12,11 @@
 #include "proto.h"
 #include "text.h"
 
-#define HELPER	   "/usr/sbin/jit-helper"
-#define RUN_MS	   70000 /* broker_timeout is a minute at most */
-#define SKEW_WARN  30	 /* seconds */
-#define SKEW_ERROR 300
+#define HELPER		 "/usr/sbin/jit-helper"
+#define RUN_MS		 70000 /* broker_timeout is a minute at most */
+#define SKEW_WARN	 30    /* seconds */
+#define SKEW_ERROR	 300
+#define CERTIFICATE_DAYS 14
 
 static const char *text_of(struct json_object *object, const char *name)
 {
@@ -100,6 +101,33 @@ static void judge_key(struct jd_report *report, enum jd_severity severity, struc
 	}
 }
 
+/* What the helper shows to a broker that binds the key to it. */
+static void judge_certificate(struct jd_report *report, enum jd_severity severity, struct json_object *document)
+{
+	struct json_object *certificate, *usable;
+
+	if (!json_object_object_get_ex(document, "certificate", &certificate) ||
+	    !json_object_object_get_ex(certificate, "usable", &usable))
+		return;
+	const char *file = text_of(certificate, "file");
+	const int64_t days = number_of(certificate, "goodFor") / 86400;
+	if (!json_object_get_boolean(usable)) {
+		struct jd_finding *f = jd_find(report, severity, "helper.certificate", NULL, file, 0);
+		jd_what(f, "The helper cannot use its client certificate, and everybody is refused: %s.",
+			text_of(certificate, "why"));
+		jd_fix(f, "PEM files that belong together; then: chown root:%s and chmod 0640 for tls_key",
+		       text_of(document, "user"));
+	} else if (number_of(certificate, "goodFor") <= 0) {
+		struct jd_finding *f = jd_find(report, severity, "helper.certificate_end", NULL, file, 0);
+		jd_what(f, "The client certificate is over, and a broker that asks for one lets nobody in.");
+		jd_fix(f, "Renew it, then: systemctl restart jit-helper");
+	} else if (days < CERTIFICATE_DAYS) {
+		struct jd_finding *f = jd_find(report, JD_WARNING, "helper.certificate_end", NULL, file, 0);
+		jd_what(f, "The client certificate ends within %lld days.", (long long)days + 1);
+		jd_fix(f, "Renew it, then: systemctl restart jit-helper");
+	}
+}
+
 /* False, and told: then what the brokers say adds nothing. */
 static bool judge_ca(struct jd_report *report, enum jd_severity severity, struct json_object *document)
 {
@@ -161,8 +189,9 @@ static void judge_broker(struct jd_report *report, enum jd_severity severity, st
 	if (status == 403 || status == 401) {
 		f = jd_find(report, severity, "broker.key", NULL, key_file, 0);
 		jd_what(f, "%s does not accept this host's API key.", text_of(broker, "url"));
-		jd_fix(f,
-		       "Make one at the broker: jit-broker key add HOST; put it into the file and restart jit-helper.");
+		jd_fix(f, "Make one at the broker: jit-broker key add HOST; put it into the file and restart "
+			  "jit-helper. Where "
+			  "the broker binds it to a client certificate: set tls_certificate and tls_key.");
 	} else if (status != 200) {
 		f = jd_find(report, severity, "broker.answer", NULL, NULL, 0);
 		jd_what(f, "%s answers HTTP status %lld, which is not that of a broker in order.",
@@ -225,6 +254,7 @@ void jd_probe_judge(struct jd_report *report, bool gated, struct json_object *do
 		.keyring_needed = strcmp(text_of(document, "withoutKeyring"), "refuse") == 0,
 	};
 	judge_key(report, severity, document);
+	judge_certificate(report, severity, document);
 	if (judge_ca(report, severity, document))
 		judge_brokers(report, severity, document);
 }

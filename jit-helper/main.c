@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "ahead.h"
+#include "certificate.h"
 #include "changes.h"
+#include "clock.h"
 #include "elevation.h"
 #include "ending.h"
 #include "exit.h"
@@ -221,6 +223,19 @@ static int check(struct jh_helper *h, const char *path)
 	return JH_EXIT_OK;
 }
 
+/* Whoever renews it is told in time, and once more when it is too late. */
+static void warn_of_certificate(const struct jh_helper *h)
+{
+	const int64_t end = h->broker ? jh_broker_certificate_end(h->broker) : 0;
+	char at[JIT_ISO_SIZE];
+
+	if (!end || end > jit_wall_s() + JH_CERTIFICATE_SOON_S)
+		return;
+	jit_iso_format(end, at);
+	jit_log(LOG_WARNING, "tls_certificate %s is good until %s alone: renew it and restart jit-helper",
+		h->conf->tls_certificate, at);
+}
+
 /* Sockets and files as whoever started us, all else as the unprivileged user. */
 static int prepare(struct jh_helper *h)
 {
@@ -234,6 +249,7 @@ static int prepare(struct jh_helper *h)
 	if (!h->alarms || !h->in || !h->out || !heed_signals(h))
 		return fail(why);
 	h->broker = jh_broker_new(h->base, h->conf, why, sizeof(why));
+	warn_of_certificate(h);
 	if (!h->broker || jh_listen(h->conf, &sockets, why, sizeof(why)) < 0)
 		return fail(why);
 	h->pam = jh_pam_side_new(h, sockets.pam);

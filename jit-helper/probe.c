@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "broker.h"
+#include "certificate.h"
 #include "clock.h"
 #include "conf.h"
 #include "exit.h"
@@ -177,12 +178,34 @@ static void ask_all(struct json_object *document, const struct jh_conf *conf)
 		event_base_free(base);
 }
 
-/* The key as the helper would read it: its rules, and for its user. */
-static bool try_key(struct json_object *told, const struct jh_conf *conf)
+/* The certificate likewise. */
+static bool try_certificate(struct json_object *document, const struct jh_conf *conf)
 {
+	struct jh_certificate certificate;
+	char why[JIT_LINE_SIZE];
+	const bool good = jh_certificate_read(conf, &certificate, why, sizeof(why)) == 0;
+	struct json_object *told = conf->tls_certificate ? put_object(document, "certificate") : NULL;
+
+	if (!told)
+		return good;
+	put_text(told, "file", conf->tls_certificate);
+	json_object_object_add(told, "usable", json_object_new_boolean(good));
+	if (!good)
+		put_text(told, "why", why);
+	json_object_object_add(told, "goodFor",
+			       json_object_new_int64(good ? certificate.good_until - jit_wall_s() : 0));
+	jh_certificate_clear(&certificate);
+	return good;
+}
+
+/* The key as the helper would read it: its rules, and for its user. */
+static bool try_key(struct json_object *told, const struct jh_conf *whole)
+{
+	struct jh_conf conf = *whole;
 	struct event_base *base = event_base_new();
 	char why[JIT_LINE_SIZE] = "out of memory";
-	struct jh_broker *broker = base ? jh_broker_new(base, conf, why, sizeof(why)) : NULL;
+	conf.tls_certificate = conf.tls_key = NULL; /* its faults are not the key's */
+	struct jh_broker *broker = base ? jh_broker_new(base, &conf, why, sizeof(why)) : NULL;
 	bool good = broker != NULL;
 
 	json_object_object_add(told, "usable", json_object_new_boolean(good));
@@ -207,7 +230,8 @@ static void look(struct json_object *document, const struct jh_conf *conf)
 	}
 	if (ca)
 		try_ca(ca, conf->ca_file);
-	if (try_key(key, conf))
+	const bool certificate = try_certificate(document, conf);
+	if (try_key(key, conf) && certificate)
 		ask_all(document, conf);
 }
 

@@ -138,15 +138,15 @@ static bool offer_glass(struct jh_request *r)
 	return false;
 }
 
-static void retry(struct jh_request *r)
+/* `why`: what people are told of it. */
+static void retry(struct jh_request *r, const char *why)
 {
-	static const char away[] = "the broker is not there right now: trying again (Ctrl-C cancels)";
 	struct jh_visit *v;
 
 	if (r->tries == 1) { /* said once: a module takes only so many frames */
 		jit_log(LOG_WARNING, "%s: %s; trying again", r->question.requester, r->last.text);
 		for (v = LIST_FIRST(&r->visits); v; v = LIST_NEXT(v, beside))
-			jh_visit_show(v, away);
+			jh_visit_show(v, why);
 	}
 	if (r->tries == GLASS_TRIES && r->last.no_answer && !LIST_EMPTY(&r->visits) && !offer_glass(r))
 		return;
@@ -165,6 +165,7 @@ static void on_filed(void *arg, const struct jit_fetch_result *result)
 		.by_jit = r->ahead != NULL,
 		.first = r->tries == 0,
 	};
+	const bool busy = result->fault == JIT_FETCH_OK && result->status == 429;
 	struct jh_answer answer;
 
 	r->call = NULL;
@@ -175,8 +176,9 @@ static void on_filed(void *arg, const struct jit_fetch_result *result)
 		jh_request_filed(r, &answer);
 		return;
 	case JH_FILED_RETRY:
-		r->maybe_filed = true;
-		retry(r);
+		r->maybe_filed |= !busy;
+		retry(r, busy ? "this host calls the broker too often: trying again (Ctrl-C cancels)"
+			      : "the broker is not there right now: trying again (Ctrl-C cancels)");
 		return;
 	case JH_FILED_ASK_REASON:
 	case JH_FILED_ASK_TICKET:

@@ -41,7 +41,11 @@ void jh_trouble(const struct jit_fetch_result *result, const char *broker, char 
 				 type[0] && strcmp(type, "application/json") != 0 ? type
 										  : "not what the protocol says");
 		else
-			snprintf(buf, size, "the broker at %s failed with HTTP status %ld", broker, result->status);
+			snprintf(buf, size,
+				 result->status == 429 ? "the broker at %s takes no more calls from this host just now "
+							 "(HTTP status %ld)"
+						       : "the broker at %s failed with HTTP status %ld",
+				 broker, result->status);
 		break;
 	case JIT_FETCH_TOO_LARGE:
 		snprintf(buf, size, "the answer of the broker at %s is too large", broker);
@@ -145,6 +149,13 @@ static enum jh_filed judge_refusal(const struct jit_fetch_result *result, const 
 		return judge_policy(code, message, facts, v);
 	if (result->status == 401 || result->status == 403)
 		say(v, JIT_UNAVAILABLE, "the broker at %s does not know this host's API key; " OPERATOR, facts->broker);
+	else if (result->status == 429 && strcmp(message, "Too Many Requests") == 0)
+		say(v, JIT_UNAVAILABLE,
+		    "this host calls the broker more often than its usage plan allows; try again in a moment");
+	else if (result->status == 429 && strcmp(message, "Limit Exceeded") == 0)
+		say(v, JIT_UNAVAILABLE,
+		    "this host has made all the calls that its usage plan at the broker gives it a day (until midnight "
+		    "UTC); " OPERATOR);
 	else if (result->status == 429)
 		say(v, JIT_UNAVAILABLE, "the broker takes no more requests now: %s; try again in a moment",
 		    message[0] ? message : "too many are waiting");
@@ -153,7 +164,8 @@ static enum jh_filed judge_refusal(const struct jit_fetch_result *result, const 
 	else
 		unavailable(result, facts->broker, v);
 	v->no_answer = jh_no_answer(result);
-	if (is_gateway_failure(result->status))
+	/* Too fast: nobody has read it, and the next moment brings new calls. */
+	if (is_gateway_failure(result->status) || (result->status == 429 && strcmp(message, "Too Many Requests") == 0))
 		return JH_FILED_RETRY;
 	return result->status >= 500 ? JH_FILED_UNKNOWN : JH_FILED_REFUSED;
 }

@@ -460,6 +460,8 @@ class Examples(unittest.TestCase):
         os.makedirs("/run/lab/manual")
         brokerlib.make_tls("/run/lab/manual")
         shutil.copy("/run/lab/manual/ca.pem", "/etc/pam-jit/broker-ca.pem")
+        shutil.copy("/run/lab/manual/tls.crt", "/etc/pam-jit/host.crt")
+        write("/etc/pam-jit/host.key", read("/run/lab/manual/tls.key"), 0o640, "root", "_jit")
         for name, text in (("as it is", read("etc/pam-jit/jit-helper.conf")), ("in force", self.in_force("etc/pam-jit/jit-helper.conf"))):
             write("/etc/pam-jit/jit-helper.conf", text)
             done = subprocess.run([built("jit-helper"), "--check"], capture_output=True, text=True, timeout=30, check=False)

@@ -68,6 +68,21 @@ static void three_lines_are_enough(void **state)
 	jh_conf_free(c);
 }
 
+static void a_certificate_and_its_key_belong_together(void **state)
+{
+	struct jh_conf *c = NULL;
+
+	(void)state;
+	assert_int_equal(parse("[helper]\nbroker = https://b:8443\ntls_certificate = /h.crt\ntls_key = /h.key\n", &c),
+			 0);
+	assert_string_equal(c->tls_certificate, "/h.crt");
+	assert_string_equal(c->tls_key, "/h.key");
+	jh_conf_free(c);
+	assert_int_equal(parse("[helper]\nbroker = https://b:8443\ntls_certificate = /h.crt\n", &c), 1);
+	assert_non_null(strstr(told, "tls_certificate and tls_key belong together"));
+	assert_int_equal(parse("[helper]\nbroker = https://b:8443\ntls_key = /h.key\n", &c), 1);
+}
+
 static void every_error_is_told_with_its_line(void **state)
 {
 	struct jh_conf *c = NULL;
@@ -160,6 +175,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_the_documented_ones),
 		cmocka_unit_test(three_lines_are_enough),
+		cmocka_unit_test(a_certificate_and_its_key_belong_together),
 		cmocka_unit_test(every_error_is_told_with_its_line),
 		cmocka_unit_test(what_may_be_chosen_is_taken),
 		cmocka_unit_test(what_may_not_be_chosen_is_told),

@@ -367,6 +367,26 @@ static void the_clock_warns_past_30_s_and_fails_past_300_s(void **state)
 	assert_int_equal(find("broker.clock")->severity, JD_ERROR);
 }
 
+#define CERTIFICATE(more) "{\"certificate\":{\"file\":\"/etc/pam-jit/host.crt\"," more "}}"
+
+static void a_client_certificate_is_told_of_in_the_last_14_days(void **state)
+{
+	(void)state;
+	probe_judge("{}");
+	assert_null(find("helper.certificate"));
+	probe_judge(CERTIFICATE("\"usable\":true,\"goodFor\":1209600"));
+	assert_null(find("helper.certificate_end"));
+	probe_judge(CERTIFICATE("\"usable\":true,\"goodFor\":1209599"));
+	assert_int_equal(find("helper.certificate_end")->severity, JD_WARNING);
+	assert_non_null(strstr(find("helper.certificate_end")->what, "within 14 days"));
+	probe_judge(CERTIFICATE("\"usable\":true,\"goodFor\":0"));
+	assert_int_equal(find("helper.certificate_end")->severity, JD_ERROR);
+	probe_judge(CERTIFICATE("\"usable\":false,\"why\":\"no key\",\"goodFor\":0"));
+	assert_int_equal(find("helper.certificate")->severity, JD_ERROR);
+	assert_non_null(strstr(find("helper.certificate")->what, "no key"));
+	assert_null(find("helper.certificate_end"));
+}
+
 static void one_broker_of_two_that_is_down_is_a_warning(void **state)
 {
 	(void)state;
@@ -412,6 +432,7 @@ int main(void)
 		TEST(sudoers_of_other_shapes_harm_nobody),
 		TEST(sshd_settings_are_judged),
 		TEST(the_clock_warns_past_30_s_and_fails_past_300_s),
+		TEST(a_client_certificate_is_told_of_in_the_last_14_days),
 		TEST(one_broker_of_two_that_is_down_is_a_warning),
 		TEST(configuration_errors_keep_their_lines),
 		TEST(what_is_told_cannot_steer_the_terminal),
