@@ -216,7 +216,7 @@ class PlanTest(BrokerCase):
 
 CERTIFIED = CONF.replace("issuer = demo\n", "issuer = demo\ntls_client_ca = FOLDER/hosts/ca.pem\n") + """
 [host sealed]
-client_certificate = sealed.example
+client_certificate = sealed.host.example
 """
 
 
@@ -225,14 +225,14 @@ class CertificateTest(BrokerCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.hosts = cls.certificate("hosts", None)
-        for name, names, use, days in (("sealed", ["SEALED.example"], "clientAuth", 30),
-                                       ("another", ["another.example"], "clientAuth", 30),
-                                       ("below", ["x.sealed.example", "*.example"], "clientAuth", 30),
-                                       ("over", ["sealed.example"], "clientAuth", -1),
-                                       ("server", ["sealed.example"], "serverAuth", 30)):
+        for name, names, use, days in (("sealed", ["SEALED.host.example"], "clientAuth", 30),
+                                       ("another", ["another.host.example"], "clientAuth", 30),
+                                       ("below", ["x.sealed.host.example", "*.host.example"], "clientAuth", 30),
+                                       ("over", ["sealed.host.example"], "clientAuth", -1),
+                                       ("server", ["sealed.host.example"], "serverAuth", 30)):
             cls.certificate(name, cls.hosts, names, use, days)
         stranger = cls.certificate("strange-ca", None)
-        cls.certificate("stranger", stranger, ["sealed.example"])
+        cls.certificate("stranger", stranger, ["sealed.host.example"])
         cls.broker.stop()
         with open(cls.broker.conf, encoding="utf-8") as file:
             text = file.read().replace(CONF, CERTIFIED.replace("FOLDER", cls.folder))
@@ -259,8 +259,8 @@ class CertificateTest(BrokerCase):
 
     def test_without_it_or_with_another_hosts_the_key_is_a_wrong_one(self):
         for certificate, why in ((None, "no client certificate came with it"),
-                                 ("another", "its client certificate is not of sealed.example"),
-                                 ("below", "its client certificate is not of sealed.example")):
+                                 ("another", "its client certificate is not of sealed.host.example"),
+                                 ("below", "its client certificate is not of sealed.host.example")):
             with self.subTest(certificate):
                 line = f"the key of host sealed was used from 127.0.0.1, but {why} ({self.broker.conf}:"
                 before = self.log().count(line)
