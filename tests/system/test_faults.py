@@ -217,6 +217,8 @@ class Check(LabCase):
         text, count = re.subn(r"^# (?=\[|[a-z_]+ = )", "", example, flags=re.M)
         self.assertGreater(count, 12)
         self.addCleanup(write, HELPER_CONF, read(HELPER_CONF))
+        write("/etc/pam-jit/host.crt", read("/run/lab/secrets/tls.crt"))
+        write("/etc/pam-jit/host.key", read("/run/lab/secrets/tls.key"), 0o640, "root", "_jit")
         write(HELPER_CONF, text.replace("group = breakglass", "group = root"))
         self.assertEqual(self.check()[0], 0, self.check()[1])
 
