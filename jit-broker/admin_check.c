@@ -16,9 +16,9 @@
 #include "safefile.h"
 #include "text.h"
 
-static const char how[] =
-	"check [--config FILE] [--who USER --host HOST [--role ROLE] [--login-user USER] [--service NAME]"
-	" [--target USER] [--duration 15m] [--reason TEXT] [--ticket TEXT] [--approver PERSON] [--at TIME] [--json]]";
+static const char how[] = "check [--config FILE] [--who USER --host HOST [--role ROLE]\n"
+			  "       [--login-user USER] [--service NAME] [--target USER] [--duration 15m]\n"
+			  "       [--reason TEXT] [--ticket TEXT] [--approver PERSON] [--at TIME] [--json]]";
 
 struct asked {
 	const char *config, *who, *host, *role, *login_user, *service, *target, *duration, *reason, *ticket, *approver,

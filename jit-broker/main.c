@@ -7,6 +7,7 @@
 #include "client.h"
 #include "exit.h"
 #include "serve.h"
+#include "text.h"
 
 static const struct command {
 	const char *name;
@@ -36,8 +37,20 @@ static void print_help(FILE *out)
 	fputs("\n'jit-broker COMMAND --help' says more; 'jit-broker --version' says which one this is.\n", out);
 }
 
+/* Under the name that getopt_long(3) puts before what it has to say. */
+static int run(const struct command *command, int argc, char **argv)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "jit-broker %s", command->name);
+	argv[0] = name;
+	return command->run(argc, argv);
+}
+
 int main(int argc, char **argv)
 {
+	char given[64];
+
 	if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		print_help(stdout);
 		return JB_EXIT_OK;
@@ -48,7 +61,11 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; argc >= 2 && i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
+			return run(&commands[i], argc - 1, argv + 1);
+	if (argc >= 2) {
+		jit_text_clean_str(given, sizeof(given), argv[1]);
+		fprintf(stderr, "jit-broker: there is no such command: %s\n", given);
+	}
 	print_help(stderr);
 	return JB_EXIT_USAGE;
 }

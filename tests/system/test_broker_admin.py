@@ -135,6 +135,12 @@ class SecretTest(AdminCase):
             done = self.admin(*command, status=2)
             self.assertEqual(done.stdout, "")
             self.assertIn(f"usage: jit-broker {command[0]}", done.stderr)
+        self.assertIn("jit-broker key: unrecognized option '--force'", self.admin("key", "--force", "list", status=2).stderr)
+        for command in (["frob"], ["--frob"], ["fr\x1bob"]):
+            done = subprocess.run([built("jit-broker"), *command], capture_output=True, text=True, timeout=20)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            said = command[0].replace("\x1b", "?")
+            self.assertTrue(done.stderr.startswith(f"jit-broker: there is no such command: {said}\nusage: jit-broker "))
         for command in ("key", "token", "audit", "check"):
             done = subprocess.run([built("jit-broker"), command, "--help"], capture_output=True, text=True, timeout=20)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
