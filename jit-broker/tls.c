@@ -1,12 +1,14 @@
 /* See tls.h. */
 #include "tls.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "safefile.h"
 
@@ -128,6 +130,10 @@ SSL_CTX *jb_tls_new(const char *certificate, const char *key, const char *client
 	ERR_clear_error();
 	if (!tls || set_rules(tls) < 0) {
 		snprintf(why, why_size, "cannot set TLS up: %s", last_error());
+		goto fail;
+	}
+	if (access(certificate, R_OK) < 0) { /* OpenSSL would call it "system lib" */
+		snprintf(why, why_size, "tls_certificate: cannot read %s: %s", certificate, strerror(errno));
 		goto fail;
 	}
 	if (SSL_CTX_use_certificate_chain_file(tls, certificate) != 1) {

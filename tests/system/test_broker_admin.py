@@ -146,6 +146,15 @@ class SecretTest(AdminCase):
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertTrue(done.stdout.startswith(f"usage: jit-broker {command}"))
 
+    def test_a_certificate_that_is_not_there_is_told_apart_from_one_that_is_none(self):
+        with open(self.broker.conf, encoding="utf-8") as file:
+            text = file.read()
+        for path, why in (("/nonexistent/tls.crt", "cannot read /nonexistent/tls.crt: No such file or directory"),
+                          ("/dev/null", "/dev/null holds no PEM certificate chain")):
+            with open(self.broker.conf, "w", encoding="utf-8") as file:
+                file.write(re.sub("(?m)^tls_certificate = .*$", f"tls_certificate = {path}", text))
+            self.assertIn(f"tls_certificate: {why}", self.admin("check", status=1).stderr)
+
     def test_a_secret_that_cannot_be_shown_is_a_failure(self):
         with open("/dev/full", "w", encoding="ascii") as full:
             done = subprocess.run([self.broker.program, "key", "--config", self.broker.conf, "add", "web-1"],
