@@ -24,8 +24,6 @@ static bool is_token(const char *s)
 /* Visible ASCII: no blank, no control, no byte above 0x7e stands in a request's target. */
 static bool is_target(const char *s)
 {
-	if (*s != '/')
-		return false;
 	for (; *s; s++)
 		if (*s < 0x21 || *s > 0x7e || *s == '#')
 			return false;
@@ -50,6 +48,22 @@ static char *next_line(char **at)
 	return line;
 }
 
+int jb_http_line(struct jb_http_head *head, const char *method, const char *path, const char *query,
+		 const char **ret_why)
+{
+	*ret_why = "The request line is not HTTP.";
+	if (!is_token(method) || *path != '/' || !is_target(path) || !is_target(query))
+		return 400;
+	if (strcmp(method, "GET") != 0 && strcmp(method, "POST") != 0) {
+		*ret_why = "Only GET and POST are understood here.";
+		return 501;
+	}
+	head->method = method;
+	head->path = path;
+	head->query = query;
+	return 0;
+}
+
 static int parse_request_line(char *line, struct jb_http_head *head, const char **ret_why)
 {
 	char *target = strchr(line, ' ');
@@ -60,26 +74,28 @@ static int parse_request_line(char *line, struct jb_http_head *head, const char 
 		return 400;
 	*target++ = '\0';
 	*version++ = '\0';
-	if (!is_token(line) || !is_target(target))
-		return 400;
 	if (strcmp(version, "HTTP/1.1") == 0) {
 		head->keep_alive = true;
 	} else if (strcmp(version, "HTTP/1.0") != 0) {
 		*ret_why = "Only HTTP/1.1 is spoken here.";
 		return strncmp(version, "HTTP/", 5) == 0 ? 505 : 400;
 	}
-	if (strcmp(line, "GET") != 0 && strcmp(line, "POST") != 0) {
-		*ret_why = "Only GET and POST are understood here.";
-		return 501;
-	}
-	head->method = line;
-	head->path = target;
-	head->query = "";
 	char *query = strchr(target, '?');
-	if (query) {
-		*query = '\0';
-		head->query = query + 1;
+	if (query)
+		*query++ = '\0';
+	return jb_http_line(head, line, target, query ? query : "", ret_why);
+}
+
+int jb_http_add(struct jb_http_head *head, const char *name, const char *value, const char **ret_why)
+{
+	*ret_why = "A header line is not of the form 'Name: value'.";
+	if (!is_token(name) || !is_value(value))
+		return 400;
+	if (head->header_count == JB_HTTP_HEADERS_MAX) {
+		*ret_why = "There are too many header lines.";
+		return 431;
 	}
+	head->headers[head->header_count++] = (struct jb_http_header){name, value};
 	return 0;
 }
 
@@ -96,14 +112,7 @@ static int parse_header_line(char *line, struct jb_http_head *head, const char *
 	while (len && (value[len - 1] == ' ' || value[len - 1] == '\t'))
 		value[--len] = '\0';
 	/* A folded line begins with a blank, which no name does. */
-	if (!is_token(line) || !is_value(value))
-		return 400;
-	if (head->header_count == JB_HTTP_HEADERS_MAX) {
-		*ret_why = "There are too many header lines.";
-		return 431;
-	}
-	head->headers[head->header_count++] = (struct jb_http_header){line, value};
-	return 0;
+	return jb_http_add(head, line, value, ret_why);
 }
 
 static size_t count(const struct jb_http_head *head, const char *name)
@@ -123,7 +132,7 @@ const char *jb_http_header(const struct jb_http_head *head, const char *name)
 	return NULL;
 }
 
-static int check_once(const struct jb_http_head *head, const char **ret_why)
+int jb_http_check(const struct jb_http_head *head, const char **ret_why)
 {
 	static const char *const once[] = {"Host",	     "Content-Length", "Transfer-Encoding",
 					   "x-api-key",	     "Authorization",  "Idempotency-Key",
@@ -189,7 +198,7 @@ int jb_http_parse(char *text, size_t len, struct jb_http_head *head, const char 
 	while (status == 0 && at < last)
 		status = parse_header_line(next_line(&at), head, ret_why);
 	if (status == 0)
-		status = check_once(head, ret_why);
+		status = jb_http_check(head, ret_why);
 	if (status == 0)
 		status = check_body(head, ret_why);
 	if (status == 0)

@@ -40,6 +40,16 @@ struct jb_http_head {
  */
 int jb_http_parse(char *text, size_t len, struct jb_http_head *head, const char **ret_why);
 
+/*
+ * The same for a request that came in pieces, not as text: its line first, then
+ * each header, then whether they go together. 0, or a status with a sentence as
+ * above. content_length is whoever brings the body's to set.
+ */
+int jb_http_line(struct jb_http_head *head, const char *method, const char *path, const char *query,
+		 const char **ret_why);
+int jb_http_add(struct jb_http_head *head, const char *name, const char *value, const char **ret_why);
+int jb_http_check(const struct jb_http_head *head, const char **ret_why);
+
 /* The value of a header, whatever the case of its name; NULL when absent. Headers that decide come at most once. */
 const char *jb_http_header(const struct jb_http_head *head, const char *name);
 
