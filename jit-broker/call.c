@@ -47,9 +47,15 @@ bool jb_call_certified(struct jb_call *call, const char *name, char *why, size_t
 	return false;
 }
 
+const char *jb_call_host(const struct jb_call *call)
+{
+	return call->host;
+}
+
 void jb_call_trust(struct jb_call *call)
 {
-	call->transport->trust(call);
+	if (call->transport->trust)
+		call->transport->trust(call);
 }
 
 bool jb_call_can_wait(struct jb_call *call)

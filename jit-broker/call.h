@@ -33,6 +33,9 @@ const struct jb_address *jb_call_peer(const struct jb_call *call);
  */
 bool jb_call_certified(struct jb_call *call, const char *name, char *why, size_t why_size);
 
+/* The host that it came from, where whoever brought the call vouches for that itself; NULL: its API key says. */
+const char *jb_call_host(const struct jb_call *call);
+
 /* The peer proved who it is: its connection may lie idle for long. */
 void jb_call_trust(struct jb_call *call);
 

@@ -7,7 +7,7 @@
 
 struct jb_transport {
 	bool may_wait;
-	void (*trust)(struct jb_call *call);
+	void (*trust)(struct jb_call *call); /* NULL: it makes no difference */
 	bool (*certified)(struct jb_call *call, const char *name, char *why, size_t why_size); /* NULL: nobody is */
 	void (*reply)(struct jb_call *call, int status, const char *headers, const char *body, size_t len);
 };
@@ -18,7 +18,8 @@ struct jb_call {
 	struct jb_http_head head;
 	char *body; /* head.content_length bytes and a NUL */
 	struct jb_address peer;
-	bool asks_again; /* nothing has changed, and it cannot wait: the answer is to say when to ask again */
+	const char *host; /* see jb_call_host */
+	bool asks_again;  /* nothing has changed, and it cannot wait: the answer is to say when to ask again */
 	void (*gone)(void *arg);
 	void *gone_arg;
 };

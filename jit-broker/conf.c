@@ -280,9 +280,10 @@ static bool add_default_plan(struct jb_conf *conf)
 	return plan && (plan->name = strdup(JB_PLAN_DEFAULT)) && set_defaults(JB_PLAN, plan);
 }
 
-struct jb_conf *jb_conf_read(const char *path, void (*on_error)(void *arg, const char *message), void *arg)
+static struct jb_conf *read_file(const char *path, bool secret, void (*on_error)(void *arg, const char *message),
+				 void *arg)
 {
-	const struct jit_file_rule rule = {.secret = true, .max_size = JIT_INI_MAX_SIZE};
+	const struct jit_file_rule rule = {.secret = secret, .max_size = JIT_INI_MAX_SIZE};
 	struct jb_conf *conf = calloc(1, sizeof(*conf));
 	struct reading r = {.conf = conf, .on_error = on_error, .arg = arg};
 	JIT_FREE char *text = NULL;
@@ -307,6 +308,16 @@ struct jb_conf *jb_conf_read(const char *path, void (*on_error)(void *arg, const
 		return NULL;
 	}
 	return conf;
+}
+
+struct jb_conf *jb_conf_read(const char *path, void (*on_error)(void *arg, const char *message), void *arg)
+{
+	return read_file(path, true, on_error, arg);
+}
+
+struct jb_conf *jb_conf_read_public(const char *path, void (*on_error)(void *arg, const char *message), void *arg)
+{
+	return read_file(path, false, on_error, arg);
 }
 
 static void free_sections(const struct jb_conf *conf, enum jb_section kind)

@@ -287,6 +287,9 @@ struct jb_conf {
  * there was one. The caller frees the result with jb_conf_free (NULL is fine).
  */
 struct jb_conf *jb_conf_read(const char *path, void (*on_error)(void *arg, const char *message), void *arg);
+/* The same for a file that others may read, as in a function's bundle, where the platform sets the modes: no secret may
+ * stand in it. */
+struct jb_conf *jb_conf_read_public(const char *path, void (*on_error)(void *arg, const char *message), void *arg);
 void jb_conf_free(struct jb_conf *conf);
 
 /* NULL when there is none of that name. Owned by conf. */

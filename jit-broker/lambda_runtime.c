@@ -204,7 +204,8 @@ static int post_error(struct jb_lambda *lambda, const char *path, const char *er
 
 	json_object_object_add(json, "errorMessage", json_object_new_string(message));
 	json_object_object_add(json, "errorType", json_object_new_string(error));
-	const char *text = json_object_to_json_string_length(json, JSON_C_TO_STRING_PLAIN, &len);
+	const char *text =
+		json_object_to_json_string_length(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
 	if (!text) {
 		snprintf(why, why_size, "out of memory");
 		return -1;
@@ -229,9 +230,11 @@ static bool read_header(struct jb_lambda *lambda, const char *name, char *buf, s
 {
 	struct curl_header *header;
 
+	if (curl_easy_header(lambda->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK &&
+	    (size_t)snprintf(buf, size, "%s", header->value) < size)
+		return true;
 	*buf = '\0';
-	return curl_easy_header(lambda->easy, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK &&
-	       (size_t)snprintf(buf, size, "%s", header->value) < size;
+	return false;
 }
 
 static int64_t wall_ms(void)
@@ -302,38 +305,46 @@ static void judge(struct jb_lambda_answer *answer)
 	}
 }
 
+static int send_answer(struct jb_lambda *lambda, const struct jb_lambda_answer *answer, int64_t left_ms,
+		       long *ret_status, char *why, size_t why_size)
+{
+	char path[128];
+	int r;
+
+	snprintf(path, sizeof(path), "invocation/%s/%s", lambda->request_id, answer->error ? "error" : "response");
+	if (answer->error) {
+		jit_log(LOG_ERR, "invocation %s failed: %s: %s", lambda->request_id, answer->error, answer->message);
+		r = post_error(lambda, path, answer->error, answer->message, left_ms, ret_status, why, why_size);
+	} else {
+		r = post(lambda, path, answer->text, answer->len, left_ms, ret_status, why, why_size);
+	}
+	if (r == 0 && *ret_status == 500) {
+		snprintf(why, why_size, "the Runtime API answers %s with status 500", path);
+		return -1;
+	}
+	return r;
+}
+
 /* Hands the answer over while somebody still waits for it. -1: the Runtime API is of no use any more. */
 static int hand_over(struct jb_lambda *lambda, struct jb_lambda_answer *answer, char *why, size_t why_size)
 {
 	int64_t left_ms = lambda->deadline_ms - jit_boottime_ms();
-	char path[128];
 	long status = 0;
-	int r;
 
 	judge(answer);
 	if (left_ms <= 0) {
 		jit_log(LOG_ERR, "the time of invocation %s was over before it was answered", lambda->request_id);
 		return 0;
 	}
-	snprintf(path, sizeof(path), "invocation/%s/%s", lambda->request_id, answer->error ? "error" : "response");
-	if (answer->error) {
-		jit_log(LOG_ERR, "invocation %s failed: %s: %s", lambda->request_id, answer->error, answer->message);
-		r = post_error(lambda, path, answer->error, answer->message, left_ms, &status, why, why_size);
-	} else {
-		r = post(lambda, path, answer->text, answer->len, left_ms, &status, why, why_size);
-	}
-	if (r < 0 || status == 500) {
-		if (r == 0)
-			snprintf(why, why_size, "the Runtime API answers %s with status 500", path);
+	if (send_answer(lambda, answer, left_ms, &status, why, why_size) < 0)
 		return -1;
-	}
 	if (status == 413 && !answer->error) {
 		answer->error = "Function.ResponseSizeTooLarge";
 		snprintf(answer->message, sizeof(answer->message), "The platform finds the answer too large.");
 		return hand_over(lambda, answer, why, why_size);
 	}
 	if (status != 202)
-		jit_log(LOG_ERR, "the Runtime API answers %s with status %ld", path, status);
+		jit_log(LOG_ERR, "the Runtime API answers invocation %s with status %ld", lambda->request_id, status);
 	return 0;
 }
 
