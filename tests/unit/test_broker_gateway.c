@@ -234,6 +234,8 @@ static struct json_object *answer(int status, const char *headers, const char *b
 	char *text = jb_gateway_answer(status, headers, body, body_len, &len);
 
 	assert_non_null(text);
+	for (size_t i = 0; i < len; i++) /* json-c would take them */
+		assert_true((unsigned char)text[i] >= 0x20);
 	struct json_object *json = json_tokener_parse(text);
 	assert_non_null(json);
 	free(text);
