@@ -309,6 +309,13 @@ void jb_gateway_clear(struct jb_gateway_event *event)
 	*event = (struct jb_gateway_event){0};
 }
 
+static char *put(char *at, const char *plain)
+{
+	while (*plain)
+		*at++ = *plain++;
+	return at;
+}
+
 /* Text as JSON has it within its quotes; at most six bytes for one. */
 static char *put_text(char *at, const char *text, size_t len)
 {
@@ -321,10 +328,9 @@ static char *put_text(char *at, const char *text, size_t len)
 			*at++ = '\\';
 			*at++ = (char)c;
 		} else if (c < 0x20) {
-			memcpy(at, "\\u00", 4);
-			at[4] = hex[c >> 4];
-			at[5] = hex[c & 15];
-			at += 6;
+			at = put(at, "\\u00");
+			*at++ = hex[c >> 4];
+			*at++ = hex[c & 15];
 		} else {
 			*at++ = (char)c;
 		}
@@ -340,10 +346,10 @@ static char *put_headers(char *at, const char *headers)
 	for (const char *line = headers; *line; line += strcspn(line, "\n") + 1) {
 		size_t name = strcspn(line, ":"), blank = name + 1 + strspn(line + name + 1, " ");
 
-		at = stpcpy(at, comma);
+		at = put(at, comma);
 		*at++ = '"';
 		at = put_text(at, line, name);
-		at = stpcpy(at, "\":\"");
+		at = put(at, "\":\"");
 		at = put_text(at, line + blank, strcspn(line + blank, "\r\n"));
 		*at++ = '"';
 		comma = ",";
@@ -362,12 +368,12 @@ char *jb_gateway_answer(int status, const char *headers, const char *body, size_
 		return NULL;
 	at += snprintf(at, 64, "{\"statusCode\":%d,\"headers\":{", status);
 	at = put_headers(at, headers);
-	at = stpcpy(at, "},\"body\":\"");
+	at = put(at, "},\"body\":\"");
 	if (is_text)
 		at = put_text(at, body, len);
 	else
 		at += EVP_EncodeBlock((unsigned char *)at, (const unsigned char *)body, (int)len);
-	at = stpcpy(at, is_text ? "\",\"isBase64Encoded\":false}" : "\",\"isBase64Encoded\":true}");
+	at = put(at, is_text ? "\",\"isBase64Encoded\":false}" : "\",\"isBase64Encoded\":true}");
 	*ret_len = (size_t)(at - text);
 	return text;
 }
