@@ -14,9 +14,9 @@ FOLDER = os.path.join(TREE, "packaging/aws")
 STANDARD, EXPRESS = (os.path.join(FOLDER, name) for name in ("state-machine.asl.json", "state-machine-express.asl.json"))
 ENDED = ("EXPIRED", "CANCELLED", "REVOKED", "FAILED", "ENDED")
 STATUSES = ("PENDING", "APPROVED", "ACTIVE", "DENIED", *ENDED)
-INPUT = {"requestId": "0b6c", "simulateApproval": False, "pendingSeconds": 300, "useSeconds": 600}
+INPUT = {"requestId": "0b6c", "simulateApproval": False, "Payload": {"pendingSeconds": 300, "useSeconds": 600}}
 # What may stand in an execution's history: no field that could hold a credential in clear.
-TAKEN = {"step", "requestId", "taskToken", "publicKey"}
+TAKEN = {"step", "requestId", "taskToken", "publicKey", "pendingSeconds", "useSeconds"}
 GIVEN = {"status", "requestId", "pendingSeconds", "useSeconds", "message", "sealedCredentials"}
 
 prepare = npm.prepare
@@ -104,8 +104,9 @@ class Walk:
         return said if state["Resource"].endswith("waitForTaskToken") else {"Payload": said}
 
     def task(self, state, data):
-        seconds = at(state["TimeoutSecondsPath"], data) if "TimeoutSecondsPath" in state else state["TimeoutSeconds"]
-        assert isinstance(seconds, int) and seconds > 0, seconds
+        if "TimeoutSecondsPath" in state:  # interpreters differ in which of the two they read
+            seconds = {at(state["TimeoutSecondsPath"], of) for of in (data, fill(state["Parameters"], data))}
+            assert len(seconds) == 1 and isinstance(min(seconds), int) and min(seconds) > 0, seconds
         try:
             said = self.run(state, data)
         except (Timeout, Trouble) as error:
