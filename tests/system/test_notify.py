@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -332,6 +333,20 @@ class Webhooks(NotifyCase):
         self.assertEqual(self.list().count("webhook:good"), 0)
         for secret in ["/hook", *(base64.b64encode(key).decode() for key in self.keys.values())]:
             self.assertNotIn(secret, self.log() + self.list())  # a URL of Slack's is a secret too
+
+    def test_a_receiver_that_is_back_gets_all_that_waits_at_once(self):
+        """Not each at its own time, which after a long absence is a quarter of an hour away."""
+        hook = self.hook("chat", lambda call, handler: 503)
+        self.begin(self.section("chat"), conf=CONF.replace("notify_retry_max = 2s", "notify_retry_max = 1h"))
+        for _ in range(4):
+            self.file()
+        self.wait(lambda: self.list().count("HTTP status 503") == 4)
+        with sqlite3.connect(f"{self.folder}/broker.db", timeout=5) as store:
+            store.execute("UPDATE outbox SET due=due+3000 WHERE channel='webhook:chat'")
+        store.close()
+        hook.answer = lambda call, handler: 200
+        self.file()
+        self.wait(lambda: len(hook.taken()) == 5)
 
     def test_kill_9_at_any_instant_loses_nothing(self):
         hook = self.hook("chat", lambda call, handler: random.choice([200, 200, 503]))
