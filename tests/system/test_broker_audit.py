@@ -289,10 +289,17 @@ class TrailTest(AuditCase):
         filed = self.file()
         self.approve(filed)
         self.assertEqual(self.host.post(f"/requests/{filed['requestId']}/cancel").status, 200)
+        used = self.file()
+        self.approve(used)
+        for call in ("start", "end"):
+            self.assertEqual(self.host.post(f"/requests/{used['requestId']}/{call}").status, 200)
+        self.assertEqual(self.host.post(f"/requests/{self.plain['requestId']}/end").status, 200)
         done = self.audit("join", self.trail(self.event()), "--from", "2020-01-01T00:00:00Z", "--to",
                           "2100-01-01T00:00:00Z", status=3)
         self.assertRegex(done.stdout, rf"(?m)^unused    \S+  {filed['shortId']} for op1 as admin on web-1 was approved and "
                                       "never used$")
+        for request in (used, self.plain):
+            self.assertNotRegex(done.stdout, f"(?m)^unused .*{request['shortId']}")
 
     def test_what_is_no_log_file_is_refused_by_name(self):
         path = f"{self.folder}/other"
