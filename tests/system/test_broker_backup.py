@@ -170,6 +170,18 @@ class RestoreTest(BackupCase):
         self.assertEqual(self.beside("re*"), [])
         self.assertEqual(self.api(key=self.key).get("/requests").status, 200)
 
+    def test_who_was_signed_in_at_the_page_signs_in_again(self):
+        """Whoever signed out since the back-up, or was shown the door, would be in again."""
+        self.backed_up()
+        self.broker.stop()
+        with sqlite3.connect(self.copy) as database:
+            database.execute("INSERT INTO session VALUES('x', 'appr1', 'oidc', 'y', 1, 9999999999)")
+        database.close()
+        self.run_command("restore", self.copy)
+        with sqlite3.connect(f"file:{self.store}?mode=ro", uri=True) as database:
+            self.assertEqual(database.execute("SELECT count(*) FROM session").fetchone(), (0,))
+        database.close()
+
     def test_what_was_open_ends_and_what_was_revoked_stays_so(self):
         waiting, granted, later = self.backed_up()
         self.broker.stop()
