@@ -21,7 +21,7 @@ import uuid
 
 import npm
 import receivers
-from brokerlib import Api, free_port, make_broker, make_tls, new_secret
+from brokerlib import Api, free_port, make_broker, make_certificate, make_tls, new_secret
 from terminal import wait_until
 from test_broker_api import FILING
 
@@ -579,6 +579,16 @@ class Mail(NotifyCase):
         self.begin(mail=mail)
         self.file()
         self.wait(lambda: re.search(r"approver:appr1 .*\d  .*certificate", self.list()))
+        self.assertEqual(mail.envelopes, [])
+
+    def test_a_server_with_another_ones_name_hears_nothing(self):
+        os.mkdir(f"{self.folder}/other")
+        make_certificate(self.peers, f"{self.folder}/other", ("mail.example",), ("192.0.2.1",))
+        mail = receivers.MailServer(f"{self.folder}/other")
+        self.addCleanup(mail.close)
+        self.begin(mail=mail)
+        self.file()
+        self.wait(lambda: re.search(r"approver:appr1 .*\d  .*(certificate|name)", self.list()))
         self.assertEqual(mail.envelopes, [])
 
     def test_the_password_stands_nowhere_and_the_tests_mail_arrives(self):
