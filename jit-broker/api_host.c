@@ -108,25 +108,31 @@ static struct jb_request *look_up(struct jb_api *api, struct jb_call *call, cons
 	return NULL;
 }
 
-static void filed_wait_over(void *arg, const struct jb_wait *wait)
+static void filed_wait_over(void *arg, const struct jb_wait *const waits[], size_t count)
 {
-	if (!jb_api_still_known(arg, wait->call, wait->host))
-		return;
-	struct jb_request *r = look_up(arg, wait->call, wait->host, wait->id);
+	for (size_t i = 0; i < count; i++) {
+		const struct jb_wait *wait = waits[i];
+		struct jb_request *r = jb_api_still_known(arg, wait->call, wait->host)
+					       ? look_up(arg, wait->call, wait->host, wait->id)
+					       : NULL;
 
-	if (r)
-		answer_filed(arg, wait->call, wait->host, r);
+		if (r)
+			answer_filed(arg, wait->call, wait->host, r);
+	}
 }
 
-static void get_wait_over(void *arg, const struct jb_wait *wait)
+static void get_wait_over(void *arg, const struct jb_wait *const waits[], size_t count)
 {
-	if (!jb_api_still_known(arg, wait->call, wait->host))
-		return;
-	struct jb_request *r = look_up(arg, wait->call, wait->host, wait->id);
+	for (size_t i = 0; i < count; i++) {
+		const struct jb_wait *wait = waits[i];
+		struct jb_request *r = jb_api_still_known(arg, wait->call, wait->host)
+					       ? look_up(arg, wait->call, wait->host, wait->id)
+					       : NULL;
 
-	if (r)
-		jb_reply_json(wait->call, 200, jb_request_for_host(r, jit_wall_s()));
-	jb_request_free(r);
+		if (r)
+			jb_reply_json(wait->call, 200, jb_request_for_host(r, jit_wall_s()));
+		jb_request_free(r);
+	}
 }
 
 /* True when the call waits now, or has been refused for it. */
@@ -206,30 +212,37 @@ void jb_api_file(struct jb_ask *ask)
 	json_object_put(body);
 }
 
-static void reply_changes(struct jb_call *call, const char *host, struct jb_request **requests, size_t count,
-			  int64_t next)
+/* Frees the requests. */
+static struct json_object *changes_json(const char *host, struct jb_request **requests, size_t count, int64_t next)
 {
 	struct json_object *json = jb_api_list(requests, count, jb_request_for_host, "changes", jit_wall_s());
 
 	json_object_object_add(json, "next", json_object_new_int64(next));
 	json_object_object_add(json, "host", json_object_new_string(host));
-	jb_reply_json(call, 200, json);
+	return json;
 }
 
-static void changes_wait_over(void *arg, const struct jb_wait *wait)
+/* What many calls of a host wait for is read once. */
+static void changes_wait_over(void *arg, const struct jb_wait *const waits[], size_t count)
 {
 	struct jb_api *api = arg;
+	struct json_object *json = NULL;
 	struct jb_request **requests = NULL;
 	struct jb_fault fault;
-	size_t count = 0;
+	size_t changed = 0;
 	int64_t next = 0;
 
-	if (!jb_api_still_known(api, wait->call, wait->host))
-		return;
-	if (jb_engine_changes(api->engine, wait->host, wait->after, &requests, &count, &next, &fault) < 0)
-		jb_reply_fault(wait->call, &fault);
-	else
-		reply_changes(wait->call, wait->host, requests, count, next);
+	if (jb_engine_changes(api->engine, waits[0]->host, waits[0]->after, &requests, &changed, &next, &fault) == 0)
+		json = changes_json(waits[0]->host, requests, changed, next);
+	for (size_t i = 0; i < count; i++) {
+		if (!jb_api_still_known(api, waits[i]->call, waits[i]->host))
+			continue;
+		if (json)
+			jb_reply_json(waits[i]->call, 200, json_object_get(json));
+		else
+			jb_reply_fault(waits[i]->call, &fault);
+	}
+	json_object_put(json);
 }
 
 void jb_api_changes(struct jb_ask *ask)
@@ -246,7 +259,7 @@ void jb_api_changes(struct jb_ask *ask)
 	} else if (count == 0 && after >= 0 && waits(ask, "", after, wait, changes_wait_over)) {
 		free(requests);
 	} else {
-		reply_changes(ask->call, ask->who, requests, count, next);
+		jb_reply_json(ask->call, 200, changes_json(ask->who, requests, count, next));
 	}
 }
 

@@ -6,6 +6,7 @@
 #ifndef JB_WAITERS_H
 #define JB_WAITERS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "call.h"
@@ -25,8 +26,12 @@ struct jb_wait {
 	unsigned seconds;
 };
 
-/* Called once, from the loop, when it has changed or the time is over: answers the call with what is now. */
-typedef void (*jb_wait_answer)(void *arg, const struct jb_wait *wait);
+/*
+ * Called from the loop when it has changed or the time is over: answers the calls
+ * with what is now. They came from one host and asked the same, so that one look
+ * serves all of them; of many that are due, a few are answered in a turn of the loop.
+ */
+typedef void (*jb_wait_answer)(void *arg, const struct jb_wait *const waits[], size_t count);
 
 struct jb_waiters *jb_waiters_new(struct event_base *base, void *arg);
 /* Before this the server must be gone, and with it every call that waits. NULL is fine. */
@@ -35,11 +40,11 @@ void jb_waiters_free(struct jb_waiters *waiters);
 /* 0; -EBUSY: this host waits with too many calls already; -ENOMEM. Then the caller answers. */
 int jb_waiters_add(struct jb_waiters *waiters, const struct jb_wait *wait, jb_wait_answer answer);
 
-/* Everybody is answered in this turn of the loop, and whoever comes from here on in the next. */
+/* Everybody is answered, and whoever comes from here on at once; done when nobody is left. */
 void jb_waiters_drain(struct jb_waiters *waiters);
 unsigned jb_waiters_count(const struct jb_waiters *waiters);
 
-/* A request changed: whoever waits for it is answered in this turn of the loop, after the current callback. */
+/* A request changed: whoever waits for it is answered soon, after the current callback. */
 void jb_waiters_wake(struct jb_waiters *waiters, const struct jb_request *request);
 
 #endif
