@@ -233,10 +233,7 @@ static int prepare(const struct jb_conf *conf, const char *path, struct jb_resto
 	if (end_all(conf, store, now, &restored->ended, why, why_size) < 0)
 		return -1;
 	/* Kept statements are done with: they would hold the journal. */
-	for (size_t i = 0; i < JB_SQL_COUNT; i++) {
-		sqlite3_finalize(copy->sql[i]);
-		copy->sql[i] = NULL;
-	}
+	jb_sqlite_forget(copy);
 	if (run(copy->db, "PRAGMA journal_mode=DELETE") && jb_sqlite_settle(path) == 0)
 		return 0;
 	snprintf(why, why_size, "cannot write %s: %s", path, jb_store_error(store));

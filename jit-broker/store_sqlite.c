@@ -134,6 +134,33 @@ sqlite3_stmt *jb_sqlite_sql(struct jb_sqlite *store, enum jb_sql which)
 	return store->sql[which];
 }
 
+sqlite3_stmt *jb_sqlite_query(struct jb_sqlite *store, const char *sql)
+{
+	sqlite3_stmt **oldest = &store->query[store->query_next];
+
+	for (size_t i = 0; i < JB_QUERIES_KEPT; i++)
+		if (store->query[i] && strcmp(sqlite3_sql(store->query[i]), sql) == 0)
+			return store->query[i];
+	sqlite3_finalize(*oldest);
+	*oldest = NULL;
+	store->query_next = (store->query_next + 1) % JB_QUERIES_KEPT;
+	if (sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, oldest, NULL) != SQLITE_OK)
+		return NULL;
+	return *oldest;
+}
+
+void jb_sqlite_forget(struct jb_sqlite *store)
+{
+	for (size_t i = 0; i < JB_SQL_COUNT; i++) {
+		sqlite3_finalize(store->sql[i]);
+		store->sql[i] = NULL;
+	}
+	for (size_t i = 0; i < JB_QUERIES_KEPT; i++) {
+		sqlite3_finalize(store->query[i]);
+		store->query[i] = NULL;
+	}
+}
+
 void jb_sqlite_resetp(sqlite3_stmt **statement)
 {
 	if (!*statement)
@@ -336,8 +363,7 @@ static void close_store(struct jb_store *base)
 {
 	struct jb_sqlite *store = jb_sqlite_of(base);
 
-	for (size_t i = 0; i < JB_SQL_COUNT; i++)
-		sqlite3_finalize(store->sql[i]);
+	jb_sqlite_forget(store);
 	sqlite3_close(store->db);
 	if (store->lock >= 0)
 		close(store->lock);

@@ -52,11 +52,15 @@ enum jb_sql {
 	JB_SQL_COUNT,
 };
 
+#define JB_QUERIES_KEPT 16 /* searches take many forms, and a busy broker asks in few of them */
+
 struct jb_sqlite {
 	struct jb_store store;
 	sqlite3 *db;
 	int lock; /* store_sqlite_copy.h; -1: none */
 	sqlite3_stmt *sql[JB_SQL_COUNT];
+	sqlite3_stmt *query[JB_QUERIES_KEPT];
+	size_t query_next;   /* the one to be replaced */
 	bool outbox_written; /* in the transaction that is open */
 	bool failing;	     /* the last transaction could not be begun or committed */
 	char error[160]; /* why the last transaction was rolled back: the rollback wipes SQLite's own memory of it */
@@ -86,6 +90,10 @@ struct jb_store *jb_sqlite_look(const char *path);
 
 /* The statement, ready for binding; NULL when it cannot be prepared. */
 sqlite3_stmt *jb_sqlite_sql(struct jb_sqlite *store, enum jb_sql which);
+/* The same for a text of the caller's making: to be reset (JB_RESET) before the same text is asked for again. */
+sqlite3_stmt *jb_sqlite_query(struct jb_sqlite *store, const char *sql);
+/* Statements that are kept would hold the journal: lets all of them go. */
+void jb_sqlite_forget(struct jb_sqlite *store);
 /* Runs a statement that gives no rows, and resets it. SQLITE_DONE, or an error. */
 int jb_sqlite_run(sqlite3_stmt *statement);
 /* NULL is bound as NULL. The text must live until the statement has run. */

@@ -249,7 +249,7 @@ static sqlite3_stmt *prepare_query(struct jb_sqlite *store, const char *what, co
 				   int64_t changed_after, bool ordered)
 {
 	char sql[2048];
-	sqlite3_stmt *s = NULL;
+	sqlite3_stmt *s;
 
 	snprintf(sql, sizeof(sql), "SELECT %s FROM request WHERE 1%s%s%s%s%s%s%s", what,
 		 q->host ? " AND (host=?1 OR filer=?1)" : "", q->filer ? " AND filer=?7" : "",
@@ -265,7 +265,7 @@ static sqlite3_stmt *prepare_query(struct jb_sqlite *store, const char *what, co
 			   changed_after >= 0 ? " ORDER BY changed" : " ORDER BY requested_at DESC, id");
 	if (ordered && q->limit)
 		add_clause(sql, sizeof(sql), " LIMIT ?6");
-	if (sqlite3_prepare_v2(store->db, sql, -1, &s, NULL) != SQLITE_OK)
+	if (!(s = jb_sqlite_query(store, sql)))
 		return NULL;
 	if (q->host)
 		jb_sqlite_text(s, 1, q->host);
@@ -294,7 +294,7 @@ static void free_all(struct jb_request **requests, size_t count)
 static int find(struct jb_sqlite *store, const struct jb_query *query, int64_t changed_after, struct jb_request ***ret,
 		size_t *ret_count)
 {
-	sqlite3_stmt *s = prepare_query(store, "doc", query, changed_after, true);
+	JB_RESET sqlite3_stmt *s = prepare_query(store, "doc", query, changed_after, true);
 	struct jb_request **found = calloc(1, sizeof(*found)); /* never NULL for an empty answer */
 	size_t count = 0;
 	int r = s && found ? SQLITE_ROW : SQLITE_ERROR;
@@ -309,7 +309,6 @@ static int find(struct jb_sqlite *store, const struct jb_query *query, int64_t c
 		else
 			count++;
 	}
-	sqlite3_finalize(s);
 	if (r != SQLITE_DONE) {
 		free_all(found, count);
 		return -EIO;
@@ -328,14 +327,13 @@ static int request_find(struct jb_store *base, const struct jb_query *query, str
 static int request_count(struct jb_store *base, const struct jb_query *query, size_t *ret)
 {
 	struct jb_sqlite *store = jb_sqlite_of(base);
-	sqlite3_stmt *s = prepare_query(store, "count(*)", query, -1, false);
+	JB_RESET sqlite3_stmt *s = prepare_query(store, "count(*)", query, -1, false);
 	int r = -EIO;
 
 	if (s && sqlite3_step(s) == SQLITE_ROW) {
 		*ret = (size_t)sqlite3_column_int64(s, 0);
 		r = 0;
 	}
-	sqlite3_finalize(s);
 	return r;
 }
 
