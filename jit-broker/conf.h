@@ -29,6 +29,7 @@ enum jb_key {
 	JB_KEY_ISSUER_CA,
 	JB_KEY_ISSUER_PLAIN_LOOPBACK,
 	JB_KEY_RETENTION,
+	JB_KEY_MAX_CONNECTIONS,
 	JB_KEY_WAITING_PER_HOST,
 	JB_KEY_WAITING_PER_REQUESTER,
 	JB_KEY_SESSION_LIFETIME,
@@ -243,6 +244,7 @@ struct jb_conf {
 	bool issuer_plain_loopback;	/* allow http:// to loopback (tests, a local STS) */
 	char *issuer_ca;		/* PEM; NULL: the system's */
 	uint32_t retention;		/* seconds a finished request is kept */
+	uint32_t max_connections;	/* at once, of hosts and people */
 	uint32_t waiting_per_host;	/* most requests PENDING at once under one host key */
 	uint32_t waiting_per_requester; /* and of one requester on it */
 	uint32_t session_lifetime;	/* seconds from a sign-in at the page to its end */

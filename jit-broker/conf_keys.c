@@ -34,6 +34,8 @@ const struct jb_conf_key jb_conf_keys[JB_KEY_COUNT] = {
 					  offsetof(struct jb_conf, issuer_plain_loopback), "no", 0, 0, "no yes"},
 	[JB_KEY_RETENTION] = {JB_BROKER, "retention", JB_SECONDS, offsetof(struct jb_conf, retention), "90d", HOUR,
 			      3650 * DAY, NULL},
+	[JB_KEY_MAX_CONNECTIONS] = {JB_BROKER, "max_connections", JB_NUMBER, offsetof(struct jb_conf, max_connections),
+				    "16384", 64, 500000, NULL},
 	[JB_KEY_WAITING_PER_HOST] = {JB_BROKER, "waiting_per_host", JB_NUMBER,
 				     offsetof(struct jb_conf, waiting_per_host), "200", 1, 100000, NULL},
 	[JB_KEY_WAITING_PER_REQUESTER] = {JB_BROKER, "waiting_per_requester", JB_NUMBER,

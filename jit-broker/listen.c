@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -13,7 +14,7 @@
 
 #include "cleanup.h"
 
-#define SPARE_DESCRIPTORS 64 /* store, log, STS */
+#define SPARE_DESCRIPTORS 1024 /* store, log, AWS, webhooks, the proxy's connections */
 
 union address {
 	struct sockaddr any;
@@ -112,15 +113,35 @@ uint16_t jb_listen_port(int fd)
 	return address.any.sa_family == AF_INET ? ntohs(address.v4.sin_port) : 0;
 }
 
-/* The cap stays below what there are descriptors for. */
+void jb_listen_accepted(int fd)
+{
+	const int on = 1, idle_s = 30, interval_s = 10, probes = 3, unheard_ms = 30000;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	/* A host that lost its power sends no FIN. */
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+	/* Nor does it confirm what is sent to it, and then nobody probes: retries alone would go on for a quarter of an
+	 * hour. */
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unheard_ms, sizeof(unheard_ms));
+}
+
+/* The cap stays below what there are descriptors for; where these are few, most of them are for connections. */
 unsigned jb_listen_affordable(unsigned wanted)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted + SPARE_DESCRIPTORS)
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return wanted;
-	limit.rlim_cur = limit.rlim_max < wanted + SPARE_DESCRIPTORS ? limit.rlim_max : wanted + SPARE_DESCRIPTORS;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur <= 2 * SPARE_DESCRIPTORS)
-		return SPARE_DESCRIPTORS;
-	return (unsigned)limit.rlim_cur - SPARE_DESCRIPTORS;
+	const rlim_t had = limit.rlim_cur, all = (rlim_t)wanted + SPARE_DESCRIPTORS;
+	if (had < all) {
+		limit.rlim_cur = limit.rlim_max < all ? limit.rlim_max : all;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			limit.rlim_cur = had;
+	}
+	const rlim_t spare = limit.rlim_cur / 4 < SPARE_DESCRIPTORS ? limit.rlim_cur / 4 : SPARE_DESCRIPTORS;
+	const rlim_t room = limit.rlim_cur - spare;
+	return room < wanted ? (unsigned)room : wanted;
 }

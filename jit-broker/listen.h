@@ -21,6 +21,9 @@ bool jb_listen_is_loopback(int fd);
 /* The port a listening socket is bound to; 0 when it has none. */
 uint16_t jb_listen_port(int fd);
 
+/* For a connection that was taken: nothing is held back, and a peer that vanished without a word is noticed. */
+void jb_listen_accepted(int fd);
+
 /* `wanted` connections, or fewer where RLIMIT_NOFILE (raised as far as it may be) holds fewer. */
 unsigned jb_listen_affordable(unsigned wanted);
 

@@ -7,7 +7,6 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/listener.h>
-#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,18 +16,18 @@
 
 #include "call_transport.h"
 #include "cleanup.h"
+#include "crowd.h"
 #include "http.h"
 #include "listen.h"
 #include "tls.h"
 
 #define HEAD_MAX	4096 /* bytes of an answer: a redirect to an identity provider is long */
-#define MAX_CONNECTIONS 4096
+#define MAX_CONNECTIONS 16384
 #define REQUEST_MS	30000
 #define IDLE_MS		600000
 #define STRANGER_MS	10000 /* idle time of a peer that has proved nothing */
 #define PENDING_MS	60000 /* longer than any answer of ours takes */
-#define WRITE_MS	30000
-#define LINGER_MS	2000 /* for a peer to read our last answer before a reset could swallow it */
+#define LINGER_MS	2000  /* for a peer to read our last answer before a reset could swallow it */
 #define ACCEPT_PAUSE_MS 200
 
 enum connection_state {
@@ -45,10 +44,10 @@ struct connection {
 	struct jb_call call; /* the first: a call of ours is its connection */
 	struct jb_server *server;
 	struct connection *prev, *next;
+	struct jb_guest guest;
 	struct bufferevent *bev;
 	struct event *deadline;
 	enum connection_state state;
-	bool trusted;
 	char *head_text;
 	size_t head_len;
 };
@@ -59,7 +58,7 @@ struct jb_server {
 	struct event *resume_accept;
 	SSL_CTX *tls;
 	struct connection *connections;
-	unsigned count, max;
+	struct jb_crowd crowd;
 	unsigned request_ms, idle_ms;
 	uint16_t port;
 	bool (*admit)(void *arg, int fd);
@@ -99,7 +98,7 @@ static void connection_free(struct connection *conn)
 		conn->server->connections = conn->next;
 	if (conn->next)
 		conn->next->prev = conn->prev;
-	conn->server->count--;
+	jb_crowd_leave(&conn->guest);
 	jb_call_lost(&conn->call);
 	forget_request(conn);
 	if (conn->bev)
@@ -182,7 +181,7 @@ static void reply(struct jb_call *call, int status, const char *headers, const c
 
 	tell_answered(conn, status);
 	conn->state = WRITING;
-	arm(conn, WRITE_MS);
+	arm(conn, conn->server->request_ms);
 	if (!text) {
 		linger(conn);
 		return;
@@ -237,6 +236,7 @@ static void read_request(struct connection *conn)
 
 	if (conn->state == IDLE && evbuffer_get_length(input)) {
 		conn->state = HEAD;
+		jb_crowd_set_idle(&conn->guest, false);
 		arm(conn, conn->server->request_ms);
 	}
 	if (conn->state == HEAD && read_head(conn, input)) {
@@ -281,7 +281,8 @@ static void on_write(struct bufferevent *bev, void *arg)
 	}
 	forget_request(conn);
 	conn->state = IDLE;
-	arm(conn, conn->trusted ? conn->server->idle_ms : STRANGER_MS);
+	jb_crowd_set_idle(&conn->guest, true);
+	arm(conn, conn->guest.is == JB_STRANGER ? STRANGER_MS : conn->server->idle_ms);
 	read_request(conn);
 }
 
@@ -305,18 +306,6 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 		connection_free(conn);
 }
 
-static void set_socket(int fd)
-{
-	const int on = 1, idle_s = 60, interval_s = 20, probes = 3;
-
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	/* A host that lost its power sends no FIN. */
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
-}
-
 /* Takes fd over. NULL, and fd closed: no memory. */
 static struct bufferevent *new_bufferevent(struct jb_server *server, int fd)
 {
@@ -337,7 +326,7 @@ static struct bufferevent *new_bufferevent(struct jb_server *server, int fd)
 
 static void trust(struct jb_call *call)
 {
-	((struct connection *)call)->trusted = true;
+	jb_crowd_trust(&((struct connection *)call)->guest);
 }
 
 static bool certified(struct jb_call *call, const char *name, char *why, size_t why_size)
@@ -350,34 +339,60 @@ static bool certified(struct jb_call *call, const char *name, char *why, size_t 
 
 static const struct jb_transport transport = {.may_wait = true, .trust = trust, .certified = certified, .reply = reply};
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer, int peer_len,
-		      void *arg)
+static struct connection *connection_of(struct jb_guest *guest)
 {
-	struct jb_server *server = arg;
-	struct connection *conn;
+	return (struct connection *)((char *)guest - offsetof(struct connection, guest));
+}
 
-	(void)listener;
-	(void)peer_len;
-	if (server->count >= server->max || (server->admit && !server->admit(server->admit_arg, fd)) ||
-	    !(conn = calloc(1, sizeof(*conn)))) {
+/* Takes fd over. NULL, and fd closed: there is no room for it, or no memory. */
+static struct connection *take_in(struct jb_server *server, int fd, const struct jb_address *peer)
+{
+	struct jb_guest *leaver;
+	const bool room = jb_crowd_room(&server->crowd, peer, &leaver);
+	struct connection *conn = room ? calloc(1, sizeof(*conn)) : NULL;
+
+	if (conn && leaver)
+		connection_free(connection_of(leaver));
+	if (!conn || jb_crowd_enter(&server->crowd, &conn->guest, peer) < 0) {
 		close(fd);
-		return;
+		free(conn);
+		return NULL;
 	}
-	set_socket(fd);
+	if (server->admit) /* it has been asked who it is */
+		jb_crowd_trust(&conn->guest);
 	conn->server = server;
 	conn->call.transport = &transport;
-	conn->call.peer = jb_address_of(peer);
+	conn->call.peer = *peer;
 	conn->next = server->connections;
 	if (conn->next)
 		conn->next->prev = conn;
 	server->connections = conn;
-	server->count++;
 	conn->bev = new_bufferevent(server, fd);
 	conn->deadline = evtimer_new(server->base, on_deadline, conn);
 	if (!conn->bev || !conn->deadline) {
 		connection_free(conn);
+		return NULL;
+	}
+	return conn;
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sockaddr, int len,
+		      void *arg)
+{
+	struct jb_server *server = arg;
+	const struct jb_address peer = jb_address_of(sockaddr);
+	struct connection *conn;
+
+	(void)listener;
+	(void)len;
+	if (server->admit && !server->admit(server->admit_arg, fd)) {
+		close(fd);
 		return;
 	}
+	jb_listen_accepted(fd);
+	conn = take_in(server, fd, &peer);
+	if (!conn)
+		return;
 	bufferevent_setcb(conn->bev, on_read, on_write, on_event, conn);
 	bufferevent_setwatermark(conn->bev, EV_READ, 0, JB_HTTP_HEAD_MAX + JB_HTTP_BODY_MAX);
 	bufferevent_enable(conn->bev, EV_READ | EV_WRITE);
@@ -418,9 +433,10 @@ static int start_listening(struct jb_server *server, const struct jb_server_opti
 	}
 	server->port = jb_listen_port(fd);
 	server->resume_accept = evtimer_new(server->base, on_resume_accept, server);
+	/* It listens already, with a backlog of its own: libevent would cut that to 128. */
 	if (server->resume_accept && evutil_make_socket_nonblocking(fd) == 0)
 		server->listener = evconnlistener_new(server->base, on_accept, server,
-						      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, -1, fd);
+						      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	if (!server->listener) {
 		snprintf(why, why_size, "cannot listen on the socket: %s", strerror(errno));
 		return -1;
@@ -445,7 +461,8 @@ struct jb_server *jb_server_new(struct event_base *base, const struct jb_server_
 	server->arg = arg;
 	server->admit = options->admit;
 	server->admit_arg = options->admit_arg;
-	server->max = jb_listen_affordable(options->max_connections ? options->max_connections : MAX_CONNECTIONS);
+	jb_crowd_init(&server->crowd,
+		      jb_listen_affordable(options->max_connections ? options->max_connections : MAX_CONNECTIONS));
 	server->request_ms = options->request_ms ? options->request_ms : REQUEST_MS;
 	server->idle_ms = options->idle_ms ? options->idle_ms : IDLE_MS;
 	if (options->tls)
@@ -497,6 +514,11 @@ void jb_server_set_tls(struct jb_server *server, SSL_CTX *tls)
 	server->tls = tls;
 }
 
+unsigned jb_server_room(const struct jb_server *server)
+{
+	return server->crowd.max;
+}
+
 uint16_t jb_server_port(const struct jb_server *server)
 {
 	return server->port;
@@ -504,5 +526,5 @@ uint16_t jb_server_port(const struct jb_server *server)
 
 unsigned jb_server_connections(const struct jb_server *server)
 {
-	return server->count;
+	return server->crowd.count;
 }

@@ -24,11 +24,11 @@ struct jb_server_options {
 	int listen_fd;	     /* a listening socket to take over (socket activation), or -1: bind address and port */
 	void (*answered)(void *arg, int status); /* told of each answer, with the handler's arg; NULL: nobody */
 	bool tls;
-	const char *tls_certificate;	  /* PEM chain */
-	const char *tls_key;		  /* PEM, without passphrase, not readable by others */
-	const char *tls_client_ca;	  /* PEM: peers are asked for a certificate of these; NULL: they are not */
-	unsigned max_connections;	  /* 0: 4096; cut down to what RLIMIT_NOFILE allows */
-	unsigned request_ms;		  /* 0: 30 s; TLS handshake and each whole request, however it trickles in */
+	const char *tls_certificate; /* PEM chain */
+	const char *tls_key;	     /* PEM, without passphrase, not readable by others */
+	const char *tls_client_ca;   /* PEM: peers are asked for a certificate of these; NULL: they are not */
+	unsigned max_connections;    /* 0: 16384; cut down to what RLIMIT_NOFILE allows */
+	unsigned request_ms; /* 0: 30 s; TLS handshake, each whole request, each whole answer, however they trickle */
 	bool (*admit)(void *arg, int fd); /* asked about each new connection; NULL: all are taken */
 	void *admit_arg;
 	unsigned idle_ms; /* 0: 600 s; between requests, for peers that were once trusted (others: 10 s) */
@@ -45,6 +45,8 @@ bool jb_server_busy(const struct jb_server *server);
 void jb_server_free(struct jb_server *server);
 /* Connections from here on are greeted with this (tls.h); it belongs to the server then. */
 void jb_server_set_tls(struct jb_server *server, struct ssl_ctx_st *tls);
+/* How many connections it holds at once. */
+unsigned jb_server_room(const struct jb_server *server);
 uint16_t jb_server_port(const struct jb_server *server);
 unsigned jb_server_connections(const struct jb_server *server);
 

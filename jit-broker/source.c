@@ -55,6 +55,15 @@ bool jb_address_parse(const char *text, struct jb_address *ret)
 	return true;
 }
 
+struct jb_address jb_address_site(const struct jb_address *address)
+{
+	struct jb_address site = *address;
+
+	if (!is_v4(address))
+		memset(site.byte + 8, 0, sizeof(site.byte) - 8);
+	return site;
+}
+
 bool jb_address_is_loopback(const struct jb_address *address)
 {
 	static const uint8_t v6[16] = {[15] = 1};

@@ -33,6 +33,8 @@ bool jb_sources_hold(const struct jb_sources *sources, const struct jb_address *
 /* "10.1.2.3", "2001:db8::1". False: it is no address. */
 bool jb_address_parse(const char *text, struct jb_address *ret);
 struct jb_address jb_address_of(const struct sockaddr *peer);
+/* Whom an address stands for: of IPv6 its /64, which one machine may fill. */
+struct jb_address jb_address_site(const struct jb_address *address);
 /* 127.0.0.0/8 or ::1. */
 bool jb_address_is_loopback(const struct jb_address *address);
 /* "10.1.2.3", "2001:db8::1"; "an unknown address". */
