@@ -280,6 +280,12 @@ void jb_api_watch(struct jb_api *api, struct jb_server *server, const struct jb_
 void jb_api_drain(struct jb_api *api)
 {
 	jb_waiters_drain(api->waiters);
+	jb_live_drain(api->live);
+}
+
+bool jb_api_waited_for(const struct jb_api *api)
+{
+	return jb_waiters_count(api->waiters) || jb_live_count(api->live);
 }
 
 void jb_api_answered(void *arg, int status)

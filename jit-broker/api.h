@@ -57,6 +57,8 @@ void jb_api_watch(struct jb_api *api, struct jb_server *server, const struct jb_
 		  const struct jb_notify *notify);
 /* The broker stops: whoever waits is answered with what is now. */
 void jb_api_drain(struct jb_api *api);
+/* Does somebody wait for a change? */
+bool jb_api_waited_for(const struct jb_api *api);
 /* The server's: an answer went out; arg is the api. */
 void jb_api_answered(void *arg, int status);
 

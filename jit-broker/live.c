@@ -24,7 +24,7 @@ struct jb_live {
 	struct waiting *first;
 	size_t count;
 	struct event *round;
-	bool resting, again;
+	bool resting, again, draining;
 };
 
 static void waiting_free(struct waiting *w)
@@ -139,9 +139,22 @@ void jb_live_ask_again(struct jb_live *live, const char *person)
 			event_active(w->due, EV_TIMEOUT, 0);
 }
 
+void jb_live_drain(struct jb_live *live)
+{
+	live->draining = true;
+	for (struct waiting *w = live->first; w; w = w->next)
+		event_active(w->due, EV_TIMEOUT, 0);
+}
+
+size_t jb_live_count(const struct jb_live *live)
+{
+	return live->count;
+}
+
 int jb_live_add(struct jb_live *live, const struct jb_live_page *page, unsigned seconds)
 {
-	const struct timeval tv = {.tv_sec = seconds < JB_LIVE_WAIT_MAX ? seconds : JB_LIVE_WAIT_MAX};
+	const unsigned wait = live->draining ? 0 : seconds < JB_LIVE_WAIT_MAX ? seconds : JB_LIVE_WAIT_MAX;
+	const struct timeval tv = {.tv_sec = wait};
 	size_t own = 0;
 
 	for (const struct waiting *w = live->first; w; w = w->next)

@@ -45,6 +45,9 @@ void jb_live_free(struct jb_live *live);
 int jb_live_add(struct jb_live *live, const struct jb_live_page *page, unsigned seconds);
 /* That person has signed out somewhere: each of their pages is answered, and finds out whether it was there. */
 void jb_live_ask_again(struct jb_live *live, const char *person);
+/* Each page is answered, and one that comes from here on at once; done when nobody is left. */
+void jb_live_drain(struct jb_live *live);
+size_t jb_live_count(const struct jb_live *live);
 /* Something was filed or has changed. */
 void jb_live_wake(struct jb_live *live);
 

@@ -87,6 +87,17 @@ struct jb_proxy *jb_proxy_new(struct event_base *base, const struct jb_conf *con
 	return proxy;
 }
 
+void jb_proxy_drain(struct jb_proxy *proxy)
+{
+	if (proxy)
+		jb_server_drain(proxy->server);
+}
+
+bool jb_proxy_busy(const struct jb_proxy *proxy)
+{
+	return proxy && jb_server_busy(proxy->server);
+}
+
 void jb_proxy_free(struct jb_proxy *proxy)
 {
 	if (!proxy)

@@ -6,6 +6,7 @@
 #ifndef JB_PROXY_H
 #define JB_PROXY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "api.h"
@@ -17,6 +18,9 @@ struct jb_proxy;
 /* Listens on conf->proxy_socket for conf->proxy_user. NULL with a sentence in why. */
 struct jb_proxy *jb_proxy_new(struct event_base *base, const struct jb_conf *conf, struct jb_api *api, char *why,
 			      size_t why_size);
+/* As jb_server_drain and jb_server_busy; NULL is fine. */
+void jb_proxy_drain(struct jb_proxy *proxy);
+bool jb_proxy_busy(const struct jb_proxy *proxy);
 /* Ends its connections and takes the socket away. Before the api. NULL is fine. */
 void jb_proxy_free(struct jb_proxy *proxy);
 

@@ -12,23 +12,15 @@
 
 /* What a file is opened or a socket bound with, once. */
 static const enum jb_key fixed[] = {
-	JB_KEY_LISTEN,
-	JB_KEY_TLS,
-	JB_KEY_STORE,
-	JB_KEY_ISSUER,
-	JB_KEY_ISSUER_REGION,
-	JB_KEY_ISSUER_CREDENTIALS,
-	JB_KEY_ISSUER_CA,
-	JB_KEY_ISSUER_PLAIN_LOOPBACK,
-	JB_KEY_PROXY_SOCKET,
-	JB_KEY_PROXY_USER,
-	JB_KEY_OIDC_ISSUER,
-	JB_KEY_OIDC_CLIENT_ID,
-	JB_KEY_OIDC_CLIENT_SECRET_FILE,
-	JB_KEY_OIDC_REDIRECT,
-	JB_KEY_OIDC_SCOPES,
-	JB_KEY_OIDC_CA,
-	JB_KEY_OIDC_PLAIN_LOOPBACK,
+	JB_KEY_LISTEN,		JB_KEY_TLS,
+	JB_KEY_STORE,		JB_KEY_ISSUER,
+	JB_KEY_ISSUER_REGION,	JB_KEY_ISSUER_CREDENTIALS,
+	JB_KEY_ISSUER_CA,	JB_KEY_ISSUER_PLAIN_LOOPBACK,
+	JB_KEY_MAX_CONNECTIONS, JB_KEY_PROXY_SOCKET,
+	JB_KEY_PROXY_USER,	JB_KEY_OIDC_ISSUER,
+	JB_KEY_OIDC_CLIENT_ID,	JB_KEY_OIDC_CLIENT_SECRET_FILE,
+	JB_KEY_OIDC_REDIRECT,	JB_KEY_OIDC_SCOPES,
+	JB_KEY_OIDC_CA,		JB_KEY_OIDC_PLAIN_LOOPBACK,
 };
 
 static void tell_error(void *arg, const char *message)
@@ -51,6 +43,8 @@ static bool same_value(enum jb_key key, const struct jb_conf *a, const struct jb
 		return same_text(a->listen_address, b->listen_address) && a->listen_port == b->listen_port;
 	if (k->kind == JB_FLAG)
 		return *(const bool *)in_a == *(const bool *)in_b;
+	if (k->kind == JB_NUMBER)
+		return *(const uint32_t *)in_a == *(const uint32_t *)in_b;
 	return same_text(*(char *const *)in_a, *(char *const *)in_b);
 }
 

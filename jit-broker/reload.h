@@ -10,6 +10,7 @@
 #include "conf.h"
 #include "engine.h"
 #include "notify.h"
+#include "proxy.h"
 #include "server.h"
 #include "store.h"
 
@@ -21,6 +22,7 @@ struct jb_running {
 	struct jb_api *api;
 	struct jb_notify *notify;
 	struct jb_server *server;
+	struct jb_proxy *proxy; /* NULL: none is trusted */
 };
 
 /* Logs what comes of it. False: everything is as it was. */

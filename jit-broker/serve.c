@@ -24,7 +24,6 @@
 #include "issuer.h"
 #include "issuer_watch.h"
 #include "log.h"
-#include "proxy.h"
 #include "reload.h"
 #include "server.h"
 #include "stop.h"
@@ -35,8 +34,7 @@ struct broker {
 	struct event_base *base;
 	struct jb_running running;
 	struct jb_issuer *issuer;
-	struct jb_proxy *proxy; /* NULL: none is trusted */
-	struct jb_stop *stop;	/* NULL: nobody has said so */
+	struct jb_stop *stop; /* NULL: nobody has said so */
 	struct jb_watchdog *watchdog;
 	struct event *signals[3];
 };
@@ -156,6 +154,7 @@ static int open_server(struct broker *broker, char *why, size_t why_size)
 		.port = r->conf->listen_port,
 		.listen_fd = passed_socket(),
 		.answered = jb_api_answered,
+		.max_connections = r->conf->max_connections,
 		.tls = r->conf->tls,
 		.tls_certificate = r->conf->tls_certificate,
 		.tls_key = r->conf->tls_key,
@@ -169,8 +168,8 @@ static int open_server(struct broker *broker, char *why, size_t why_size)
 	if (r->server)
 		jb_api_watch(r->api, r->server, broker->issuer, r->notify);
 	if (r->server && r->conf->proxy_socket)
-		broker->proxy = jb_proxy_new(broker->base, r->conf, r->api, why, why_size);
-	return r->server && (broker->proxy || !r->conf->proxy_socket) ? 0 : -1;
+		r->proxy = jb_proxy_new(broker->base, r->conf, r->api, why, why_size);
+	return r->server && (r->proxy || !r->conf->proxy_socket) ? 0 : -1;
 }
 
 /* Callers before callees: who waits is told, then nobody is left who could call. */
@@ -180,7 +179,7 @@ static void close_all(struct broker *broker)
 
 	jb_stop_free(broker->stop);
 	jb_watchdog_free(broker->watchdog);
-	jb_proxy_free(broker->proxy);
+	jb_proxy_free(r->proxy);
 	jb_server_free(r->server);
 	jb_api_free(r->api);
 	jb_notify_free(r->notify);
@@ -207,6 +206,12 @@ static int run(struct broker *broker)
 	}
 	if (strcmp(broker->running.conf->issuer, "demo") == 0)
 		jit_log(LOG_WARNING, "issuer = demo: the credentials it hands out open nothing");
+	if (jb_server_room(broker->running.server) < broker->running.conf->max_connections)
+		jit_log(LOG_WARNING,
+			"max_connections is %u, and this process may open so few files (LimitNOFILE in its unit) that "
+			"it holds "
+			"%u at once",
+			broker->running.conf->max_connections, jb_server_room(broker->running.server));
 	jit_log(LOG_NOTICE, "jit-broker %s serves %s on %s port %u", JIT_VERSION,
 		broker->running.conf->tls ? "https" : "http", broker->running.conf->listen_address,
 		jb_server_port(broker->running.server));

@@ -17,6 +17,13 @@ struct jb_stop {
 	int64_t deadline_ms;
 };
 
+/* Is there an answer that somebody waits for, or that is on its way? */
+static bool is_busy(const struct jb_running *running)
+{
+	return jb_engine_collecting(running->engine) || jb_api_waited_for(running->api) ||
+	       jb_server_busy(running->server) || jb_proxy_busy(running->proxy);
+}
+
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct jb_stop *stop = arg;
@@ -24,7 +31,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (!late && (jb_engine_collecting(stop->running->engine) || jb_server_busy(stop->running->server)))
+	if (!late && is_busy(stop->running))
 		return;
 	if (late)
 		jit_log(LOG_WARNING, "stopped with answers under way: they took longer than %d s", LIMIT_MS / 1000);
@@ -47,6 +54,7 @@ struct jb_stop *jb_stop_new(struct event_base *base, const struct jb_running *ru
 	}
 	jb_api_drain(running->api);
 	jb_server_drain(running->server);
+	jb_proxy_drain(running->proxy);
 	return stop;
 }
 

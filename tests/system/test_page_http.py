@@ -302,18 +302,40 @@ class Answers(PageHttp):
             sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Remote-User: appr2@example.com\r\nX-Remote-User: appr1\r\n\r\n")
             self.assertIn(b"400 Bad Request", sock.recv(4096))
 
-    def test_open_pages_hear_of_what_changes_and_vanished_ones_are_forgotten(self):
-        reader = self.reader()
+    def open_pages(self, reader):
+        """As many of one person as may wait; the broker has all of their calls."""
         token = re.search(r'data-seen="(\w+)"', reader.get().text)[1]
-        sockets = []
+        pages = []
         for _ in range(16):
-            sock = socket.socket(socket.AF_UNIX)
-            sock.connect(f"{self.folder}/proxy.sock")
-            sock.sendall(f"GET /live?at=%2F&seen={token}&wait=25 HTTP/1.1\r\nHost: x\r\nX-Remote-User: appr1\r\n"
+            page = socket.socket(socket.AF_UNIX)
+            self.addCleanup(page.close)
+            page.settimeout(5)
+            page.connect(f"{self.folder}/proxy.sock")
+            page.sendall(f"GET /live?at=%2F&seen={token}&wait=25 HTTP/1.1\r\nHost: x\r\nX-Remote-User: appr1\r\n"
                          f"Cookie: {reader.cookie}\r\n\r\n".encode())
-            sockets.append(sock)
+            pages.append(page)
         wait_until("the 17th page of one person is put off", lambda: reader.get(
             f"/live?at=%2F&seen={token}&wait=1").status == 429, 5)
+        return pages, token
+
+    def test_a_stop_answers_open_pages_and_is_not_held_up_by_them(self):
+        pages, _ = self.open_pages(self.reader())
+        self.addCleanup(self.broker.start)
+        began = time.monotonic()
+        self.broker.process.terminate()
+        for page in pages:
+            answer = page.recv(65536)
+            self.assertRegex(answer, rb"^HTTP/1\.1 200 ")
+            self.assertIn(b"\r\nConnection: close\r\n", answer)
+            page.close()
+        self.assertEqual(self.broker.stop(), 0)
+        self.assertLess(time.monotonic() - began, 4, "a page waits for 25 s, and a stop for 8 at most")
+        with open(self.broker.log, encoding="utf-8") as file:
+            self.assertNotIn("answers under way", file.read())
+
+    def test_open_pages_hear_of_what_changes_and_vanished_ones_are_forgotten(self):
+        reader = self.reader()
+        sockets, token = self.open_pages(reader)
         before = len(os.listdir(f"/proc/{self.broker.process.pid}/fd"))
         for sock in sockets[1:]:
             sock.close()
