@@ -61,6 +61,7 @@ PROGRAMS := $(B)/pam_jit.so $(B)/jit-helper $(B)/jit $(B)/jit-broker
 UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 PAM_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/pam/test_*.c))
 INTEROP_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/interop/*_tool.c))
+LOAD_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/load/*.c))
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -146,6 +147,12 @@ $(B)/tests/pam/test_%: $(O)/tests/pam/test_%.o $(O)/libcommon.a
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
 	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,cmocka) -lpam
+
+$(B)/tests/load/%: $(O)/tests/load/%.o
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,libevent libevent_openssl openssl)
+tests-build: $(LOAD_TOOLS)
 
 $(B)/tests/interop/%_tool: $(O)/tests/interop/%_tool.o $(O)/libcommon.a
 	@mkdir -p $(@D)
