@@ -8,6 +8,7 @@
  *   measure N           N listings, each with a connection of its own, and N filings on one that stays: milliseconds
  *   wake TOKEN FILE     denies the requests whose ids FILE holds; says how long it took until each long poll knew
  *   reset N             N long polls vanish
+ *   stopping            from here on each long poll is to be answered once, and then its connection closed; counts them
  *   slow N              N connections send their header a byte at a time
  *   slow?               how many of these are still there
  */
@@ -41,6 +42,8 @@ struct peer {
 	void (*answered)(struct peer *peer, const char *body);
 	long long after; /* a long poll's cursor */
 	unsigned woken;	 /* the last round in which it heard of a change */
+	bool polls;
+	bool is_over; /* answered by a broker that stops, or put out by it */
 };
 
 /* One row of requests, one after the other, and how long each took. */
@@ -66,6 +69,10 @@ static struct {
 	unsigned round; /* of decisions */
 } waiting;
 static struct row fresh_row, kept_row;
+static struct {
+	bool on;
+	size_t answered, lost;
+} stopping;
 static struct {
 	char *token;
 	FILE *ids;
@@ -127,11 +134,25 @@ static void on_read(struct bufferevent *bev, void *arg)
 	free(body);
 }
 
+static void count_stopped(struct peer *peer, size_t *counter)
+{
+	if (!peer->polls || peer->is_over)
+		return;
+	peer->is_over = true;
+	(*counter)++;
+	if (stopping.answered + stopping.lost < waiting.sent)
+		return;
+	say("{\"answered\": %zu, \"lost\": %zu}", stopping.answered, stopping.lost);
+}
+
 static void on_end(struct bufferevent *bev, short what, void *arg)
 {
 	(void)bev;
-	(void)arg;
-	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
+	if (!(what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)))
+		return;
+	if (stopping.on)
+		count_stopped(arg, &stopping.lost);
+	else
 		die("the broker closed a connection");
 }
 
@@ -187,6 +208,10 @@ static void long_poll_answered(struct peer *peer, const char *body)
 {
 	const char *next = strstr(body, "\"next\":");
 
+	if (stopping.on) {
+		count_stopped(peer, &stopping.answered);
+		return;
+	}
 	if (!strstr(body, "\"changes\":[]")) { /* else its time was over */
 		peer->after = next ? strtoll(next + 7, NULL, 10) : 0;
 		if (peer->woken != waiting.round)
@@ -217,6 +242,7 @@ static void open_more(void)
 		struct peer *peer = open_peer(keys[(waiting.sent + waiting.opening) % key_count], long_poll_answered);
 
 		bufferevent_setcb(peer->bev, on_read, NULL, on_greeted, peer);
+		peer->polls = true;
 		peer->after = waiting.cursor;
 		peer->woken = waiting.round;
 		poll_again(peer);
@@ -466,6 +492,9 @@ static void obey(char *line)
 		wake(first, second);
 	} else if (strcmp(word, "reset") == 0) {
 		vanish(n);
+	} else if (strcmp(word, "stopping") == 0) {
+		stopping.on = true;
+		say("{}");
 	} else if (strcmp(word, "slow") == 0) {
 		be_slow(n);
 	} else if (strcmp(word, "slow?") == 0) {

@@ -54,6 +54,9 @@ class Waiters:
     def ask(self, command, seconds=60):
         self.process.stdin.write(command + "\n")
         self.process.stdin.flush()
+        return self.hear(command, seconds)
+
+    def hear(self, command, seconds=60):
         if not select.select([self.process.stdout], [], [], seconds)[0]:
             raise AssertionError(f"'{command.split()[0]}' was not answered within {seconds} s")
         answer = json.loads(self.process.stdout.readline())
@@ -83,7 +86,7 @@ class Load(unittest.TestCase):
         cls.keys = [new_secret(cls.broker, "key", "add", f"web-{i}") for i in range(HOSTS)]
         cls.token = new_secret(cls.broker, "token", "add", "appr1")
         cls.waiters = Waiters(cls.folder, cls.broker, cls.keys)
-        cls.addClassCleanup(cls.waiters.close)
+        cls.addClassCleanup(lambda: cls.waiters.close())
         cls.alone = cls.waiters.ask("measure 200")  # once, so that what the first calls allocate is there
         cls.before = cls.memory()
         cls.fill(WAITING)
@@ -167,6 +170,18 @@ class Load(unittest.TestCase):
         self.assertLess(max(late.values()), LATE_MS)
         if FULL:
             wait_until("each is cut off at its deadline", lambda: self.waiters.ask("slow?")["slow"] == 0, 60)
+
+
+    def test_a_broker_that_stops_answers_all_that_wait(self):
+        self.waiters.ask("stopping")
+        self.broker.process.terminate()
+        answer = self.waiters.hear("stopping", 20)
+        self.assertEqual(answer, {"answered": WAITING, "lost": 0})
+        self.waiters.close()
+        self.assertEqual(self.broker.stop(), 0)
+        self.broker.start()
+        type(self).waiters = Waiters(self.folder, self.broker, self.keys)
+        self.fill(WAITING)
 
 
 class FewDescriptors(unittest.TestCase):
