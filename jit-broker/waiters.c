@@ -211,10 +211,10 @@ static void wake_host(struct jb_waiters *waiters, const char *name, const struct
 
 	if (!host)
 		return;
-	TAILQ_FOREACH(waiter, &host->list, of_host)
-	/* A first approval of two leaves it PENDING, and its waiter waiting. */
-	if (!*waiter->id || (strcmp(waiter->id, request->id) == 0 && request->status != JB_PENDING))
-		make_ready(waiter);
+	for (waiter = TAILQ_FIRST(&host->list); waiter; waiter = TAILQ_NEXT(waiter, of_host))
+		/* A first approval of two leaves it PENDING, and its waiter waiting. */
+		if (!*waiter->id || (strcmp(waiter->id, request->id) == 0 && request->status != JB_PENDING))
+			make_ready(waiter);
 }
 
 void jb_waiters_wake(struct jb_waiters *waiters, const struct jb_request *request)
@@ -232,8 +232,8 @@ static void wake_all_of(const void *node, VISIT which, void *arg)
 
 	(void)arg;
 	if (which == postorder || which == leaf)
-		TAILQ_FOREACH(waiter, &host->list, of_host)
-	make_ready(waiter);
+		for (waiter = TAILQ_FIRST(&host->list); waiter; waiter = TAILQ_NEXT(waiter, of_host))
+			make_ready(waiter);
 }
 
 void jb_waiters_drain(struct jb_waiters *waiters)
