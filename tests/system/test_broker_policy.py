@@ -306,8 +306,9 @@ class ReloadTest(PolicyCase):
     def test_what_is_read_at_the_start_alone_is_named_and_kept(self):
         before = len(self.records("configuration.loaded"))
         said = self.change({("broker", "listen"): "127.0.0.1:1", ("broker", "store"): f"sqlite:{self.folder}/other.db",
-                            ("broker", "issuer_region"): "eu-west-1", ("role admin", "requesters"): "op2"})
-        for key in ("listen", "store", "issuer_region"):
+                            ("broker", "issuer_region"): "eu-west-1", ("broker", "max_connections"): "64",
+                            ("role admin", "requesters"): "op2"})
+        for key in ("listen", "store", "issuer_region", "max_connections"):
             self.assertIn(f"{self.where(key)}: {key} is read at the start alone; the broker goes on with what it was "
                           "started with until it is restarted", said)
         self.assertNotIn("tls is read", said)
