@@ -208,9 +208,7 @@ static int run(struct broker *broker)
 		jit_log(LOG_WARNING, "issuer = demo: the credentials it hands out open nothing");
 	if (jb_server_room(broker->running.server) < broker->running.conf->max_connections)
 		jit_log(LOG_WARNING,
-			"max_connections is %u, and this process may open so few files (LimitNOFILE in its unit) that "
-			"it holds "
-			"%u at once",
+			"max_connections is %u, but the limit of open files (LimitNOFILE in the unit) allows for %u",
 			broker->running.conf->max_connections, jb_server_room(broker->running.server));
 	jit_log(LOG_NOTICE, "jit-broker %s serves %s on %s port %u", JIT_VERSION,
 		broker->running.conf->tls ? "https" : "http", broker->running.conf->listen_address,

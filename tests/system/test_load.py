@@ -196,8 +196,8 @@ class FewDescriptors(unittest.TestCase):
             broker.start()
             self.addCleanup(broker.stop)
             with open(broker.log, encoding="utf-8") as file:
-                self.assertIn("max_connections is 200, and this process may open so few files (LimitNOFILE in its unit) "
-                              "that it holds 120 at once", file.read())
+                self.assertIn("max_connections is 200, but the limit of open files (LimitNOFILE in the unit) allows for 120",
+                              file.read())
             # More than it has room for: the oldest go, and whoever comes is served.
             idle = [socket.create_connection(("127.0.0.1", broker.port), 5) for _ in range(150)]
             api = Api(broker.port, f"{folder}/ca.pem")
