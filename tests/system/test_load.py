@@ -178,7 +178,7 @@ class Load(unittest.TestCase):
         answer = self.waiters.hear("stopping", 20)
         self.assertEqual(answer, {"answered": WAITING, "lost": 0})
         self.waiters.close()
-        self.assertEqual(self.broker.stop(), 0)
+        self.assertEqual(self.broker.process.wait(10), 0)
         self.broker.start()
         type(self).waiters = Waiters(self.folder, self.broker, self.keys)
         self.fill(WAITING)

@@ -328,7 +328,7 @@ class Answers(PageHttp):
             self.assertRegex(answer, rb"^HTTP/1\.1 200 ")
             self.assertIn(b"\r\nConnection: close\r\n", answer)
             page.close()
-        self.assertEqual(self.broker.stop(), 0)
+        self.assertEqual(self.broker.process.wait(10), 0)
         self.assertLess(time.monotonic() - began, 4, "a page waits for 25 s, and a stop for 8 at most")
         with open(self.broker.log, encoding="utf-8") as file:
             self.assertNotIn("answers under way", file.read())
