@@ -38,6 +38,9 @@ approvers = appr1
 [person op1]
 [person op2]
 [person appr1]
+[usage_plan default]
+rate = 100000
+burst = 100000
 """
 
 
