@@ -20,6 +20,7 @@ struct jit_fetch {
 	struct jit_fetch_call *calls; /* doubly linked, so that free can end them all */
 	char *ca_file;
 	char *user_agent;
+	struct curl_slist *connect_to;
 	struct curl_blob certificate, certificate_key; /* data NULL: none */
 	bool plain_loopback;
 	bool (*useless)(void *arg, const char *url, const struct jit_fetch_result *result);
@@ -269,6 +270,8 @@ static void set_transport(struct jit_fetch_call *call, const struct jit_fetch_re
 		set(call, curl_easy_setopt(easy, CURLOPT_CAINFO, fetch->ca_file));
 		set(call, curl_easy_setopt(easy, CURLOPT_CAPATH, NULL));
 	}
+	if (fetch->connect_to)
+		set(call, curl_easy_setopt(easy, CURLOPT_CONNECT_TO, fetch->connect_to));
 	if (fetch->certificate.data) {
 		set(call, curl_easy_setopt(easy, CURLOPT_SSLCERT_BLOB, &fetch->certificate));
 		set(call, curl_easy_setopt(easy, CURLOPT_SSLKEY_BLOB, &fetch->certificate_key));
@@ -403,6 +406,15 @@ static struct curl_blob blob_of(const char *text)
 	return (struct curl_blob){.data = (void *)(uintptr_t)text, .len = strlen(text), .flags = CURL_BLOB_NOCOPY};
 }
 
+/* Every name and port there: "::127.0.0.1:8443". NULL: out of memory. */
+static struct curl_slist *lead_to(const char *address)
+{
+	char line[160];
+	int n = snprintf(line, sizeof(line), "::%s", address);
+
+	return n > 0 && (size_t)n < sizeof(line) ? curl_slist_append(NULL, line) : NULL;
+}
+
 struct jit_fetch *jit_fetch_new(struct event_base *base, const struct jit_fetch_options *options)
 {
 	struct jit_fetch *fetch = calloc(1, sizeof(*fetch));
@@ -418,8 +430,10 @@ struct jit_fetch *jit_fetch_new(struct event_base *base, const struct jit_fetch_
 		fetch->certificate_key = blob_of(options->certificate_key);
 	}
 	fetch->user_agent = options->user_agent ? strdup(options->user_agent) : NULL;
+	fetch->connect_to = options->connect_to ? lead_to(options->connect_to) : NULL;
 	fetch->loop = jit_curlloop_new(base, on_done);
-	if (!fetch->loop || (options->ca_file && !fetch->ca_file) || (options->user_agent && !fetch->user_agent)) {
+	if (!fetch->loop || (options->ca_file && !fetch->ca_file) || (options->user_agent && !fetch->user_agent) ||
+	    (options->connect_to && !fetch->connect_to)) {
 		jit_fetch_free(fetch);
 		return NULL;
 	}
@@ -435,6 +449,7 @@ void jit_fetch_free(struct jit_fetch *fetch)
 		call_free(call);
 	}
 	jit_curlloop_free(fetch->loop);
+	curl_slist_free_all(fetch->connect_to);
 	free(fetch->ca_file);
 	free(fetch->user_agent);
 	free(fetch);

@@ -25,6 +25,7 @@ struct jit_fetch_options {
 	const char *ca_file;	 /* PEM; NULL: the system's */
 	const char *certificate; /* PEM: shown to servers that ask for one; NULL: none is. Not copied: it must live */
 	const char *certificate_key; /* as long as the client; PEM without passphrase */
+	const char *connect_to;	     /* "127.0.0.1:8443": there, whatever name the URL has; NULL: where it leads */
 	bool plain_loopback;	     /* allow http:// to 127.0.0.0/8, [::1] and localhost, and nowhere else */
 	const char *user_agent;	     /* NULL: none */
 	/*

@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "conf.h"
 #include "engine.h"
+#include "exit.h"
 #include "issuer.h"
 #include "lambda_call.h"
 #include "lambda_functions.h"
@@ -163,5 +164,5 @@ int main(void)
 		jit_log(LOG_ERR, "%s", why);
 	close_parts(&parts);
 	jb_lambda_free(lambda);
-	return EXIT_FAILURE;
+	return JB_EXIT_FAILED;
 }

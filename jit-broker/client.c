@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin.h"
 #include "cleanup.h"
 #include "client_call.h"
 #include "client_show.h"
@@ -27,8 +28,10 @@ struct usage {
 #define COMMON_HELP                                                                                                    \
 	"      --url URL           where the broker is (https://broker.example:8443)\n"                                \
 	"      --ca FILE           its CA (default: the system's)\n"                                                   \
-	"      --token-file FILE   your approver's token\n"                                                            \
-	"What is left out is read from ~/.config/jit-broker/client.conf (url, ca, token_file).\n"                      \
+	"      --token-file FILE   your approver's token; - is standard input\n"                                       \
+	"What is left out is read from ~/.config/jit-broker/client.conf (url, ca, token_file). Without a\n"            \
+	"URL there the broker of this machine is asked, where you may read its configuration:\n"                       \
+	"      --config FILE       another one than " JB_CONF_DEFAULT "\n"                                             \
 	"Exit status: 0 done, 1 the broker refused, 2 usage, 4 the broker cannot answer.\n"
 
 static const struct usage approve_usage = {
@@ -81,6 +84,9 @@ static bool take_option(struct command *c, const struct usage *usage, int option
 		return set_path(&c->conf.ca, optarg);
 	case 't':
 		return set_path(&c->conf.token_file, optarg);
+	case 'b':
+		c->conf.broker = optarg;
+		return true;
 	case 'c':
 		c->code = optarg;
 		return usage->takes_code;
@@ -108,22 +114,36 @@ static int take_id(struct command *c, const char *text)
 	return -1;
 }
 
+/* getopt takes --token for the beginning of --token-file, and what follows for a file: its name would be printed. */
+static bool shows_token(int argc, char **argv)
+{
+	static const char right[] = "--token-file";
+
+	for (int i = 1; i < argc; i++)
+		if (strncmp(argv[i], right, strlen("--t")) == 0 && strncmp(argv[i], right, strlen(right)) != 0)
+			return true;
+	return false;
+}
+
 /* -1: go on; else the exit status. */
 static int parse(int argc, char **argv, const struct usage *usage, struct command *c)
 {
 	static const struct option options[] = {
-		{"url", required_argument, NULL, 'u'},
-		{"ca", required_argument, NULL, 'a'},
-		{"token-file", required_argument, NULL, 't'},
-		{"code", required_argument, NULL, 'c'},
-		{"comment", required_argument, NULL, 'm'},
-		{"json", no_argument, NULL, 'j'},
-		{"status", required_argument, NULL, 's'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"url", required_argument, NULL, 'u'},	  {"ca", required_argument, NULL, 'a'},
+		{"config", required_argument, NULL, 'b'}, {"token-file", required_argument, NULL, 't'},
+		{"code", required_argument, NULL, 'c'},	  {"comment", required_argument, NULL, 'm'},
+		{"json", no_argument, NULL, 'j'},	  {"status", required_argument, NULL, 's'},
+		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
 	};
 	int option;
 
+	if (shows_token(argc, argv)) {
+		fputs("jit-broker: an argument can be read by everybody here: a token that stood there is to be "
+		      "revoked; "
+		      "give --token-file\n",
+		      stderr);
+		return JB_EXIT_USAGE;
+	}
 	while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (option == 'h') {
 			fputs(usage->text, stdout);
@@ -208,7 +228,7 @@ static int look_and_ask(struct command *c, char *buf, size_t size)
 
 static int decide(int argc, char **argv, const struct usage *usage, const char *verb)
 {
-	struct command c = {0};
+	struct command c = {.conf.broker = JB_CONF_DEFAULT};
 	struct json_object *request = NULL;
 	char code[16] = "";
 	int status = parse(argc, argv, usage, &c);
@@ -255,7 +275,7 @@ static const char *status_of(const struct command *c)
 
 int jb_cmd_list(int argc, char **argv)
 {
-	struct command c = {0};
+	struct command c = {.conf.broker = JB_CONF_DEFAULT};
 	struct json_object *list = NULL;
 	char path[64];
 	int status = parse(argc, argv, &list_usage, &c);

@@ -3,105 +3,18 @@
 
 #include <event2/event.h>
 #include <json-c/json.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cleanup.h"
 #include "client.h"
 #include "fetch.h"
 #include "filing.h"
-#include "inifile.h"
-#include "safefile.h"
 #include "text.h"
 
-#define CONF_FILE  ".config/jit-broker/client.conf"
-#define TOKEN_MAX  512	   /* bytes */
 #define TIMEOUT_MS 15000   /* of one call */
 #define ANSWER_MAX 2097152 /* bytes; a list of 100 requests with long commands */
-
-static const char *home(void)
-{
-	const char *dir = getenv("HOME");
-	const struct passwd *pw = dir && *dir == '/' ? NULL : getpwuid(getuid());
-
-	return pw ? pw->pw_dir : dir;
-}
-
-static bool on_key(void *arg, const char *section, const char *name, const char *value, unsigned line, char *why,
-		   size_t why_size)
-{
-	struct jb_client_conf *conf = arg;
-	const struct {
-		const char *name;
-		char **field;
-	} keys[] = {{"url", &conf->url}, {"ca", &conf->ca}, {"token_file", &conf->token_file}};
-
-	(void)line;
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && !*section; i++) {
-		if (strcmp(name, keys[i].name) != 0)
-			continue;
-		if (!*keys[i].field) /* the command line comes first */
-			*keys[i].field = strdup(value);
-		return true;
-	}
-	snprintf(why, why_size, "'%s' is not known here; the keys are url, ca and token_file, without a section", name);
-	return false;
-}
-
-static void on_error(void *arg, const char *message)
-{
-	(void)arg;
-	fprintf(stderr, "jit-broker: %s\n", message);
-}
-
-int jb_client_conf_complete(struct jb_client_conf *conf)
-{
-	const char *dir = home();
-	JIT_FREE char *path = NULL;
-
-	if (asprintf(&path, "%s/" CONF_FILE, dir ? dir : "") < 0)
-		path = NULL;
-	if (path && access(path, F_OK) == 0 && jit_ini_read(path, false, on_key, on_error, conf) > 0)
-		return -1;
-	if (conf->url && conf->token_file)
-		return 0;
-	fprintf(stderr,
-		"jit-broker: give --url and --token-file, or write url and token_file (and ca) into ~/" CONF_FILE "\n");
-	return -1;
-}
-
-void jb_client_conf_clear(struct jb_client_conf *conf)
-{
-	free(conf->url);
-	free(conf->ca);
-	free(conf->token_file);
-	*conf = (struct jb_client_conf){0};
-}
-
-/* "Authorization: Bearer …" in buf. 0 or -1 with a sentence printed. */
-static int read_token(const char *path, char *buf, size_t size)
-{
-	const struct jit_file_rule rule = {.secret = true, .max_size = TOKEN_MAX};
-	char why[512], *text;
-	size_t len;
-
-	if (jit_file_read(path, &rule, &text, &len, why, sizeof(why)) < 0) {
-		fprintf(stderr, "jit-broker: %s\n", why);
-		return -1;
-	}
-	size_t end = strcspn(text, " \t\r\n");
-	bool ok = end > 0 && text[end + strspn(text + end, " \t\r\n")] == '\0';
-	if (ok)
-		snprintf(buf, size, "Authorization: Bearer %.*s", (int)end, text);
-	else
-		fprintf(stderr, "jit-broker: %s must hold an approver's token and nothing else\n", path);
-	explicit_bzero(text, len);
-	free(text);
-	return ok ? 0 : -1;
-}
 
 struct outcome {
 	struct event_base *base;
@@ -147,12 +60,14 @@ static void on_done(void *arg, const struct jit_fetch_result *result)
 	json_object_put(json);
 }
 
-static int fetch(const struct jb_client_conf *conf, struct event_base *base, const char *authorization,
-		 const char *path, const char *body, struct outcome *outcome)
+static int fetch(const struct jb_client_conf *conf, struct event_base *base, const char *path, const char *body,
+		 struct outcome *outcome)
 {
-	const struct jit_fetch_options options = {
-		.ca_file = conf->ca, .plain_loopback = true, .user_agent = "jit-broker/" JIT_VERSION};
-	const char *const headers[] = {authorization, "Content-Type: application/json", NULL};
+	const struct jit_fetch_options options = {.ca_file = conf->ca,
+						  .connect_to = conf->connect_to,
+						  .plain_loopback = true,
+						  .user_agent = "jit-broker/" JIT_VERSION};
+	const char *const headers[] = {conf->authorization, "Content-Type: application/json", NULL};
 	struct jit_fetch *client = jit_fetch_new(base, &options);
 	JIT_FREE char *url = NULL;
 
@@ -179,17 +94,13 @@ static int fetch(const struct jb_client_conf *conf, struct event_base *base, con
 
 int jb_client_call(const struct jb_client_conf *conf, const char *path, const char *body, struct json_object **ret)
 {
-	char authorization[TOKEN_MAX + 32];
 	struct outcome outcome = {.ret = ret, .url = conf->url, .status = -1};
 
-	if (read_token(conf->token_file, authorization, sizeof(authorization)) < 0)
-		return JB_EXIT_USAGE;
 	outcome.base = event_base_new();
-	if (outcome.base)
-		fetch(conf, outcome.base, authorization, path, body, &outcome);
-	explicit_bzero(authorization, sizeof(authorization));
-	if (outcome.base)
+	if (outcome.base) {
+		fetch(conf, outcome.base, path, body, &outcome);
 		event_base_free(outcome.base);
+	}
 	if (outcome.status < 0) {
 		fprintf(stderr, "jit-broker: out of memory\n");
 		return JB_EXIT_UNAVAILABLE;

@@ -384,6 +384,50 @@ class CommandTest(BrokerCase):
                               capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30,
                               start_new_session=True)
 
+    def test_on_the_brokers_own_machine_nobody_has_to_say_where_it_is(self):
+        request = self.file()
+        os.remove(f"{self.home}/.config/jit-broker/client.conf")
+        here = ("--config", self.broker.conf, "--token-file", self.token_file)
+        done = self.run_command("list", *here)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn(request["shortId"], done.stdout)
+        # Under the name of its own, and nobody asks a name server where that is.
+        with open(self.broker.conf) as file:
+            conf = file.read()
+        with open(os.open(f"{self.folder}/named.conf", os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(conf.replace("[broker]\n", "[broker]\nurl = https://localhost\n", 1))
+        done = self.run_command("list", "--config", f"{self.folder}/named.conf", *here[2:])
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn(request["shortId"], done.stdout)
+        done = self.run_command("list", "--config", self.broker.conf)
+        self.assertEqual((done.returncode, done.stderr), (2, "jit-broker: give --token-file, or write token_file into "
+                                                             "~/.config/jit-broker/client.conf\n"))
+        # Whoever may not read it, or is elsewhere, has to say it.
+        done = self.run_command("list", "--config", f"{self.folder}/none", "--token-file", self.token_file)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("give --url and --token-file", done.stderr)
+
+    def test_a_token_comes_by_standard_input_and_never_as_an_argument(self):
+        self.file()
+        with open(self.token_file) as file:
+            token = file.read()
+        here = ("--config", self.broker.conf)
+        approve = ("approve", self.file()["shortId"])
+        done = subprocess.run([self.broker.program, *approve, "--token-file", "-"], input=token, text=True, timeout=30,
+                              env={"HOME": self.home, "PATH": "/usr/bin:/bin"}, capture_output=True,
+                              start_new_session=True)
+        self.assertIn("give --code", done.stderr)
+        for given, said in ((token, ""), ("", "standard input must hold an approver's token and nothing else"),
+                            ("x" * 513, "standard input: it is longer than a token")):
+            done = subprocess.run([self.broker.program, "list", "--token-file", "-"], input=given, text=True, timeout=30,
+                                  env={"HOME": self.home, "PATH": "/usr/bin:/bin"}, capture_output=True)
+            self.assertEqual(done.stderr, f"jit-broker: {said}\n" if said else "")
+            self.assertEqual(done.returncode, 2 if said else 0)
+        done = self.run_command("list", *here, "--token", token.strip())
+        self.assertEqual(done.returncode, 2)
+        self.assertNotIn(token.strip(), done.stderr + done.stdout)
+        self.assertIn("a token that stood there is to be revoked", done.stderr)
+
     def test_list_leads_with_what_is_granted_and_cleans_what_is_claimed(self):
         request = self.file(reason="x\x1b[2Jy\u202ez \u00e9", command="/bin/sh -c 'a\nb'")
         done = self.run_command("list")
