@@ -12,6 +12,7 @@
 #include "grant.h"
 #include "helper.h"
 #include "log.h"
+#include "pace.h"
 #include "peer.h"
 #include "request.h"
 #include "spool.h"
@@ -25,7 +26,6 @@
 #define BACKOFF_IDLE_MS	 30000
 #define BACKOFF_BUSY_MS	 1000 /* while somebody waits at a terminal */
 #define BUSY_FIRST_MS	 400  /* with jitter never under 200 */
-#define NOTHING_NEW_MS	 1000 /* a broker that does not hold the poll is not asked faster than this */
 
 struct jh_changes {
 	struct jh_helper *helper;
@@ -33,22 +33,35 @@ struct jh_changes {
 	struct jh_alarm again;
 	unsigned failures; /* in a row */
 	int64_t cursor;	   /* -1: none yet */
-	int64_t asked_ms;  /* when the poll under way began, and with which cursor */
-	int64_t asked_cursor;
+	int64_t asked_ms;  /* when the poll under way began */
+	struct jh_pace pace;
 	uint64_t strangers;
 	char host[JIT_NAME_SIZE]; /* what the broker calls this one; "": not told */
 };
 
 static void poll_now(void *arg);
 
-static void back_off(struct jh_changes *c)
+static void back_off(struct jh_changes *c, long retry_after_s)
 {
+	int64_t asked_for = jh_pace_around_ms(retry_after_s, jh_pace_chance());
 	bool busy = !LIST_EMPTY(&c->helper->requests);
 	int64_t delay = busy ? jh_backoff_ms(c->failures, BUSY_FIRST_MS, BACKOFF_BUSY_MS)
 			     : jh_backoff_ms(c->failures, BACKOFF_FIRST_MS, BACKOFF_IDLE_MS);
 
 	c->failures++;
-	jh_alarm_in(&c->again, delay);
+	jh_alarm_in(&c->again, delay > asked_for ? delay : asked_for);
+}
+
+static void go_on(struct jh_changes *c, bool news, long retry_after_s)
+{
+	const struct jh_polled polled = {
+		.retry_after_s = retry_after_s, .news = news, .asked_ms = c->asked_ms, .now_ms = jit_boottime_ms()};
+	int64_t next_ms = jh_pace_next(&c->pace, &polled, jh_pace_chance());
+
+	if (next_ms > polled.now_ms)
+		jh_alarm_at(&c->again, next_ms);
+	else
+		poll_now(c);
 }
 
 /*
@@ -96,7 +109,7 @@ static void hand_out(struct jh_changes *c, struct json_object *item, bool leftov
 	jh_answer_clear(&answer);
 }
 
-static bool take(struct jh_changes *c, const char *body, size_t len)
+static bool take(struct jh_changes *c, const char *body, size_t len, bool *ret_news)
 {
 	struct json_object *json = jh_json_read(body, len), *list, *next, *host;
 	bool good = json_object_is_type(json, json_type_object) && json_object_object_get_ex(json, "changes", &list) &&
@@ -107,6 +120,7 @@ static bool take(struct jh_changes *c, const char *body, size_t len)
 		/* The first list holds all that is open: what is not a grant that was kept over the restart, and is not
 		 * being filed just now, is nobody's; and such a grant that is not in it has ended. */
 		bool first = c->cursor < 0;
+		*ret_news = json_object_array_length(list) > 0 || json_object_get_int64(next) != c->cursor;
 		c->cursor = json_object_get_int64(next);
 		if (json_object_object_get_ex(json, "host", &host) && json_object_is_type(host, json_type_string))
 			jit_text_clean_str(c->host, sizeof(c->host), json_object_get_string(host));
@@ -123,20 +137,18 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 {
 	struct jh_changes *c = arg;
 	char trouble[JIT_LINE_SIZE];
+	bool news;
 
 	c->call = NULL;
 	jh_listener_release(c->helper->pam); /* it has been heard, or cannot be */
-	if (result->fault == JIT_FETCH_OK && result->status == 200 && take(c, result->body, result->body_len)) {
+	if (result->fault == JIT_FETCH_OK && result->status == 200 && take(c, result->body, result->body_len, &news)) {
 		if (c->failures) {
 			jit_log(LOG_NOTICE, "the broker at %s answers", jh_broker_url(c->helper->broker));
 			jh_spool_hurry(c->helper->spool);
 		}
 		jh_spool_deliver(c->helper->spool);
 		c->failures = 0;
-		if (c->cursor == c->asked_cursor && jit_boottime_ms() < c->asked_ms + NOTHING_NEW_MS)
-			jh_alarm_at(&c->again, c->asked_ms + NOTHING_NEW_MS);
-		else
-			poll_now(c);
+		go_on(c, news, result->retry_after);
 		return;
 	}
 	if (result->fault == JIT_FETCH_OK && (result->status == 400 || result->status == 422))
@@ -144,7 +156,7 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 	jh_trouble(result, jh_broker_url(c->helper->broker), trouble, sizeof(trouble));
 	if (c->failures == 0) /* once, not once a try */
 		jit_log(LOG_WARNING, "waiting for decisions: %s; trying again", trouble);
-	back_off(c);
+	back_off(c, result->fault == JIT_FETCH_OK ? result->retry_after : 0);
 }
 
 static void poll_now(void *arg)
@@ -153,14 +165,13 @@ static void poll_now(void *arg)
 	char path[96] = "/changes";
 
 	c->asked_ms = jit_boottime_ms();
-	c->asked_cursor = c->cursor;
 	if (c->cursor >= 0)
 		snprintf(path, sizeof(path), "/changes?after=%lld&wait=%d", (long long)c->cursor, POLL_S);
 	const struct jh_call call = {
 		.method = "GET", .path = path, .longer_ms = c->cursor >= 0 ? POLL_S * 1000 : 0, .max_body = LIST_MAX};
 	c->call = jh_broker_call(c->helper->broker, &call, on_answer, c);
 	if (!c->call)
-		back_off(c);
+		back_off(c, 0);
 }
 
 struct jh_changes *jh_changes_new(struct jh_helper *helper)
@@ -185,10 +196,12 @@ void jh_changes_free(struct jh_changes *c)
 	free(c);
 }
 
-void jh_changes_hurry(struct jh_changes *c)
+void jh_changes_hurry(struct jh_changes *c, long retry_after_s)
 {
-	if (!c->call)
-		jh_alarm_in(&c->again, 0);
+	int64_t wanted = jit_boottime_ms() + jh_pace_around_ms(retry_after_s, jh_pace_chance());
+
+	if (!c->call && (!c->again.when_ms || wanted < c->again.when_ms))
+		jh_alarm_at(&c->again, wanted);
 }
 
 uint64_t jh_changes_strangers(const struct jh_changes *c)

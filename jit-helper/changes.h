@@ -1,7 +1,7 @@
 /*
  * The one long poll of this host (GET /changes): decisions, revocations and ends
- * of all its requests. Runs all the time, survives a broker that is away, and is
- * the host's heartbeat at the broker.
+ * of all its requests. Runs all the time, survives a broker that is away or does
+ * not hold the poll (pace.h), and is the host's heartbeat at the broker.
  */
 #ifndef JH_CHANGES_H
 #define JH_CHANGES_H
@@ -17,8 +17,11 @@ struct jh_changes;
 struct jh_changes *jh_changes_new(struct jh_helper *helper);
 void jh_changes_free(struct jh_changes *changes);
 
-/* Somebody waits: if the poll is backing off, it is tried again at once. */
-void jh_changes_hurry(struct jh_changes *changes);
+/*
+ * Somebody waits: a poll that is not under way (the broker is away, or does not hold polls) comes at once, or around
+ * that many seconds from now where the broker said so of the request.
+ */
+void jh_changes_hurry(struct jh_changes *changes, long retry_after_s);
 
 /*
  * How many changes came for requests that nobody here knew. A decision can

@@ -62,6 +62,7 @@ struct jh_request {
 	char id[JIT_ID_SIZE]; /* "": not filed */
 	char short_id[JH_SHORT_SIZE];
 	char code[3];
+	long retry_after_s;	/* when the broker wants to be asked for it; 0: it did not say */
 	int64_t pending_s;	/* how long a decision may take */
 	int64_t until_ms;	/* boottime: when the broker gives it up; INT64_MAX where it did not say */
 	struct jh_verdict last; /* what to say if no further try succeeds */

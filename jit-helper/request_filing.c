@@ -173,6 +173,7 @@ static void on_filed(void *arg, const struct jit_fetch_result *result)
 	r->tries++;
 	switch (came) {
 	case JH_FILED_REQUEST:
+		r->retry_after_s = result->retry_after;
 		jh_request_filed(r, &answer);
 		return;
 	case JH_FILED_RETRY:

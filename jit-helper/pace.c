@@ -1,0 +1,39 @@
+/* See pace.h. */
+#include "pace.h"
+
+#include <sys/random.h>
+
+#define NOT_HELD_MS 1000 /* a poll that is answered sooner was not held: the next one comes so long after it began */
+#define AT_ONCE_MAX 8	 /* so many that brought something follow each other without a pause */
+
+int64_t jh_pace_around_ms(long retry_after_s, unsigned chance)
+{
+	int64_t whole = retry_after_s > 0 ? (int64_t)retry_after_s * 1000 : 0;
+	int64_t ms = whole / 2 + whole * (int64_t)chance / 1000;
+
+	return ms < JH_PACE_MAX_MS ? ms : JH_PACE_MAX_MS;
+}
+
+int64_t jh_pace_next(struct jh_pace *pace, const struct jh_polled *p, unsigned chance)
+{
+	int64_t again = p->now_ms + jh_pace_around_ms(p->retry_after_s, chance);
+	int64_t soonest = p->asked_ms + NOT_HELD_MS;
+
+	if (p->now_ms >= soonest) {
+		pace->at_once = 0;
+		return again;
+	}
+	if (p->news && pace->at_once < AT_ONCE_MAX) {
+		pace->at_once++;
+		return again;
+	}
+	pace->at_once = 0;
+	return again > soonest ? again : soonest;
+}
+
+unsigned jh_pace_chance(void)
+{
+	uint16_t n;
+
+	return getrandom(&n, sizeof(n), GRND_NONBLOCK) == sizeof(n) ? n % 1001 : 500;
+}
