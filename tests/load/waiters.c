@@ -156,19 +156,31 @@ static void on_end(struct bufferevent *bev, short what, void *arg)
 		die("the broker closed a connection");
 }
 
+/* From an address that no other test uses: thousands of ports of 127.0.0.1 are not to be missing there. */
+static int open_socket(void)
+{
+	struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1)};
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+
+	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) < 0 ||
+	    bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+		die("cannot make a socket");
+	return fd;
+}
+
 static struct peer *open_peer(const char *key, void (*answered)(struct peer *peer, const char *body))
 {
 	struct peer *peer = calloc(1, sizeof(*peer));
 	SSL *ssl = SSL_new(tls);
-	const int on = 1;
 
 	peer->key = key;
 	peer->answered = answered;
-	peer->bev = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
+	peer->bev = bufferevent_openssl_socket_new(base, open_socket(), ssl, BUFFEREVENT_SSL_CONNECTING,
+						   BEV_OPT_CLOSE_ON_FREE);
 	bufferevent_setcb(peer->bev, on_read, NULL, on_end, peer);
 	if (bufferevent_socket_connect(peer->bev, (struct sockaddr *)&broker, sizeof(broker)) < 0)
 		die("cannot connect");
-	setsockopt(bufferevent_getfd(peer->bev), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	bufferevent_enable(peer->bev, EV_READ | EV_WRITE);
 	return peer;
 }
