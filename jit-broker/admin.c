@@ -50,15 +50,16 @@ const char *jb_admin_config(int argc, char **argv)
 
 struct jb_store *jb_admin_store(const struct jb_conf *conf, bool may_make)
 {
-	const char *path = strchr(conf->store, ':') + 1; /* conf_check.c has seen to it */
+	static const char file[] = "sqlite:";
+	const char *path = strncmp(conf->store, file, strlen(file)) == 0 ? conf->store + strlen(file) : NULL;
 	struct jb_store *store;
 	char why[512];
 
-	if (!may_make && access(path, F_OK) < 0) {
+	if (!may_make && path && access(path, F_OK) < 0) {
 		fprintf(stderr, "jit-broker: there is no store %s: %s\n", path, strerror(errno));
 		return NULL;
 	}
-	store = jb_store_open(conf->store, why, sizeof(why));
+	store = jb_store_open(conf, why, sizeof(why));
 	if (!store)
 		jb_admin_error(NULL, why);
 	return store;

@@ -23,6 +23,8 @@ int jb_cmd_audit(int argc, char **argv);
 /* notify test NAME | list */
 int jb_cmd_notify(int argc, char **argv);
 
+/* store create */
+int jb_cmd_store(int argc, char **argv);
 /* backup FILE */
 int jb_cmd_backup(int argc, char **argv);
 /* restore FILE */

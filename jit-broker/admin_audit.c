@@ -81,6 +81,25 @@ static int tell_whole(const struct verified *v)
 	return jb_admin_printed();
 }
 
+/* What a store brings into the chain later is safe where it was written, but nothing vouches for its order yet. */
+static int tell_waiting(struct jb_store *store)
+{
+	char since[JIT_ISO_SIZE];
+	size_t count;
+	int64_t at;
+
+	if (jb_store_audit_waiting(store, &count, &at) < 0) {
+		fprintf(stderr, "jit-broker: the chain could not be read: %s\n", jb_store_error(store));
+		return JB_EXIT_FAILED;
+	}
+	if (!count)
+		return JB_EXIT_OK;
+	jit_iso_format(at, since);
+	printf("%zu record%s, the first from %s, %s not in the chain yet: a broker that serves brings them there\n",
+	       count, count == 1 ? "" : "s", since, count == 1 ? "is" : "are");
+	return jb_admin_printed();
+}
+
 static int verify(struct jb_store *store, const struct asked *asked)
 {
 	struct verified v = {0};
@@ -103,7 +122,7 @@ static int verify(struct jb_store *store, const struct asked *asked)
 	else
 		unreadable(&at);
 	jb_anchors_clear(&v.anchors);
-	return status;
+	return status == JB_EXIT_OK ? tell_waiting(store) : status;
 }
 
 /* export */

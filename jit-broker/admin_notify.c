@@ -154,18 +154,9 @@ static int list(struct jb_store *store)
 
 static int list_of(const struct jb_conf *conf)
 {
-	const char *path = strchr(conf->store, ':') + 1; /* conf_check.c has seen to it */
-	char why[512];
+	STORE *store = jb_admin_store(conf, false);
 
-	if (access(path, F_OK) < 0) {
-		fprintf(stderr, "jit-broker: there is no store %s\n", path);
-		return JB_EXIT_FAILED;
-	}
-	STORE *store = jb_store_open(conf->store, why, sizeof(why));
-	if (store)
-		return list(store);
-	jb_admin_error(NULL, why);
-	return JB_EXIT_FAILED;
+	return store ? list(store) : JB_EXIT_FAILED;
 }
 
 int jb_cmd_notify(int argc, char **argv)

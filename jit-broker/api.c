@@ -135,6 +135,14 @@ void jb_api_filed(struct jb_api *api)
 	jb_live_wake(api->live);
 }
 
+void jb_api_news(void *arg, const struct jb_request *request)
+{
+	struct jb_api *api = arg;
+
+	jb_waiters_wake(api->waiters, request);
+	jb_live_wake(api->live);
+}
+
 int64_t jb_api_now(void)
 {
 	return jit_wall_s();

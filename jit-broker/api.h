@@ -120,6 +120,8 @@ int64_t jb_api_now(void);
 void jb_api_say_revoked(const struct jb_request *r, int64_t now, char *buf, size_t size);
 /* Something was filed: open pages are to show it. */
 void jb_api_filed(struct jb_api *api);
+/* Another process on the same store filed or changed it: whoever waits here is told. */
+void jb_api_news(void *api, const struct jb_request *request);
 
 /* The body as an object, an empty one where `optional` and there is none; NULL: has been answered with a 400. */
 struct json_object *jb_api_body(struct jb_ask *ask, bool optional);

@@ -32,6 +32,17 @@ static void db_closep(sqlite3 **db)
 }
 #define DB JIT_CLEANUP(db_closep) sqlite3
 
+/* A table is copied by those who keep it. */
+static bool is_file(const struct jb_conf *conf, char *why, size_t why_size)
+{
+	if (strncmp(conf->store, "sqlite:", 7) == 0)
+		return true;
+	snprintf(why, why_size,
+		 "%s is a table of DynamoDB: its point-in-time recovery and its own back-ups take the place of this",
+		 conf->store);
+	return false;
+}
+
 static const char *path_of(const struct jb_conf *conf)
 {
 	return strchr(conf->store, ':') + 1; /* conf_check.c has seen to it */
@@ -61,6 +72,8 @@ static int walk_copy(const char *path, int64_t *ret_records, char *why, size_t w
 
 int jb_backup(const struct jb_conf *conf, const char *to, struct jb_backup *ret, char *why, size_t why_size)
 {
+	if (!is_file(conf, why, why_size))
+		return -1;
 	if (access(path_of(conf), F_OK) < 0) { /* nor is a lock made where there is none */
 		snprintf(why, why_size, "there is no store %s: %s", path_of(conf), strerror(errno));
 		return -1;
@@ -286,6 +299,8 @@ static int swap(const char *copy, const char *path, const char *replaced, struct
 
 int jb_restore(const struct jb_conf *conf, const char *from, struct jb_restored *ret, char *why, size_t why_size)
 {
+	if (!is_file(conf, why, why_size))
+		return -1;
 	const char *path = path_of(conf);
 	JIT_FREE char *copy = jb_sqlite_beside(path, "restoring"), *replaced = jb_sqlite_beside(path, "replaced");
 	JIT_CLOSE int lock = jb_sqlite_lock(path, true, why, why_size);

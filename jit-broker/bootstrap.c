@@ -106,7 +106,7 @@ static int open_parts(struct parts *parts, struct fault *fault)
 	char why[512] = "out of memory";
 
 	parts->broker.base = event_base_new();
-	parts->store = parts->broker.base ? jb_store_open(parts->conf->store, why, sizeof(why)) : NULL;
+	parts->store = parts->broker.base ? jb_store_open(parts->conf, why, sizeof(why)) : NULL;
 	if (!parts->store)
 		return fail(fault, "Store.Unavailable", why);
 	if (strncmp(parts->conf->store, "sqlite:", 7) == 0)

@@ -23,6 +23,11 @@ enum jb_key {
 	JB_KEY_TLS_KEY,
 	JB_KEY_TLS_CLIENT_CA,
 	JB_KEY_STORE,
+	JB_KEY_STORE_REGION,
+	JB_KEY_STORE_ENDPOINT,
+	JB_KEY_STORE_CREDENTIALS,
+	JB_KEY_STORE_CA,
+	JB_KEY_STORE_PLAIN_LOOPBACK,
 	JB_KEY_ISSUER,
 	JB_KEY_ISSUER_REGION,
 	JB_KEY_ISSUER_CREDENTIALS,
@@ -237,7 +242,12 @@ struct jb_conf {
 	char *tls_certificate;		/* PEM chain */
 	char *tls_key;			/* PEM, not readable by others */
 	char *tls_client_ca;		/* PEM: who vouches for hosts' certificates; NULL: nobody is asked for one */
-	char *store;			/* "sqlite:/path" */
+	char *store;			/* "sqlite:/path", "dynamodb:TABLE" */
+	char *store_region;		/* of a table: for SigV4, and its endpoint; default us-east-1 */
+	char *store_endpoint;		/* "https://host[:port]"; NULL: the region's own */
+	char *store_credentials;	/* file of access key and secret (shared credentials form); NULL: none */
+	char *store_ca;			/* PEM; NULL: the system's */
+	bool store_plain_loopback;	/* allow http:// to loopback (tests, a local table) */
 	char *issuer;			/* "sts:https://…" or "demo" */
 	char *issuer_region;		/* for SigV4; default us-east-1 */
 	char *issuer_credentials;	/* file of access key and secret (shared credentials form); NULL with demo */

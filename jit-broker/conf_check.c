@@ -87,14 +87,42 @@ static void check_issuer(struct check *c)
 		tell(c, line, "an STS issuer wants issuer_credentials, a file with the broker's access key and secret");
 }
 
+/* As DynamoDB takes them. */
+static bool is_table_name(const char *name)
+{
+	const size_t len = strlen(name);
+
+	return len >= 3 && len <= 255 &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == len;
+}
+
+static void check_store(struct check *c)
+{
+	const struct jb_conf *conf = c->conf;
+	const unsigned line = jb_conf_line(&conf->lines, JB_KEY_STORE);
+	const char *endpoint = conf->store_endpoint;
+
+	if (conf->store && begins(conf->store, "sqlite:/"))
+		return;
+	if (!conf->store || !begins(conf->store, "dynamodb:"))
+		return tell(c, line, "[broker] wants store = sqlite:/PATH, absolute, or dynamodb:TABLE");
+	if (!is_table_name(strchr(conf->store, ':') + 1))
+		tell(c, line, "store = dynamodb:TABLE wants a table's name: 3 to 255 letters, digits, '_', '-', '.'");
+	if (!conf->store_credentials)
+		tell(c, line,
+		     "a DynamoDB store wants store_credentials, a file with the broker's access key and secret");
+	if (endpoint && !begins(endpoint, "https://") && !(conf->store_plain_loopback && begins(endpoint, "http://")))
+		tell(c, jb_conf_line(&conf->lines, JB_KEY_STORE_ENDPOINT),
+		     "store_endpoint is https://... (http:// to loopback wants store_plain_loopback = yes)");
+}
+
 static void check_broker(struct check *c)
 {
 	const struct jb_conf *conf = c->conf;
 
 	if (!conf->lines.section)
 		tell(c, 1, "there is no [broker] section");
-	if (!conf->store || !begins(conf->store, "sqlite:/"))
-		tell(c, jb_conf_line(&conf->lines, JB_KEY_STORE), "[broker] wants store = sqlite:/PATH, absolute");
+	check_store(c);
 	check_listener(c);
 	check_issuer(c);
 	if (conf->role_count == 0)

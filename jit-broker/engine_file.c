@@ -257,8 +257,10 @@ static int insert(struct jb_engine *engine, const char *host, struct jb_request 
 {
 	char actor[NAME_SIZE + 8];
 
-	if (jit_uuid_new(r->id, r->short_id) < 0)
-		return -EIO;
+	int went = r->idempotency_key ? jb_request_id_of_key(host, r->idempotency_key, r->id, r->short_id)
+				      : jit_uuid_new(r->id, r->short_id);
+	if (went < 0)
+		return went;
 	JIT_FREE char *detail = filed_detail(r, line);
 	if (!detail)
 		return -ENOMEM;
@@ -270,7 +272,7 @@ static int insert(struct jb_engine *engine, const char *host, struct jb_request 
 				       .request_id = r->id,
 				       .detail = detail,
 				       .notices = &notices};
-	int went = jb_notices_of_request(engine->conf, r, JB_TOLD_FILED, now, &notices);
+	went = jb_notices_of_request(engine->conf, r, JB_TOLD_FILED, now, &notices);
 	/* The host that it is for did not file it: it has to be told. */
 	if (went == 0)
 		went = jb_store_insert(engine->store, r, r->filed_by != NULL, &audit);

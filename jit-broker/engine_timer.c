@@ -5,8 +5,9 @@
  * Silence is counted from when a host was last heard of by this process, at the
  * earliest from the process's own start: a broker that was away must not cancel
  * what waited for it, nor one that was stopped, suspended or set to another
- * time (jb_engine_awake). It is kept in memory alone; hosts have keys, so there is
- * one entry a key.
+ * time (jb_engine_awake). It is kept in memory, one entry for each host that has a
+ * key; where several processes serve one store, the store knows whom the others
+ * have heard.
  */
 #include <errno.h>
 #include <search.h>
@@ -15,13 +16,15 @@
 
 #include "engine_private.h"
 
-#define SILENT_S     30	 /* a host that says nothing for so long is gone */
-#define EXPIRE_BATCH 100 /* records read at once */
+#define SILENT_S     30	  /* a host that says nothing for so long is gone */
+#define TELL_MAX_S   3600 /* a store that need not be told is asked again by then */
+#define EXPIRE_BATCH 100  /* records read at once */
 
 struct host {
 	char *name;
 	int64_t heard;
-	bool swept; /* its waiting requests have been cancelled since */
+	int64_t told; /* until when the store need not hear of it again */
+	bool swept;   /* its waiting requests have been cancelled since */
 };
 
 static int compare(const void *a, const void *b)
@@ -59,15 +62,28 @@ void jb_engine_hosts_free(struct jb_engine *engine)
 	engine->hosts = NULL;
 }
 
-void jb_engine_heard(struct jb_engine *engine, const char *name, int64_t now)
+/* NULL: out of memory; at worst the host's waiting requests live until their own deadline. */
+static struct host *hear(struct jb_engine *engine, const char *name, int64_t now)
 {
 	struct host *host = host_of(engine, name);
 
-	if (!host) /* out of memory: at worst its waiting requests live until their own deadline */
-		return;
+	if (!host)
+		return NULL;
 	if (now > host->heard)
 		host->heard = now;
 	host->swept = false;
+	return host;
+}
+
+void jb_engine_heard(struct jb_engine *engine, const char *name, int64_t now)
+{
+	struct host *host = hear(engine, name, now);
+
+	if (!host || (now < host->told && now >= host->told - TELL_MAX_S))
+		return;
+	/* Not told: whoever else serves this host asks for it later than they could. */
+	const int enough = jb_store_heard(engine->store, name, now);
+	host->told = now + (enough < 0 ? 0 : enough < TELL_MAX_S ? enough : TELL_MAX_S);
 }
 
 void jb_engine_awake(struct jb_engine *engine, int64_t now)
@@ -97,7 +113,7 @@ int jb_engine_hosts_load(struct jb_engine *engine, int64_t now)
 	if (jb_store_find(engine->store, &query, &found, &count) < 0)
 		return -EIO;
 	for (size_t i = 0; i < count; i++)
-		jb_engine_heard(engine, filer_of(found[i]), now);
+		hear(engine, filer_of(found[i]), now);
 	free_all(found, count);
 	return 0;
 }
@@ -173,11 +189,30 @@ static void visit(const void *node, VISIT which, void *arg)
 	sweep->silent[sweep->count++] = host;
 }
 
+/* Silent here: has it spoken to another process meanwhile? Where the store cannot say, nobody is cancelled. */
+static bool spoke_elsewhere(struct jb_engine *engine, struct host *host, struct sweep *sweep)
+{
+	int64_t at;
+
+	if (jb_store_last_heard(engine->store, host->name, &at) < 0) {
+		sweep->failed = true;
+		return true;
+	}
+	if (at <= host->heard || at + SILENT_S <= sweep->now)
+		return false;
+	host->heard = at;
+	if (at + SILENT_S < sweep->next)
+		sweep->next = at + SILENT_S;
+	return true;
+}
+
 /* The tree is walked first and left alone then: whoever is told of a change may call back into the engine. */
 static void sweep_hosts(struct jb_engine *engine, struct sweep *sweep)
 {
 	twalk_r(engine->hosts, visit, sweep);
 	for (size_t i = 0; i < sweep->count; i++) {
+		if (spoke_elsewhere(engine, sweep->silent[i], sweep))
+			continue;
 		if (cancel_silent(engine, sweep->silent[i]->name, sweep->now) < 0)
 			sweep->failed = true;
 		else

@@ -25,6 +25,7 @@ static const struct command {
 	{"check", jb_cmd_check, "check the configuration"},
 	{"notify", jb_cmd_notify, "try receivers of notifications, and show what waits"},
 	{"audit", jb_cmd_audit, "read and verify the audit chain"},
+	{"store", jb_cmd_store, "make the table of a DynamoDB store"},
 	{"backup", jb_cmd_backup, "copy the store, also while it serves"},
 	{"restore", jb_cmd_restore, "put a back-up in the store's place"},
 };

@@ -135,7 +135,7 @@ static void succeeded(struct channel *c, const struct jb_outbox_row *row)
 	struct jb_store *store = c->notify->store;
 
 	count(c->notify, row, JB_NOTIFY_DELIVERED);
-	if (jb_outbox_done(store, row->seq) < 0) { /* it will be told twice */
+	if (jb_outbox_done(store, row) < 0) { /* it will be told twice */
 		jit_log(LOG_ERR, "cannot take notification %s out of the outbox: %s", row->notice.id,
 			jb_store_error(store));
 		c->not_before = jit_boottime_ms() + pause_ms(c->notify->conf, ++c->failures);
@@ -167,7 +167,7 @@ static void failed(struct channel *c, struct jb_outbox_row *row, const struct jb
 	const int64_t due = now + (pause_ms(notify->conf, row->tries + 1) + 999) / 1000;
 
 	count(notify, row, result->how == JB_BROUGHT_REFUSED ? JB_NOTIFY_REFUSED : JB_NOTIFY_FAILED);
-	jb_outbox_failed(notify->store, row->seq, due, result->why);
+	jb_outbox_failed(notify->store, row, due, result->why);
 	free(row->error);
 	row->error = strdup(result->why);
 	if (row->notice.at <= now - notify->conf->notify_give_up)

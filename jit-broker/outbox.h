@@ -49,9 +49,9 @@ typedef void (*jb_outbox_each)(void *arg, const char *channel, size_t waiting, i
 int jb_outbox_channels(struct jb_store *store, jb_outbox_each each, void *arg);
 
 /* It has been delivered. */
-int jb_outbox_done(struct jb_store *store, int64_t seq);
+int jb_outbox_done(struct jb_store *store, const struct jb_outbox_row *row);
 /* A try failed, for that reason; the next not before `due`. */
-int jb_outbox_failed(struct jb_store *store, int64_t seq, int64_t due, const char *error);
+int jb_outbox_failed(struct jb_store *store, const struct jb_outbox_row *row, int64_t due, const char *error);
 /* All of that channel is due at that instant at the latest. */
 int jb_outbox_hurry(struct jb_store *store, const char *channel, int64_t now);
 /* It leaves undelivered, with an audit record that says so. */

@@ -4,11 +4,13 @@
  */
 #include "request.h"
 
+#include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "uuid.h"
 
 static const char *const status_names[] = {
@@ -351,4 +353,16 @@ bool jb_request_parse_id(const char *text, char buf[static 37], bool *ret_short)
 	buf[9] = '\0';
 	*ret_short = true;
 	return true;
+}
+
+int jb_request_id_of_key(const char *filer, const char *key, char id[static 37], char short_id[static 10])
+{
+	const size_t filer_size = strlen(filer) + 1, len = filer_size + strlen(key);
+	JIT_FREE char *both = malloc(len + 1);
+
+	if (!both)
+		return -ENOMEM;
+	memcpy(both, filer, filer_size); /* its NUL parts the two */
+	memcpy(both + filer_size, key, len - filer_size);
+	return jit_uuid_of(both, len, id, short_id);
 }

@@ -107,6 +107,12 @@ void jb_request_grants(const struct jb_request *request, char *buf, size_t size)
 /* Has this person approved it already? */
 bool jb_request_approved_by(const struct jb_request *request, const char *person);
 
+/*
+ * The id of what was filed from there with that Idempotency-Key: always the same, so
+ * that the id alone keeps it from being filed twice. 0, -ENOMEM, -EIO.
+ */
+int jb_request_id_of_key(const char *filer, const char *key, char id[static 37], char short_id[static 10]);
+
 /* True when `text` is a uuid or a short id ("R7KD-2M9Q", "r7kd2m9q"); the short form's letters are normalised into buf.
  */
 bool jb_request_parse_id(const char *text, char buf[static 37], bool *ret_short);

@@ -17,6 +17,7 @@
 
 #include "admin.h"
 #include "api.h"
+#include "attend.h"
 #include "clock.h"
 #include "conf.h"
 #include "engine.h"
@@ -34,6 +35,7 @@ struct broker {
 	struct event_base *base;
 	struct jb_running running;
 	struct jb_issuer *issuer;
+	struct jb_attend *attend;
 	struct jb_stop *stop; /* NULL: nobody has said so */
 	struct jb_watchdog *watchdog;
 	struct event *signals[3];
@@ -127,7 +129,7 @@ static int open_parts(struct broker *broker, char *why, size_t why_size)
 	broker->base = event_base_new();
 	if (!broker->base || watch_signals(broker) < 0)
 		return -1;
-	r->store = jb_store_open(r->conf->store, why, why_size);
+	r->store = jb_store_open(r->conf, why, why_size);
 	if (!r->store)
 		return -1;
 	broker->issuer = jb_issuer_new(broker->base, r->conf, why, why_size);
@@ -142,6 +144,8 @@ static int open_parts(struct broker *broker, char *why, size_t why_size)
 	if (r->engine)
 		r->api = jb_api_new(broker->base, r->conf, r->store, r->engine);
 	if (r->api)
+		broker->attend = jb_attend_new(broker->base, r->store, r->api);
+	if (broker->attend)
 		r->notify = jb_notify_new(broker->base, r->conf, r->store);
 	return r->notify ? 0 : -1;
 }
@@ -181,6 +185,7 @@ static void close_all(struct broker *broker)
 	jb_watchdog_free(broker->watchdog);
 	jb_proxy_free(r->proxy);
 	jb_server_free(r->server);
+	jb_attend_free(broker->attend);
 	jb_api_free(r->api);
 	jb_notify_free(r->notify);
 	jb_issuer_free(broker->issuer);

@@ -3,19 +3,45 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf.h"
+#include "store_dynamo.h"
 #include "store_ops.h"
 #include "store_sqlite.h"
 
-struct jb_store *jb_store_open(const char *spec, char *why, size_t why_size)
+struct jb_store *jb_store_open(const struct jb_conf *conf, char *why, size_t why_size)
 {
-	static const char prefix[] = "sqlite:";
-	const char *path = spec + sizeof(prefix) - 1;
+	static const char sqlite[] = "sqlite:";
+	const char *path = conf->store + sizeof(sqlite) - 1;
 
-	if (strncmp(spec, prefix, sizeof(prefix) - 1) != 0 || *path != '/') {
-		snprintf(why, why_size, "the store %s is not of the form sqlite:/PATH", spec);
-		return NULL;
-	}
-	return jb_sqlite_open(path, true, why, why_size);
+	if (strncmp(conf->store, JB_DDB_PREFIX, strlen(JB_DDB_PREFIX)) == 0)
+		return jb_ddb_open(conf, why, why_size);
+	if (strncmp(conf->store, sqlite, sizeof(sqlite) - 1) == 0 && *path == '/')
+		return jb_sqlite_open(path, true, why, why_size);
+	snprintf(why, why_size, "the store %s is not of the form sqlite:/PATH or dynamodb:TABLE", conf->store);
+	return NULL;
+}
+
+int jb_store_create(const struct jb_conf *conf, char *why, size_t why_size)
+{
+	if (strncmp(conf->store, JB_DDB_PREFIX, strlen(JB_DDB_PREFIX)) == 0)
+		return jb_ddb_create(conf, why, why_size);
+	snprintf(why, why_size, "the store %s is made by the broker itself when it starts", conf->store);
+	return -1;
+}
+
+int jb_store_attend(struct jb_store *store, jb_store_news each, void *arg)
+{
+	return store->ops->attend(store, each, arg);
+}
+
+int jb_store_heard(struct jb_store *store, const char *host, int64_t now)
+{
+	return store->ops->heard(store, host, now);
+}
+
+int jb_store_last_heard(struct jb_store *store, const char *host, int64_t *ret)
+{
+	return store->ops->last_heard(store, host, ret);
 }
 
 void jb_store_close(struct jb_store *store)
@@ -110,6 +136,11 @@ int jb_store_audit_read(struct jb_store *store, int64_t after, size_t limit,
 int jb_store_audit_last(struct jb_store *store, int64_t *ret)
 {
 	return store->ops->audit->last(store, ret);
+}
+
+int jb_store_audit_waiting(struct jb_store *store, size_t *ret_count, int64_t *ret_since)
+{
+	return store->ops->audit->waiting(store, ret_count, ret_since);
 }
 
 int jb_store_audit_walk(struct jb_store *store, jb_audit_each each, void *arg, struct jb_audit_break *ret)
@@ -211,14 +242,14 @@ int jb_outbox_channels(struct jb_store *store, jb_outbox_each each, void *arg)
 	return store->ops->outbox->channels(store, each, arg);
 }
 
-int jb_outbox_done(struct jb_store *store, int64_t seq)
+int jb_outbox_done(struct jb_store *store, const struct jb_outbox_row *row)
 {
-	return store->ops->outbox->done(store, seq);
+	return store->ops->outbox->done(store, row);
 }
 
-int jb_outbox_failed(struct jb_store *store, int64_t seq, int64_t due, const char *error)
+int jb_outbox_failed(struct jb_store *store, const struct jb_outbox_row *row, int64_t due, const char *error)
 {
-	return store->ops->outbox->failed(store, seq, due, error);
+	return store->ops->outbox->failed(store, row, due, error);
 }
 
 int jb_outbox_hurry(struct jb_store *store, const char *channel, int64_t now)

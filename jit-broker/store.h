@@ -16,10 +16,14 @@
 #include "request.h"
 
 struct jb_store;
+struct jb_conf;
 struct jb_notices;
 
-/* Opens "sqlite:/path" (made 0600 when it is not there). NULL with a sentence in why. */
-struct jb_store *jb_store_open(const char *spec, char *why, size_t why_size);
+/* Opens conf->store: "sqlite:/path" (made 0600 when it is not there) or "dynamodb:TABLE". NULL with a sentence in why.
+ */
+struct jb_store *jb_store_open(const struct jb_conf *conf, char *why, size_t why_size);
+/* Makes the table of a "dynamodb:TABLE" that is not there yet. 0, or -1 with a sentence in why. */
+int jb_store_create(const struct jb_conf *conf, char *why, size_t why_size);
 void jb_store_close(struct jb_store *store); /* NULL is fine */
 /* Why the last call failed with -EIO, in the store's own words ("database or disk is full"). Valid until the next. */
 const char *jb_store_error(struct jb_store *store);
@@ -28,6 +32,23 @@ const char *jb_store_error(struct jb_store *store);
 int jb_store_ping(struct jb_store *store);
 /* How many writes it did not take since it was opened. */
 uint64_t jb_store_failures(const struct jb_store *store);
+
+/* A request as it is now that another process has filed or changed; gone after the call. */
+typedef void (*jb_store_news)(void *arg, const struct jb_request *request);
+/*
+ * Does what the store wants to be looked after for while its process serves, and
+ * tells what other processes on the same store have written since. In how many
+ * milliseconds to call again; 0: never (nothing of that is needed); -EIO.
+ */
+int jb_store_attend(struct jb_store *store, jb_store_news each, void *arg);
+
+/*
+ * For stores that several processes serve hosts from. That host was heard of: for
+ * how many seconds the store need not be told again, or -EIO. And the latest instant
+ * at which any process may have heard of it; 0: the store does not know.
+ */
+int jb_store_heard(struct jb_store *store, const char *host, int64_t now);
+int jb_store_last_heard(struct jb_store *store, const char *host, int64_t *ret);
 
 /* One line of the chain: who did what to which request. Strings may be NULL. */
 struct jb_audit {
@@ -160,6 +181,8 @@ int jb_store_audit_read(struct jb_store *store, int64_t after, size_t limit,
 			void (*each)(void *arg, int64_t seq, const char *json), void *arg);
 /* The number of the last record; 0: there is none. 0 or -EIO. */
 int jb_store_audit_last(struct jb_store *store, int64_t *ret);
+/* How many records are written and safe but not in the chain yet, and since when (epoch seconds). */
+int jb_store_audit_waiting(struct jb_store *store, size_t *ret_count, int64_t *ret_since);
 /* Where a chain is not whole. */
 struct jb_audit_break {
 	int64_t seq;	 /* the first record that does not fit; of -EIO: that cannot be read */

@@ -28,6 +28,7 @@ struct jb_audit_ops {
 	int (*read)(struct jb_store *store, int64_t after, size_t limit,
 		    void (*each)(void *arg, int64_t seq, const char *json), void *arg);
 	int (*last)(struct jb_store *store, int64_t *ret);
+	int (*waiting)(struct jb_store *store, size_t *ret_count, int64_t *ret_since);
 	int (*walk)(struct jb_store *store, jb_audit_each each, void *arg, struct jb_audit_break *ret);
 };
 
@@ -62,8 +63,8 @@ struct jb_outbox_ops {
 		   struct jb_outbox_rows *ret);
 	int (*list)(struct jb_store *store, int64_t after, size_t limit, struct jb_outbox_rows *ret);
 	int (*channels)(struct jb_store *store, jb_outbox_each each, void *arg);
-	int (*done)(struct jb_store *store, int64_t seq);
-	int (*failed)(struct jb_store *store, int64_t seq, int64_t due, const char *error);
+	int (*done)(struct jb_store *store, const struct jb_outbox_row *row);
+	int (*failed)(struct jb_store *store, const struct jb_outbox_row *row, int64_t due, const char *error);
 	int (*hurry)(struct jb_store *store, const char *channel, int64_t now);
 	int (*give_up)(struct jb_store *store, const struct jb_outbox_row *row, int64_t now);
 };
@@ -72,6 +73,9 @@ struct jb_store_ops {
 	void (*close)(struct jb_store *store);
 	const char *(*error)(struct jb_store *store);
 	int (*ping)(struct jb_store *store);
+	int (*attend)(struct jb_store *store, jb_store_news each, void *arg);
+	int (*heard)(struct jb_store *store, const char *host, int64_t now);
+	int (*last_heard)(struct jb_store *store, const char *host, int64_t *ret);
 	const struct jb_request_ops *request;
 	const struct jb_audit_ops *audit;
 	const struct jb_secret_ops *secret;

@@ -148,20 +148,20 @@ static int delete_row(struct jb_sqlite *store, int64_t seq)
 	return jb_sqlite_run(s) == SQLITE_DONE ? 0 : -EIO;
 }
 
-static int outbox_done(struct jb_store *base, int64_t seq)
+static int outbox_done(struct jb_store *base, const struct jb_outbox_row *row)
 {
 	struct jb_sqlite *store = jb_sqlite_of(base);
-	return delete_row(store, seq);
+	return delete_row(store, row->seq);
 }
 
-static int outbox_failed(struct jb_store *base, int64_t seq, int64_t due, const char *error)
+static int outbox_failed(struct jb_store *base, const struct jb_outbox_row *row, int64_t due, const char *error)
 {
 	struct jb_sqlite *store = jb_sqlite_of(base);
 	sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_OUTBOX_FAILED);
 
 	if (!s)
 		return -EIO;
-	sqlite3_bind_int64(s, 1, seq);
+	sqlite3_bind_int64(s, 1, row->seq);
 	sqlite3_bind_int64(s, 2, due);
 	jb_sqlite_text(s, 3, error);
 	return jb_sqlite_run(s) == SQLITE_DONE ? 0 : -EIO;

@@ -128,8 +128,10 @@ static void a_filings_key_is_remembered_as_long_as_its_request(void **state)
 	drop(&again);
 	assert_string_equal(cancel(first, NOW + 20), "");
 	jb_engine_tick(b->engine, NOW + 300 + RETENTION);
-	again = file(&f, NOW + 300 + RETENTION); /* another one: nobody remembers */
-	assert_string_not_equal(again->id, first->id);
+	again = file(&f, NOW + 300 + RETENTION); /* another one, though of the same name: nobody remembers */
+	assert_int_equal(again->requested_at, NOW + 300 + RETENTION);
+	assert_int_equal(again->status, JB_PENDING);
+	assert_int_equal(again->version, 1);
 	drop(&again);
 	drop(&first);
 }

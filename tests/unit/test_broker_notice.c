@@ -107,7 +107,7 @@ static void empty_outbox(void)
 
 	assert_int_equal(jb_outbox_list(b->store, 0, 1000, &rows), 0);
 	for (size_t i = 0; i < rows.count; i++)
-		assert_int_equal(jb_outbox_done(b->store, rows.row[i].seq), 0);
+		assert_int_equal(jb_outbox_done(b->store, &rows.row[i]), 0);
 	jb_outbox_rows_clear(&rows);
 }
 
@@ -317,8 +317,8 @@ static void only_the_first_of_a_receiver_and_request_goes_out(void **state)
 	assert_string_equal(rows.row[0].notice.event, "event.0");
 	assert_string_equal(rows.row[1].notice.about, "r2");
 	/* The first failed: the second of the same waits for it. */
-	assert_int_equal(jb_outbox_failed(b->store, rows.row[0].seq, NOW + 100, "away"), 0);
-	const int64_t first = rows.row[0].seq;
+	assert_int_equal(jb_outbox_failed(b->store, &rows.row[0], NOW + 100, "away"), 0);
+	const struct jb_outbox_row first = {.notice = rows.row[0].notice, .seq = rows.row[0].seq};
 	jb_outbox_rows_clear(&rows);
 	assert_int_equal(jb_outbox_next(b->store, "webhook:chat", 10, &rows), 0);
 	assert_int_equal(rows.count, 2);
@@ -327,7 +327,7 @@ static void only_the_first_of_a_receiver_and_request_goes_out(void **state)
 	assert_string_equal(rows.row[1].error, "away");
 	assert_int_equal(rows.row[1].tries, 1);
 	jb_outbox_rows_clear(&rows);
-	assert_int_equal(jb_outbox_done(b->store, first), 0);
+	assert_int_equal(jb_outbox_done(b->store, &first), 0);
 	assert_int_equal(jb_outbox_next(b->store, "webhook:chat", 10, &rows), 0);
 	assert_string_equal(rows.row[0].notice.event, "event.1");
 	jb_outbox_rows_clear(&rows);

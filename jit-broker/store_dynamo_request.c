@@ -1,0 +1,546 @@
+/* Requests in the DynamoDB store: each write conditional on what was read, its audit record in the same item. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "store_dynamo.h"
+#include "uuid.h"
+
+#define SLOW_MS	 1000 /* a write that took longer is announced once more */
+#define LOOK_MAX 5000 /* records that one search looks through */
+#define PAGE	 100
+
+#define PLACE_SIZE 96 /* of a place in the list of all */
+
+/* When this record changes by itself. */
+static int64_t due(const struct jb_request *request)
+{
+	switch (request->status) {
+	case JB_PENDING:
+		return request->pending_until;
+	case JB_APPROVED:
+		return request->use_until;
+	default:
+		return request->granted_until;
+	}
+}
+
+static void put_document(struct jb_doc *ask, const struct jb_request *request)
+{
+	JIT_JSON json_object *json = jb_request_to_json(request);
+	const char *text =
+		json ? json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
+		     : NULL;
+
+	if (text)
+		jb_ask_text(ask, ":doc", text);
+	else
+		jb_doc_clear(ask);
+}
+
+/* What every write sets, and what it takes away. */
+#define SET_ALWAYS "#doc = :doc, #version = :version, #status = :status, #feed = :one, #written = :written"
+
+static void put_always(struct jb_doc *ask, const struct jb_request *request, int64_t written)
+{
+	put_document(ask, request);
+	jb_ask_number(ask, ":version", (int64_t)request->version);
+	jb_ask_text(ask, ":status", jb_status_name(request->status));
+	jb_ask_number(ask, ":written", written);
+}
+
+/* ", #changed = …" and what stands for being open, or over. */
+static void put_state(struct jb_doc *ask, const struct jb_request *request, bool announce, char *set, size_t size,
+		      const char **ret_remove)
+{
+	const bool over = jb_status_final(request->status);
+
+	if (announce)
+		jb_ask_number(ask, ":changed", (int64_t)request->changed);
+	jb_ask_number(ask, ":due", over ? request->expires_at : due(request));
+	snprintf(set, size, "%s%s%s", SET_ALWAYS, announce ? ", #changed = :changed" : "",
+		 over ? ", #forgetAt = :due" : ", #due = :due, #open = :one");
+	*ret_remove = over ? "#open, #due" : NULL;
+}
+
+static void put_once(struct jb_doc *ask, const struct jb_request *request)
+{
+	char at[JIT_ISO_SIZE], place[PLACE_SIZE];
+
+	jit_iso_format(request->requested_at, at);
+	snprintf(place, sizeof(place), "%s#%s", at, request->id);
+	jb_ask_text(ask, ":requester", request->requester);
+	jb_ask_text(ask, ":role", request->role);
+	jb_ask_text(ask, ":requestedAt", at);
+	jb_ask_number(ask, ":duration", request->duration);
+	jb_ask_text(ask, ":shortId", request->short_id);
+	jb_ask_text(ask, ":host", request->host);
+	if (request->filed_by)
+		jb_ask_text(ask, ":filer", request->filed_by);
+	jb_ask_text(ask, ":list", "request");
+	jb_ask_text(ask, ":place", place);
+}
+
+#define SET_ONCE                                                                                                       \
+	", #requester = :requester, #role = :role, #requestedAt = :requestedAt, #duration = :duration"                 \
+	", #shortId = :shortId, #host = :host, #list = :list, #place = :place"
+
+/* The ids of the requests with that short id: one, as a rule. */
+static int find_short(struct jb_dynamodb *store, const char *short_id, struct jb_ddb_keys *ret)
+{
+	JB_DOC ask = jb_ddb_index(store, "shortId", short_id, NULL);
+
+	return jb_ddb_query(store, &ask, jb_ddb_keep_key, ret);
+}
+
+static int short_is_taken(struct jb_dynamodb *store, const struct jb_request *request)
+{
+	struct jb_ddb_keys keys = {0};
+	int r = find_short(store, request->short_id, &keys);
+
+	for (size_t i = 0; r == 0 && i < keys.count; i++)
+		if (strcmp(keys.key[i], request->id) != 0)
+			r = -EEXIST;
+	jb_ddb_keys_clear(&keys);
+	return r;
+}
+
+/* A write that was slow may have come behind a look at the index that has passed over its stamp: it gets a new one. */
+static void announce_late(struct jb_dynamodb *store, const struct jb_request *request, bool announce, int64_t begun)
+{
+	const int64_t now = jb_ddb_now_ms();
+
+	if (now - begun < SLOW_MS)
+		return;
+	JB_DOC ask = jb_dynamo_ask(store->table);
+	const struct jb_ddb_change change = {.key = request->id,
+					     .condition = "#version = :version",
+					     .set = announce ? "#written = :now, #changed = :now" : "#written = :now"};
+	jb_ask_number(&ask, ":version", (int64_t)request->version);
+	jb_ask_number(&ask, ":now", jb_ddb_stamp(now, request));
+	/* Refused: somebody wrote after us, and that is announced. */
+	jb_ddb_write(store, &ask, &change);
+}
+
+static int request_insert(struct jb_store *base, struct jb_request *request, bool announce,
+			  const struct jb_audit *audit)
+{
+	struct jb_dynamodb *store = jb_ddb_of(base);
+	JB_DOC ask = jb_dynamo_ask(store->table);
+	const uint64_t changed = request->changed;
+	const int64_t begun = jb_ddb_now_ms(), stamp = jb_ddb_stamp(begun, request);
+	char set[640];
+	const char *remove;
+	int r = short_is_taken(store, request);
+
+	if (r < 0)
+		return r;
+	if (announce)
+		request->changed = (uint64_t)stamp;
+	put_always(&ask, request, stamp);
+	put_state(&ask, request, announce, set, sizeof(set), &remove);
+	put_once(&ask, request);
+	const size_t at = strlen(set);
+	snprintf(set + at, sizeof(set) - at, "%s%s", SET_ONCE, request->filed_by ? ", #filer = :filer" : "");
+	const struct jb_ddb_change change = {.key = request->id, .set = set, .remove = remove, .audit = audit};
+	jb_ddb_wrote(store, stamp);
+	r = jb_ddb_insert(store, &ask, &change, audit->at);
+	if (r < 0)
+		request->changed = changed;
+	else
+		announce_late(store, request, announce, begun);
+	return r;
+}
+
+static int is_there(struct jb_dynamodb *store, const char *id)
+{
+	JIT_JSON json_object *item = NULL;
+	int r = jb_ddb_get(store, id, &item);
+
+	return r == 0 ? -ESTALE : r;
+}
+
+static int request_update(struct jb_store *base, struct jb_request *request, bool announce,
+			  const struct jb_audit *audit)
+{
+	struct jb_dynamodb *store = jb_ddb_of(base);
+	JB_DOC ask = jb_dynamo_ask(store->table);
+	const uint64_t version = request->version, changed = request->changed;
+	const int64_t begun = jb_ddb_now_ms();
+	char set[640];
+	const char *remove;
+
+	request->version++;
+	const int64_t stamp = jb_ddb_stamp(begun, request);
+	if (announce)
+		request->changed = (uint64_t)stamp;
+	put_always(&ask, request, stamp);
+	put_state(&ask, request, announce, set, sizeof(set), &remove);
+	jb_ask_number(&ask, ":before", (int64_t)version);
+	const struct jb_ddb_change change = {
+		.key = request->id, .condition = "#version = :before", .set = set, .remove = remove, .audit = audit};
+	jb_ddb_wrote(store, stamp);
+	int r = jb_ddb_write(store, &ask, &change);
+	if (r == -ECANCELED)
+		r = is_there(store, request->id);
+	if (r == 0) {
+		announce_late(store, request, announce, begun);
+		return 0;
+	}
+	request->version = version;
+	request->changed = changed;
+	return r;
+}
+
+int jb_ddb_read_request(const struct jb_dynamodb *store, json_object *item, struct jb_request **ret)
+{
+	const char *doc = jb_item_text(item, "doc");
+	JIT_JSON json_object *json = doc ? json_tokener_parse(doc) : NULL;
+	struct jb_request *request = json ? jb_request_from_json(json) : NULL;
+
+	if (!request)
+		return -EIO;
+	if (jb_status_final(request->status) && store->pruned && request->expires_at <= store->pruned) {
+		jb_request_free(request);
+		return -ENOENT;
+	}
+	*ret = request;
+	return 0;
+}
+
+static int get_one(struct jb_dynamodb *store, const char *id, struct jb_request **ret)
+{
+	JIT_JSON json_object *item = NULL;
+	int r = jb_ddb_get(store, id, &item);
+
+	if (r == 0)
+		r = jb_ddb_read_request(store, item, ret);
+	if (r == -EIO && item)
+		store->error = "a stored record cannot be read";
+	return r;
+}
+
+static int request_get(struct jb_store *base, const char *id, struct jb_request **ret)
+{
+	struct jb_dynamodb *store = jb_ddb_of(base);
+	struct jb_ddb_keys keys = {0};
+	char normal[37];
+	bool is_short;
+
+	if (!jb_request_parse_id(id, normal, &is_short))
+		return -ENOENT;
+	if (!is_short)
+		return get_one(store, normal, ret);
+	int r = find_short(store, normal, &keys);
+	if (r == 0) /* filed in the same instant twice: nobody can say which is meant */
+		r = keys.count == 1 ? get_one(store, keys.key[0], ret) : -ENOENT;
+	jb_ddb_keys_clear(&keys);
+	return r;
+}
+
+static int request_get_idempotent(struct jb_store *base, const char *host, const char *key, struct jb_request **ret)
+{
+	struct jb_request *request;
+	char id[JIT_UUID_SIZE], short_id[JIT_SHORT_SIZE];
+	int r = jb_request_id_of_key(host, key, id, short_id);
+
+	if (r == 0)
+		r = get_one(jb_ddb_of(base), id, &request);
+	if (r < 0)
+		return r;
+	if (!request->idempotency_key || strcmp(request->idempotency_key, key) != 0) {
+		jb_request_free(request);
+		return -ENOENT;
+	}
+	*ret = request;
+	return 0;
+}
+
+/* What is gathered of a search. */
+struct gather {
+	struct jb_dynamodb *store;
+	const struct jb_query *query;
+	struct jb_request **found;
+	size_t count;
+};
+
+/* What a search looks at: what every page shows of a request, and nothing (its code, its tokens) that none shows. */
+static bool shows(const struct jb_request *r, const char *text)
+{
+	const char *const seen[] = {r->short_id, r->requester,	r->login_user, r->host,	  r->role,
+				    r->service,	 r->target,	r->command,    r->reason, r->ticket,
+				    r->comment,	 r->decided_by, r->ended_by,   r->rhost,  r->failure};
+
+	for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++)
+		if (seen[i] && strcasestr(seen[i], text))
+			return true;
+	return false;
+}
+
+static const char *filer_of(const struct jb_request *r)
+{
+	return r->filed_by ? r->filed_by : r->host;
+}
+
+static bool is_after_place(const struct jb_query *q, const struct jb_request *r)
+{
+	return r->requested_at < q->before_at ||
+	       (r->requested_at == q->before_at && q->before_id && strcmp(r->id, q->before_id) < 0);
+}
+
+static bool matches(const struct jb_query *q, const struct jb_request *r)
+{
+	return (!q->host || strcmp(q->host, r->host) == 0 || strcmp(q->host, filer_of(r)) == 0) &&
+	       (!q->filer || strcmp(q->filer, filer_of(r)) == 0) &&
+	       (!q->requester || strcmp(q->requester, r->requester) == 0) &&
+	       (!q->open_only || !jb_status_final(r->status)) && (q->status < 0 || (int)r->status == q->status) &&
+	       (!q->due_until || due(r) <= q->due_until) && (!q->before_at || is_after_place(q, r)) &&
+	       (!q->text || shows(r, q->text));
+}
+
+static int gather(void *arg, json_object *item)
+{
+	struct gather *g = arg;
+	struct jb_request *request;
+	int r = jb_ddb_read_request(g->store, item, &request);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	struct jb_request **grown = reallocarray(g->found, g->count + 1, sizeof(struct jb_request *));
+	if (grown)
+		g->found = grown;
+	if (!grown || !matches(g->query, request)) {
+		jb_request_free(request);
+		return grown ? 0 : -ENOMEM;
+	}
+	g->found[g->count++] = request;
+	return 0;
+}
+
+static void gather_free(struct gather *g)
+{
+	for (size_t i = 0; i < g->count; i++)
+		jb_request_free(g->found[i]);
+	free(g->found);
+}
+
+static int newer_first(const void *a, const void *b)
+{
+	const struct jb_request *x = *(struct jb_request *const *)a, *y = *(struct jb_request *const *)b;
+
+	if (x->requested_at != y->requested_at)
+		return x->requested_at > y->requested_at ? -1 : 1;
+	return strcmp(y->id, x->id);
+}
+
+static void cut(struct gather *g, size_t limit)
+{
+	while (limit && g->count > limit)
+		jb_request_free(g->found[--g->count]);
+}
+
+/* What can be open alone is looked for there: by what is due first. */
+static bool only_open(const struct jb_query *q)
+{
+	return q->open_only || q->due_until || (q->status >= 0 && !jb_status_final((enum jb_status)q->status));
+}
+
+static void add_filter(char *filter, size_t size, const char *clause)
+{
+	const size_t at = strlen(filter);
+
+	snprintf(filter + at, size - at, "%s%s", at ? " AND " : "", clause);
+}
+
+/* A Query for what is open, by what never changes of a request; with_status: by its status too, as the index has it. */
+static struct jb_doc ask_open(struct jb_dynamodb *store, const struct jb_query *q, bool with_status)
+{
+	struct jb_doc ask = jb_ddb_index(store, "open", JB_DDB_ONE, q->due_until ? "#due <= :due" : NULL);
+	char filter[256] = "";
+
+	if (q->due_until)
+		jb_ask_number(&ask, ":due", q->due_until);
+	if (q->host)
+		add_filter(filter, sizeof(filter), "(#host = :host OR #filer = :host)");
+	if (q->filer)
+		add_filter(filter, sizeof(filter),
+			   "(#filer = :from OR (#host = :from AND attribute_not_exists(#filer)))");
+	if (q->requester)
+		add_filter(filter, sizeof(filter), "#requester = :requester");
+	if (with_status && q->status >= 0)
+		add_filter(filter, sizeof(filter), "#status = :status");
+	if (!*filter)
+		return ask;
+	jb_ask_expression(&ask, "FilterExpression", filter);
+	if (q->host)
+		jb_ask_text(&ask, ":host", q->host);
+	if (q->filer)
+		jb_ask_text(&ask, ":from", q->filer);
+	if (q->requester)
+		jb_ask_text(&ask, ":requester", q->requester);
+	if (with_status && q->status >= 0)
+		jb_ask_text(&ask, ":status", jb_status_name((enum jb_status)q->status));
+	return ask;
+}
+
+static int find_open(struct gather *g)
+{
+	const struct jb_query *q = g->query;
+	struct jb_ddb_keys keys = {0};
+	JB_DOC ask = ask_open(g->store, q, false);
+	int r = jb_ddb_query(g->store, &ask, jb_ddb_keep_key, &keys);
+
+	/* Of what is due the first ones do: whoever asks asks again. */
+	while (q->due_until && q->limit && keys.count > q->limit)
+		free(keys.key[--keys.count]);
+	if (r == 0)
+		r = jb_ddb_items(g->store, &keys, gather, g);
+	jb_ddb_keys_clear(&keys);
+	if (r == 0 && g->count)
+		qsort(g->found, g->count, sizeof(struct jb_request *), newer_first);
+	cut(g, q->limit);
+	return r;
+}
+
+/* One look at the list of all. */
+struct look {
+	struct jb_ddb_keys keys;
+	char place[PLACE_SIZE]; /* of the last of them; "": the beginning */
+};
+
+static int look_at(void *arg, json_object *item)
+{
+	struct look *look = arg;
+	const char *place = jb_item_text(item, "place");
+	int r = place ? jb_ddb_keep_key(&look->keys, item) : -EIO;
+
+	if (r < 0)
+		return r;
+	snprintf(look->place, sizeof(look->place), "%s", place);
+	return look->keys.count == PAGE; /* enough for one look */
+}
+
+/* The next PAGE ids, newest first, behind the place. */
+static int look_on(struct jb_dynamodb *store, struct look *look)
+{
+	JB_DOC ask = jb_ddb_index(store, "list", "request", *look->place ? "#place < :place" : NULL);
+
+	jb_ask_flag(&ask, "ScanIndexForward", false);
+	jb_doc_put(&ask, "Limit", json_object_new_int(PAGE));
+	if (*look->place)
+		jb_ask_text(&ask, ":place", look->place);
+	int r = jb_ddb_query(store, &ask, look_at, look);
+	return r > 0 ? 0 : r;
+}
+
+static int find_all(struct gather *g)
+{
+	const struct jb_query *q = g->query;
+	struct look look = {0};
+	char at[JIT_ISO_SIZE];
+	int r = 0;
+
+	if (q->before_at) {
+		jit_iso_format(q->before_at, at);
+		snprintf(look.place, sizeof(look.place), "%s#%s", at, q->before_id ? q->before_id : "");
+	}
+	for (size_t looked = 0, count = PAGE; r == 0 && count == PAGE && (!q->limit || g->count < q->limit);) {
+		r = look_on(g->store, &look);
+		if (r == 0)
+			r = jb_ddb_items(g->store, &look.keys, gather, g);
+		count = look.keys.count;
+		looked += count;
+		jb_ddb_keys_clear(&look.keys);
+		if (r == 0 && looked >= LOOK_MAX) {
+			g->store->error = "too many records would have to be looked through; ask for less";
+			r = -EIO;
+		}
+	}
+	cut(g, q->limit);
+	return r;
+}
+
+static int request_find(struct jb_store *base, const struct jb_query *query, struct jb_request ***ret,
+			size_t *ret_count)
+{
+	struct gather g = {.store = jb_ddb_of(base),
+			   .query = query,
+			   .found = calloc(1, sizeof(struct jb_request *))}; /* never NULL for an empty answer */
+	int r = !g.found ? -ENOMEM : only_open(query) ? find_open(&g) : find_all(&g);
+
+	if (r < 0) {
+		gather_free(&g);
+		return -EIO;
+	}
+	*ret = g.found;
+	*ret_count = g.count;
+	return 0;
+}
+
+/* What is open is counted in the index: a write of the last moments may not be there yet. */
+static int request_count(struct jb_store *base, const struct jb_query *query, size_t *ret)
+{
+	struct jb_dynamodb *store = jb_ddb_of(base);
+	struct jb_query all = *query;
+	struct jb_request **found;
+
+	all.limit = 0;
+	if (only_open(query) && !query->text && !query->before_at) {
+		JB_DOC ask = ask_open(store, query, true);
+
+		return jb_ddb_count(store, &ask, ret) < 0 ? -EIO : 0;
+	}
+	int r = request_find(base, &all, &found, ret);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < *ret; i++)
+		jb_request_free(found[i]);
+	free(found);
+	return 0;
+}
+
+static int keep_due(void *arg, json_object *item)
+{
+	*(int64_t *)arg = jb_item_number(item, "due", INT64_MAX);
+	return 1;
+}
+
+static int request_next_due(struct jb_store *base, int64_t *ret)
+{
+	struct jb_dynamodb *store = jb_ddb_of(base);
+	JB_DOC ask = jb_ddb_index(store, "open", JB_DDB_ONE, NULL);
+	int64_t due_at = INT64_MAX;
+
+	jb_doc_put(&ask, "Limit", json_object_new_int(1));
+	int r = jb_ddb_query(store, &ask, keep_due, &due_at);
+	if (r < 0)
+		return -EIO;
+	*ret = due_at;
+	return 0;
+}
+
+/* DynamoDB removes what has expired by itself, within days; here it is passed over from now on. */
+static int request_prune(struct jb_store *base, int64_t now)
+{
+	struct jb_dynamodb *store = jb_ddb_of(base);
+
+	if (now > store->pruned)
+		store->pruned = now;
+	return 0;
+}
+
+const struct jb_request_ops jb_ddb_requests = {
+	.insert = request_insert,
+	.update = request_update,
+	.get = request_get,
+	.get_idempotent = request_get_idempotent,
+	.find = request_find,
+	.count = request_count,
+	.changes = jb_ddb_changes,
+	.next_due = request_next_due,
+	.prune = request_prune,
+};

@@ -1,0 +1,153 @@
+/*
+ * The table of the DynamoDB store: its key, its indexes, and how it is made where
+ * nobody else makes it (AWS CloudFormation does as a rule).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store_dynamo.h"
+
+/* What open requests are counted by. */
+static const char *const open_with[] = {"status", "host", "filer", "requester", NULL};
+
+/* An index is called as its hash key is. */
+static const struct {
+	const char *name, *range; /* range NULL: none */
+	const char *type;	  /* of the range */
+	const char *const *with;  /* what else it holds; NULL: nothing */
+} indexes[] = {
+	{"open", "due", "N", open_with},  /* requests that are not over, by when they change by themselves */
+	{"host", "changed", "N", NULL},	  /* what a host has to be told, */
+	{"filer", "changed", "N", NULL},  /* and a host that filed for another */
+	{"feed", "written", "N", NULL},	  /* every write of a request, for the other processes */
+	{"shortId", NULL, NULL, NULL},	  /* a request by what people call it */
+	{"list", "place", "S", NULL},	  /* what is listed in order: requests, keys, sessions, notices, the chain */
+	{"unsealed", "since", "N", NULL}, /* what has audit records that are not in the chain yet */
+};
+#define COUNT (sizeof(indexes) / sizeof(indexes[0]))
+
+static bool holds(json_object *names, const char *name)
+{
+	for (size_t i = 0; names && i < json_object_array_length(names); i++)
+		if (strcmp(json_object_get_string(json_object_array_get_idx(names, i)), name) == 0)
+			return true;
+	return false;
+}
+
+/* Is it that index, with all that it has to hold? */
+static bool is_index(json_object *index, size_t which)
+{
+	const char *name = json_object_get_string(json_object_object_get(index, "IndexName"));
+	json_object *projection = json_object_object_get(index, "Projection");
+	const char *type = json_object_get_string(json_object_object_get(projection, "ProjectionType"));
+
+	if (!name || strcmp(name, indexes[which].name) != 0)
+		return false;
+	for (const char *const *with = indexes[which].with; with && *with; with++)
+		if (!type ||
+		    (strcmp(type, "ALL") != 0 && !holds(json_object_object_get(projection, "NonKeyAttributes"), *with)))
+			return false;
+	return true;
+}
+
+const char *jb_ddb_missing_index(json_object *table)
+{
+	json_object *list = json_object_object_get(table, "GlobalSecondaryIndexes");
+
+	for (size_t i = 0; i < COUNT; i++) {
+		bool found = false;
+
+		for (size_t n = 0; list && n < json_object_array_length(list); n++)
+			found |= is_index(json_object_array_get_idx(list, n), i);
+		if (!found)
+			return indexes[i].name;
+	}
+	return NULL;
+}
+
+static void add(json_object *array, struct jb_doc *doc, struct jb_doc *whole)
+{
+	if (array && doc->json && json_object_array_add(array, doc->json) == 0)
+		return;
+	jb_doc_clear(doc);
+	jb_doc_clear(whole);
+}
+
+static void add_pair(json_object *array, const char *name, const char *value_name, const char *value,
+		     struct jb_doc *whole)
+{
+	struct jb_doc one = {json_object_new_object()};
+
+	jb_doc_text(&one, "AttributeName", name);
+	jb_doc_text(&one, value_name, value);
+	add(array, &one, whole);
+}
+
+static json_object *key_schema(const char *hash, const char *range, struct jb_doc *whole)
+{
+	json_object *schema = json_object_new_array();
+
+	add_pair(schema, hash, "KeyType", "HASH", whole);
+	if (range)
+		add_pair(schema, range, "KeyType", "RANGE", whole);
+	return schema;
+}
+
+/* Each attribute that is a key once, however many indexes have it. */
+static json_object *attributes(struct jb_doc *whole)
+{
+	json_object *list = json_object_new_array();
+
+	add_pair(list, "requestId", "AttributeType", "S", whole);
+	for (size_t i = 0; i < COUNT; i++) {
+		bool again = false;
+
+		add_pair(list, indexes[i].name, "AttributeType", "S", whole);
+		for (size_t n = 0; n < i; n++)
+			again |=
+				indexes[i].range && indexes[n].range && strcmp(indexes[i].range, indexes[n].range) == 0;
+		if (indexes[i].range && !again)
+			add_pair(list, indexes[i].range, "AttributeType", indexes[i].type, whole);
+	}
+	return list;
+}
+
+static json_object *texts(const char *const *text)
+{
+	json_object *list = json_object_new_array();
+
+	for (; list && *text; text++) {
+		json_object *one = json_object_new_string(*text);
+
+		if (one && json_object_array_add(list, one) == 0)
+			continue;
+		json_object_put(one);
+		json_object_put(list);
+		list = NULL;
+	}
+	return list;
+}
+
+int jb_ddb_create_table(struct jb_dynamodb *store)
+{
+	JB_DOC ask = jb_dynamo_ask(store->table);
+	json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < COUNT; i++) {
+		struct jb_doc index = {json_object_new_object()}, projection = {json_object_new_object()};
+
+		jb_doc_text(&projection, "ProjectionType", indexes[i].with ? "INCLUDE" : "KEYS_ONLY");
+		if (indexes[i].with)
+			jb_doc_put(&projection, "NonKeyAttributes", texts(indexes[i].with));
+		jb_doc_text(&index, "IndexName", indexes[i].name);
+		jb_doc_put(&index, "KeySchema", key_schema(indexes[i].name, indexes[i].range, &ask));
+		jb_doc_put(&index, "Projection", projection.json);
+		add(list, &index, &ask);
+	}
+	jb_doc_put(&ask, "GlobalSecondaryIndexes", list);
+	jb_doc_put(&ask, "KeySchema", key_schema("requestId", NULL, &ask));
+	jb_doc_put(&ask, "AttributeDefinitions", attributes(&ask));
+	jb_doc_text(&ask, "BillingMode", "PAY_PER_REQUEST");
+	return jb_ddb_call(store, "CreateTable", &ask, NULL);
+}
