@@ -1,6 +1,8 @@
-"""The AssumeRole call that jit-broker really sends, signed again by botocore: both must come to the same signature."""
+"""The calls to STS and DynamoDB that jit-broker really sends, signed again by botocore: both must come to the same
+signature."""
 
 import http.server
+import json
 import os
 import shutil
 import sys
@@ -70,12 +72,15 @@ class SignatureTest(unittest.TestCase):
         self.addCleanup(self.server.shutdown)
         self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
 
-    def sent_with(self, token):
-        """What the broker sends for one approved request: (path, headers, body)."""
+    def write_keys(self, token):
         with open(os.open(f"{self.folder}/keys", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(f"[default]\naws_access_key_id = {ACCESS}\naws_secret_access_key = {SECRET}\n")
             if token:
                 file.write(f"aws_session_token = {token}\n")
+
+    def sent_with(self, token):
+        """What the broker sends for one approved request: (path, headers, body)."""
+        self.write_keys(token)
         conf = CONF.format(endpoint=self.endpoint, region=REGION, folder=self.folder, arn=ARN)
         broker = make_broker(self.folder, conf)
         broker.start()
@@ -89,8 +94,27 @@ class SignatureTest(unittest.TestCase):
         self.assertEqual(len(self.server.seen), 1)
         return self.server.seen[0]
 
+    def asked_of_a_table(self, token):
+        """What the broker's first call to its table is."""
+        self.write_keys(token)
+        broker = make_broker(self.folder, CONF.format(endpoint=self.endpoint, region=REGION, folder=self.folder,
+                                                      arn=ARN))
+        with open(broker.conf, encoding="utf-8") as file:
+            text = file.read().replace(f"store = sqlite:{self.folder}/broker.db", (
+                f"store = dynamodb:jit-requests\nstore_endpoint = {self.endpoint}\nstore_region = {REGION}\n"
+                f"store_credentials = {self.folder}/keys\nstore_plain_loopback = yes"))
+        with open(broker.conf, "w", encoding="utf-8") as file:
+            file.write(text)
+        done = broker.admin("key", "list", check=False)
+        self.assertIn("DynamoDB", done.stderr)
+        return self.server.seen[0]
+
     def check(self, token):
         path, headers, body = self.sent_with(token)
+        self.check_signature(path, headers, body, token, "sts")
+        return urllib.parse.parse_qs(body.decode("ascii"), strict_parsing=True)
+
+    def check_signature(self, path, headers, body, token, service):
         self.assertEqual(path, "/")
         authorization = headers["Authorization"]
         signed = authorization.split("SignedHeaders=")[1].split(",")[0].split(";")
@@ -99,14 +123,13 @@ class SignatureTest(unittest.TestCase):
         again = botocore.awsrequest.AWSRequest("POST", f"{self.endpoint}/", data=body,
                                                headers={name: headers[name] for name in signed})
         again.context["timestamp"] = headers["X-Amz-Date"]
-        signer = botocore.auth.SigV4Auth(botocore.credentials.Credentials(ACCESS, SECRET), "sts", REGION)
+        signer = botocore.auth.SigV4Auth(botocore.credentials.Credentials(ACCESS, SECRET), service, REGION)
         canonical = signer.canonical_request(again)
         signature = signer.signature(signer.string_to_sign(again, canonical), again)
         self.assertEqual(authorization.split("Signature=")[1], signature)
         self.assertTrue(authorization.startswith(f"AWS4-HMAC-SHA256 Credential={ACCESS}/{headers['X-Amz-Date'][:8]}/"
-                                                 f"{REGION}/sts/aws4_request"))
+                                                 f"{REGION}/{service}/aws4_request"))
         self.assertNotIn(SECRET, str(headers))
-        return urllib.parse.parse_qs(body.decode("ascii"), strict_parsing=True)
 
     def test_botocore_comes_to_the_same_signature(self):
         form = self.check(None)
@@ -117,3 +140,15 @@ class SignatureTest(unittest.TestCase):
     def test_a_session_token_is_sent_and_signed_too(self):
         self.check(TOKEN)
         self.assertEqual(self.server.seen[0][1]["X-Amz-Security-Token"], TOKEN)
+
+    def test_what_a_table_is_asked_is_signed_as_botocore_signs_it(self):
+        for token in (None, TOKEN):
+            with self.subTest(token=bool(token)):
+                self.server.seen.clear()
+                path, headers, body = self.asked_of_a_table(token)
+                self.check_signature(path, headers, body, token, "dynamodb")
+                self.assertIn("x-amz-target", headers["Authorization"])
+                self.assertEqual(headers["X-Amz-Target"], "DynamoDB_20120810.DescribeTable")
+                self.assertEqual(headers["Content-Type"], "application/x-amz-json-1.0")
+                self.assertEqual(headers["X-Amz-Security-Token"], token)
+                self.assertEqual(json.loads(body), {"TableName": "jit-requests"})
