@@ -158,6 +158,32 @@ class SharedTest(Two):
         self.assertLess(time.monotonic() - begun, 10, "neither of them was woken: their time was over")
         print(f"woken after {(time.monotonic() - begun) * 1000:.0f} ms")
 
+    def test_a_change_that_is_seen_late_is_told_all_the_same(self):
+        host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
+        late, last = self.file(host), self.file(host)
+        cursor = host.get("/changes").json["next"]
+        for request in (late, last):
+            self.assertEqual(approver.post(f"/requests/{request}/approve").status, 200)
+
+        def stamp(request, value=None):
+            """Of its last change, in the index; with a value it becomes that one."""
+            key = {"TableName": f"jit-{Two.table}", "Key": {"requestId": {"S": request}}}
+            if value:
+                self.dynamo.call("UpdateItem", **key, UpdateExpression="SET changed = :v",
+                                 ExpressionAttributeValues={":v": {"N": str(value)}})
+            return int(self.dynamo.call("GetItem", **key)["Item"]["changed"]["N"])
+
+        # The first one's place in the index is empty yet, and what comes behind it is told.
+        written = stamp(late)
+        stamp(late, 1)
+        told = host.get(f"/changes?after={cursor}").json
+        self.assertEqual([r["requestId"] for r in told["changes"]], [last])
+        self.assertLess(written, stamp(last))
+        stamp(late, written)
+        again = host.get(f"/changes?after={told['next']}").json
+        self.assertIn(late, [r["requestId"] for r in again["changes"]])
+        self.assertEqual(host.get(f"/changes?after={again['next']}").json["changes"], [])
+
     def test_a_key_is_good_on_every_broker_until_it_is_revoked_on_one(self):
         key = new_secret(self.brokers[0], "key", "add", "web-2")
         self.assertEqual(self.api(1, key=key).get("/requests").status, 200)
