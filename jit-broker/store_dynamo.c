@@ -13,7 +13,6 @@
 #include "notice.h"
 #include "uuid.h"
 
-#define CREATE_S    60	/* that a table may take until it can be used */
 #define SOON_MS	    10	/* where there is more to do */
 #define ATTEND_MS   300 /* between two rounds of what has to be looked after */
 #define BATCH	    100 /* items in one BatchGetItem */
@@ -432,62 +431,6 @@ static const struct jb_store_ops ops = {
 	.outbox = &jb_ddb_outbox,
 };
 
-/* What DynamoDB says of the table: its "Table". */
-static int describe(struct jb_dynamodb *store, json_object **ret)
-{
-	JB_DOC ask = jb_dynamo_ask(store->table);
-	JIT_JSON json_object *answer = NULL;
-	json_object *table;
-	int r = jb_ddb_call(store, "DescribeTable", &ask, &answer);
-
-	if (r < 0)
-		return r;
-	if (!json_object_object_get_ex(answer, "Table", &table))
-		return -EIO;
-	*ret = json_object_get(table);
-	return 0;
-}
-
-static int look_at_table(struct jb_dynamodb *store, char *why, size_t why_size)
-{
-	JIT_JSON json_object *table = NULL;
-
-	if (describe(store, &table) < 0) {
-		snprintf(why, why_size, "cannot use the store dynamodb:%s: %s", store->table, ddb_error(&store->store));
-		return -1;
-	}
-	const char *missing = jb_ddb_missing_index(table);
-	if (!missing)
-		return 0;
-	snprintf(why, why_size, "the table %s has no index %s as this jit-broker needs it (docs/design.md lists them)",
-		 store->table, missing);
-	return -1;
-}
-
-static bool is_active(json_object *table)
-{
-	json_object *status = json_object_object_get(table, "TableStatus");
-
-	return status && strcmp(json_object_get_string(status), "ACTIVE") == 0;
-}
-
-/* A table can be used some seconds after it was asked for. */
-static int wait_for_table(struct jb_dynamodb *store)
-{
-	const struct timespec pause = {.tv_nsec = 50000000};
-
-	for (int i = 0; i < CREATE_S * 20; i++) {
-		JIT_JSON json_object *table = NULL;
-		int r = describe(store, &table);
-
-		if (r < 0 || is_active(table))
-			return r;
-		nanosleep(&pause, NULL);
-	}
-	store->error = "it is not ready yet; it will be";
-	return -EIO;
-}
-
 static struct jb_dynamodb *new_store(const struct jb_conf *conf, char *why, size_t why_size)
 {
 	const struct jb_dynamo_options options = {.region = conf->store_region,
@@ -516,7 +459,7 @@ struct jb_store *jb_ddb_open(const struct jb_conf *conf, char *why, size_t why_s
 {
 	struct jb_dynamodb *store = new_store(conf, why, why_size);
 
-	if (!store || look_at_table(store, why, why_size) == 0)
+	if (!store || jb_ddb_look_at_table(store, why, why_size) == 0)
 		return store ? &store->store : NULL;
 	ddb_close(&store->store);
 	return NULL;
@@ -527,8 +470,6 @@ int jb_ddb_create(const struct jb_conf *conf, char *why, size_t why_size)
 	struct jb_dynamodb *store = new_store(conf, why, why_size);
 	int r = store ? jb_ddb_create_table(store) : -1;
 
-	if (store && r == 0)
-		r = wait_for_table(store);
 	if (store && r < 0)
 		snprintf(why, why_size, "cannot make the table %s: %s", store->table, ddb_error(&store->store));
 	if (store)

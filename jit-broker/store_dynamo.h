@@ -130,9 +130,9 @@ int jb_ddb_outbox_add(struct jb_dynamodb *store, json_object *notices, int64_t s
 int jb_ddb_seal(struct jb_dynamodb *store, bool *ret_more);
 int jb_ddb_heard(struct jb_store *base, const char *host, int64_t now);
 int jb_ddb_last_heard(struct jb_store *base, const char *host, int64_t *ret);
-/* The name of an index that the table does not have; NULL: it has them all. `table`: what DescribeTable says. */
-const char *jb_ddb_missing_index(json_object *table);
-/* CreateTable with all of them. */
+/* Is the table there, with all its indexes? 0, or -1 with a sentence in why. */
+int jb_ddb_look_at_table(struct jb_dynamodb *store, char *why, size_t why_size);
+/* Makes it, and waits until it can be used. */
 int jb_ddb_create_table(struct jb_dynamodb *store);
 
 /* Gives the lease back. */
@@ -143,6 +143,12 @@ void jb_ddb_unseal(struct jb_dynamodb *store);
 #define JB_DDB_STAMP_BITS 20
 int64_t jb_ddb_stamp(int64_t ms, const struct jb_request *request);
 int jb_ddb_changes(struct jb_store *base, const char *host, int64_t after, size_t limit, struct jb_changes *ret);
+int jb_ddb_find(struct jb_store *base, const struct jb_query *query, struct jb_request ***ret, size_t *ret_count);
+int jb_ddb_count_requests(struct jb_store *base, const struct jb_query *query, size_t *ret);
+/* A request's place in the list of all: "2026-11-22T16:00:00Z#" and its id. */
+#define JB_DDB_PLACE_SIZE 96
+/* When an open request changes by itself. */
+int64_t jb_ddb_due(const struct jb_request *request);
 /* The record of an item: 0; -ENOENT: it has expired; -EIO: it is none. */
 int jb_ddb_read_request(const struct jb_dynamodb *store, json_object *item, struct jb_request **ret);
 

@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "store_dynamo.h"
+
+#define CREATE_S 60 /* that a table may take until it can be used */
 
 /* What open requests are counted by. */
 static const char *const open_with[] = {"status", "host", "filer", "requester", NULL};
@@ -51,7 +54,8 @@ static bool is_index(json_object *index, size_t which)
 	return true;
 }
 
-const char *jb_ddb_missing_index(json_object *table)
+/* The name of an index that the table does not have; NULL: it has them all. */
+static const char *missing_index(json_object *table)
 {
 	json_object *list = json_object_object_get(table, "GlobalSecondaryIndexes");
 
@@ -64,6 +68,63 @@ const char *jb_ddb_missing_index(json_object *table)
 			return indexes[i].name;
 	}
 	return NULL;
+}
+
+/* What DynamoDB says of the table: its "Table". */
+static int describe(struct jb_dynamodb *store, json_object **ret)
+{
+	JB_DOC ask = jb_dynamo_ask(store->table);
+	JIT_JSON json_object *answer = NULL;
+	json_object *table;
+	int r = jb_ddb_call(store, "DescribeTable", &ask, &answer);
+
+	if (r < 0)
+		return r;
+	if (!json_object_object_get_ex(answer, "Table", &table))
+		return -EIO;
+	*ret = json_object_get(table);
+	return 0;
+}
+
+int jb_ddb_look_at_table(struct jb_dynamodb *store, char *why, size_t why_size)
+{
+	JIT_JSON json_object *table = NULL;
+
+	if (describe(store, &table) < 0) {
+		snprintf(why, why_size, "cannot use the store dynamodb:%s: %s", store->table,
+			 jb_store_error(&store->store));
+		return -1;
+	}
+	const char *missing = missing_index(table);
+	if (!missing)
+		return 0;
+	snprintf(why, why_size, "the table %s has no index %s as this jit-broker needs it (docs/design.md lists them)",
+		 store->table, missing);
+	return -1;
+}
+
+static bool is_active(json_object *table)
+{
+	json_object *status = json_object_object_get(table, "TableStatus");
+
+	return status && strcmp(json_object_get_string(status), "ACTIVE") == 0;
+}
+
+/* A table can be used some seconds after it was asked for. */
+static int wait_for_table(struct jb_dynamodb *store)
+{
+	const struct timespec pause = {.tv_nsec = 50000000};
+
+	for (int i = 0; i < CREATE_S * 20; i++) {
+		JIT_JSON json_object *table = NULL;
+		int r = describe(store, &table);
+
+		if (r < 0 || is_active(table))
+			return r;
+		nanosleep(&pause, NULL);
+	}
+	store->error = "it is not ready yet; it will be";
+	return -EIO;
 }
 
 static void add(json_object *array, struct jb_doc *doc, struct jb_doc *whole)
@@ -149,5 +210,6 @@ int jb_ddb_create_table(struct jb_dynamodb *store)
 	jb_doc_put(&ask, "KeySchema", key_schema("requestId", NULL, &ask));
 	jb_doc_put(&ask, "AttributeDefinitions", attributes(&ask));
 	jb_doc_text(&ask, "BillingMode", "PAY_PER_REQUEST");
-	return jb_ddb_call(store, "CreateTable", &ask, NULL);
+	int r = jb_ddb_call(store, "CreateTable", &ask, NULL);
+	return r < 0 ? r : wait_for_table(store);
 }
