@@ -87,6 +87,10 @@ static bool copy_value(enum jb_key key, const struct jb_conf *from, struct jb_co
 		*(bool *)in_to = *(const bool *)in_from;
 		return true;
 	}
+	if (k->kind == JB_NUMBER) {
+		*(uint32_t *)in_to = *(const uint32_t *)in_from;
+		return true;
+	}
 	return copy_text(in_to, *(char *const *)in_from);
 }
 
