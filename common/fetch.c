@@ -40,7 +40,8 @@ struct jit_fetch_call {
 	size_t body_len;
 	size_t max_body;
 	bool too_large;
-	char *answer;
+	bool secret;  /* where the answer lies: in the secure heap, or not */
+	char *answer; /* wiped either way */
 	size_t answer_len;
 	char error[CURL_ERROR_SIZE];
 	CURLcode setup; /* first option that failed */
@@ -58,6 +59,24 @@ static void headers_free(struct curl_slist *line)
 		free(line);
 		line = next;
 	}
+}
+
+static char *answer_new(const struct jit_fetch_call *call, size_t size)
+{
+	return call->secret ? OPENSSL_secure_malloc(size) : malloc(size);
+}
+
+static void answer_free(struct jit_fetch_call *call)
+{
+	if (!call->answer)
+		return;
+	OPENSSL_cleanse(call->answer, call->answer_len);
+	if (call->secret)
+		OPENSSL_secure_free(call->answer);
+	else
+		free(call->answer);
+	call->answer = NULL;
+	call->answer_len = 0;
 }
 
 static void call_free(struct jit_fetch_call *call)
@@ -78,12 +97,10 @@ static void call_free(struct jit_fetch_call *call)
 	/* Bodies can carry a token; the answer of STS carries credentials. */
 	if (call->body)
 		explicit_bzero(call->body, call->body_len);
-	if (call->answer)
-		explicit_bzero(call->answer, call->answer_len);
+	answer_free(call);
 	for (size_t i = 0; i < call->url_count; i++)
 		free(call->urls[i]);
 	free(call->body);
-	free(call->answer);
 	free(call);
 }
 
@@ -188,11 +205,7 @@ static bool go_on(struct jit_fetch_call *call)
 {
 	if (call->at + 1 >= call->url_count || jit_curlloop_remove(call->fetch->loop, call->easy) < 0)
 		return false;
-	if (call->answer)
-		explicit_bzero(call->answer, call->answer_len);
-	free(call->answer);
-	call->answer = NULL;
-	call->answer_len = 0;
+	answer_free(call);
 	call->too_large = false;
 	call->error[0] = '\0';
 	call->at++;
@@ -240,17 +253,17 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 		call->too_large = true;
 		return 0;
 	}
-	char *grown = malloc(call->answer_len + len + 1);
+	char *grown = answer_new(call, call->answer_len + len + 1);
 	if (!grown)
 		return 0;
+	size_t had = call->answer_len;
 	if (call->answer) { /* no realloc: it would leave a copy behind that nobody wipes */
-		memcpy(grown, call->answer, call->answer_len);
-		explicit_bzero(call->answer, call->answer_len);
-		free(call->answer);
+		memcpy(grown, call->answer, had);
+		answer_free(call);
 	}
-	memcpy(grown + call->answer_len, data, len);
+	memcpy(grown + had, data, len);
 	call->answer = grown;
-	call->answer_len += len;
+	call->answer_len = had + len;
 	call->answer[call->answer_len] = '\0';
 	return len;
 }
@@ -374,6 +387,7 @@ struct jit_fetch_call *jit_fetch_start(struct jit_fetch *fetch, const struct jit
 		return NULL;
 	call->fetch = fetch;
 	call->max_body = request->max_body;
+	call->secret = request->secret;
 	call->done = done;
 	call->arg = arg;
 	call->easy = curl_easy_init();

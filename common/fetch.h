@@ -79,6 +79,7 @@ struct jit_fetch_request {
 	long timeout_ms; /* of one try; must be positive */
 	long connect_ms; /* of that, until it is connected (DNS and TLS included); 0: 5 s */
 	size_t max_body; /* bytes of the answer; must be positive */
+	bool secret;	 /* the answer carries credentials in clear: it is kept in OpenSSL's secure heap */
 	/* SigV4: "aws:amz:REGION:SERVICE", key as "ACCESS:SECRET"; NULL: unsigned. */
 	const char *sigv4;
 	const char *sigv4_key;

@@ -51,3 +51,65 @@ bool jit_flat_member(struct jit_flat *flat, const char *name, size_t max, struct
 	*ret = (struct jit_span){.at = value, .len = len};
 	return true;
 }
+
+static void skip_space(struct jit_flat *f)
+{
+	while (f->at < f->end && (*f->at == ' ' || *f->at == '\t' || *f->at == '\r' || *f->at == '\n'))
+		f->at++;
+}
+
+/* The byte, with what space there is around it. */
+static bool mark(struct jit_flat *f, char c)
+{
+	skip_space(f);
+	if (f->at == f->end || *f->at != c)
+		return false;
+	f->at++;
+	skip_space(f);
+	return true;
+}
+
+static bool quoted(struct jit_flat *f, struct jit_span *ret)
+{
+	if (f->at == f->end || *f->at++ != '"')
+		return false;
+	ret->at = f->at;
+	while (f->at < f->end && (unsigned char)*f->at >= ' ' && *f->at != '"' && *f->at != '\\')
+		f->at++;
+	ret->len = (size_t)(f->at - ret->at);
+	return f->at < f->end && *f->at++ == '"';
+}
+
+static bool is_visible(struct jit_span span)
+{
+	for (size_t i = 0; i < span.len; i++)
+		if (span.at[i] <= ' ' || span.at[i] >= 0x7f)
+			return false;
+	return span.len > 0;
+}
+
+static bool settle(struct jit_flat_want *wants, size_t count, struct jit_span name, struct jit_span value)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (strlen(wants[i].name) != name.len || memcmp(wants[i].name, name.at, name.len) != 0)
+			continue;
+		if (wants[i].value.at || value.len > wants[i].max || !is_visible(value))
+			return false;
+		wants[i].value = value;
+	}
+	return true;
+}
+
+bool jit_flat_object(const char *text, size_t len, struct jit_flat_want *wants, size_t count)
+{
+	struct jit_flat f = {.at = text, .end = text + len};
+	struct jit_span name, value;
+
+	if (!mark(&f, '{'))
+		return false;
+	do {
+		if (!quoted(&f, &name) || !mark(&f, ':') || !quoted(&f, &value) || !settle(wants, count, name, value))
+			return false;
+	} while (mark(&f, ','));
+	return mark(&f, '}') && f.at == f.end;
+}

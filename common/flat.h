@@ -1,6 +1,6 @@
 /*
  * Flat JSON of secrets, read where it lies: an object of strings without
- * escapes in an order agreed upon. A JSON library would leave copies of them in
+ * escapes, in an order agreed upon or in any. A JSON library would leave copies of them in
  * heap blocks that nobody wipes. libc only.
  */
 #ifndef JIT_FLAT_H
@@ -26,5 +26,18 @@ struct jit_flat {
 bool jit_flat_text(struct jit_flat *flat, const char *text);
 /* `"name":"value"`: the value is 1 to `max` bytes of visible ASCII without quote and backslash. */
 bool jit_flat_member(struct jit_flat *flat, const char *name, size_t max, struct jit_span *ret);
+
+/* A member to look for, and where its value lies; .at NULL: it is not there. */
+struct jit_flat_want {
+	const char *name;
+	size_t max; /* bytes */
+	struct jit_span value;
+};
+
+/*
+ * Another's object of strings, whole: in any order, with any blanks, the wanted members at most once each and of the
+ * form above, others passed over. False: it is anything else; the values found so far are of no use then.
+ */
+bool jit_flat_object(const char *text, size_t len, struct jit_flat_want *wants, size_t count);
 
 #endif

@@ -304,6 +304,13 @@ void jh_asking_request(struct jh_peer *peer, const struct jit_frame *frame, cons
 
 	if (!a)
 		return;
+	if (a->helper->conf->demo) {
+		refuse(a, JIT_EXIT_UNAVAILABLE,
+		       "nothing can be asked for ahead here: the reference deployment (broker_type = seed-demo) asks "
+		       "no "
+		       "one; use sudo, su or ssh at once");
+		return;
+	}
 	a->busy = true;
 	hosts = read_hosts(frame, path, sizeof(path));
 	if (jh_names_name(a->session.uid, a->question.requester, sizeof(a->question.requester)) < 0) {

@@ -324,6 +324,7 @@ struct jit_fetch_call *jh_broker_call(struct jh_broker *broker, const struct jh_
 		.timeout_ms = limit_ms + call->longer_ms,
 		.connect_ms = count_of(broker) > 1 && limit_ms > SEVERAL_CONNECT_MS ? SEVERAL_CONNECT_MS : limit_ms,
 		.max_body = call->max_body ? call->max_body : JH_ANSWER_MAX,
+		.secret = call->secret,
 	};
 	started = jit_fetch_start(broker->fetch, &request, done, arg);
 	secure_free(bearer);

@@ -31,6 +31,7 @@ struct jh_call {
 	const struct jit_span *bearer; /* or NULL */
 	long longer_ms;		       /* beyond broker_timeout: what the broker was asked to wait */
 	size_t max_body;	       /* bytes of the answer; 0: JH_ANSWER_MAX */
+	bool secret;		       /* the answer carries credentials in clear */
 };
 
 /* Reads the API key, and the certificate's where there is one, into the secure heap. NULL with a sentence in `why`.

@@ -183,7 +183,8 @@ struct jh_changes *jh_changes_new(struct jh_helper *helper)
 	c->helper = helper;
 	c->cursor = -1;
 	jh_alarm_init(&c->again, helper->alarms, poll_now, c);
-	poll_now(c);
+	if (!helper->conf->demo) /* it has nothing to tell */
+		poll_now(c);
 	return c;
 }
 

@@ -53,6 +53,40 @@ static struct jh_service *service_section(struct jh_conf *conf, const char *name
 	return service;
 }
 
+static void role_free(struct jh_role *role)
+{
+	jh_conf_free_values(JH_ROLE, role);
+	free(role->name);
+	free(role);
+}
+
+static struct jh_role *role_section(struct jh_conf *conf, const char *name)
+{
+	struct jh_role *role;
+
+	TAILQ_FOREACH(role, &conf->roles, link)
+	if (strcmp(role->name, name) == 0)
+		return role;
+	role = calloc(1, sizeof(*role));
+	if (!role)
+		return NULL;
+	role->name = strdup(name);
+	if (!role->name) {
+		role_free(role);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&conf->roles, role, link);
+	return role;
+}
+
+static struct jh_role *named_role(struct jh_conf *conf, const char *name, char *why, size_t size)
+{
+	if (*name && !strpbrk(name, " \t/") && strcmp(name, "*") != 0 && strlen(name) < JIT_NAME_SIZE)
+		return role_section(conf, name);
+	snprintf(why, size, "write the role's name into the section, such as [role JIT-ElevatedAdminRole]");
+	return NULL;
+}
+
 static struct jh_service *named_service(struct jh_conf *conf, const char *name, char *why, size_t size)
 {
 	if (*name && !strpbrk(name, " \t/") && strlen(name) < JIT_NAME_SIZE)
@@ -74,8 +108,11 @@ static bool on_key(void *arg, const char *section, const char *name, const char 
 	if (strncmp(section, "service ", 8) == 0) {
 		kind = JH_SERVICE;
 		at = named_service(r->conf, section + 8, why, size);
+	} else if (strncmp(section, "role ", 5) == 0) {
+		kind = JH_ROLE;
+		at = named_role(r->conf, section + 5, why, size);
 	} else if (strcmp(section, "helper") != 0) {
-		snprintf(why, size, "there is no section [%s]; write [helper] or [service NAME]", section);
+		snprintf(why, size, "there is no section [%s]; write [helper], [service NAME] or [role NAME]", section);
 		return false;
 	}
 	if (!at)
@@ -105,6 +142,28 @@ static int complain(const struct reading *r, const char *sentence)
 }
 
 /* What only the whole file can show. */
+/* The reference deployment does as it is told: what it is told of must be in this file. */
+static int check_demo(const struct reading *r)
+{
+	const struct jh_conf *c = r->conf;
+	const struct jh_role *role;
+	int errors = 0;
+
+	if (!c->demo)
+		return 0;
+	if (c->broker_count > 1)
+		errors += complain(r,
+				   "broker_type = seed-demo takes one broker: a second one would grant the same again");
+	if (TAILQ_EMPTY(&c->roles))
+		errors += complain(
+			r, "broker_type = seed-demo needs a section [role NAME] with a role_arn for each role that "
+			   "may be asked for");
+	TAILQ_FOREACH(role, &c->roles, link)
+	if (strncmp(role->arn, "arn:", 4) != 0)
+		errors += complain(r, "role_arn must be a role's ARN, such as arn:aws:iam::123456789012:role/Name");
+	return errors;
+}
+
 static int check(const struct reading *r)
 {
 	const struct jh_conf *c = r->conf;
@@ -120,6 +179,7 @@ static int check(const struct reading *r)
 					    "machine, with plain_loopback = yes)");
 	if (!c->tls_certificate != !c->tls_key)
 		errors += complain(r, "tls_certificate and tls_key belong together: a certificate, and its key");
+	errors += check_demo(r);
 	if (c->user && strcmp(c->user, "root") == 0)
 		errors += complain(r, "user must not be root; the package makes the user _jit for it");
 	return errors;
@@ -132,6 +192,7 @@ static struct jh_conf *conf_new(void)
 	if (!c)
 		return NULL;
 	LIST_INIT(&c->services);
+	TAILQ_INIT(&c->roles);
 	if (!jh_conf_set_defaults(JH_HELPER, c)) {
 		jh_conf_free(c);
 		return NULL;
@@ -173,9 +234,14 @@ int jh_conf_parse(const char *name, const char *text, jit_ini_error on_error, vo
 void jh_conf_free(struct jh_conf *conf)
 {
 	struct jh_service *service;
+	struct jh_role *role;
 
 	if (!conf)
 		return;
+	while ((role = TAILQ_FIRST(&conf->roles))) {
+		TAILQ_REMOVE(&conf->roles, role, link);
+		role_free(role);
+	}
 	while ((service = LIST_FIRST(&conf->services))) {
 		LIST_REMOVE(service, link);
 		service_free(service);
@@ -193,5 +259,15 @@ const struct jh_service *jh_conf_service(const struct jh_conf *conf, const char 
 	for (service = LIST_FIRST(&conf->services); service; service = LIST_NEXT(service, link))
 		if (strcmp(service->name, name) == 0)
 			return service;
+	return NULL;
+}
+
+const struct jh_role *jh_conf_role(const struct jh_conf *conf, const char *name)
+{
+	const struct jh_role *role;
+
+	TAILQ_FOREACH(role, &conf->roles, link)
+	if (strcmp(role->name, name) == 0)
+		return role;
 	return NULL;
 }

@@ -35,7 +35,15 @@ struct jh_service {
 	int64_t silent_wait_s; /* how long to wait where nothing can be shown (publickey alone); 0: not at all */
 };
 
+/* [role NAME]: what the reference deployment (demo) must be told of a role. */
+struct jh_role {
+	TAILQ_ENTRY(jh_role) link;
+	char *name;
+	char *arn;
+};
+
 struct jh_conf {
+	bool demo;		       /* broker_type: the reference deployment, where nobody approves (demo.h) */
 	char *brokers[JH_BROKERS_MAX]; /* URLs without a slash at their end, in the order in which they are tried */
 	size_t broker_count;
 	char *api_key_file;
@@ -59,6 +67,7 @@ struct jh_conf {
 	char *state_dir;	 /* what a restart must know, and a reboot must not */
 	char *spool_dir;	 /* what the broker is still to be told, across reboots */
 	LIST_HEAD(jh_service_list, jh_service) services;
+	TAILQ_HEAD(jh_role_list, jh_role) roles; /* in the order of the file */
 };
 
 /* Returns the number of errors told through on_error; 0 and *ret, which the caller frees, when there were none. */
@@ -71,5 +80,6 @@ void jh_conf_free(struct jh_conf *conf);
 enum jh_unattended jh_unattended_default(const char *service);
 /* NULL when no section has that name. */
 const struct jh_service *jh_conf_service(const struct jh_conf *conf, const char *name);
+const struct jh_role *jh_conf_role(const struct jh_conf *conf, const char *name);
 
 #endif

@@ -13,9 +13,11 @@
 
 #define HELPER(member)	offsetof(struct jh_conf, member)
 #define SERVICE(member) offsetof(struct jh_service, member)
+#define ROLE(member)	offsetof(struct jh_role, member)
 
 static const struct jh_conf_key keys[] = {
 	{JH_HELPER, "broker", JH_URL, 0, NULL, 0, JH_BROKERS_MAX, NULL},
+	{JH_HELPER, "broker_type", JH_FLAG, HELPER(demo), "jit", 0, 0, "jit seed-demo"},
 	{JH_HELPER, "api_key_file", JH_PATH, HELPER(api_key_file), "/etc/pam-jit/api.key", 0, 0, NULL},
 	{JH_HELPER, "ca_file", JH_PATH, HELPER(ca_file), NULL, 0, 0, NULL},
 	{JH_HELPER, "tls_certificate", JH_PATH, HELPER(tls_certificate), NULL, 0, 0, NULL},
@@ -41,6 +43,7 @@ static const struct jh_conf_key keys[] = {
 	{JH_SERVICE, "non_interactive", JH_CHOICE, SERVICE(unattended), "no", 0, 0, "no deny existing"},
 	{JH_SERVICE, "resume", JH_FLAG, SERVICE(resume), "yes", 0, 0, "no yes"},
 	{JH_SERVICE, "silent_wait", JH_SECONDS, SERVICE(silent_wait_s), "0", 0, HOUR, NULL},
+	{JH_ROLE, "role_arn", JH_NAME, ROLE(arn), NULL, 0, 0, NULL},
 };
 
 #define KEYS (sizeof(keys) / sizeof(keys[0]))

@@ -8,7 +8,7 @@
 
 #include "conf.h"
 
-enum jh_section { JH_HELPER, JH_SERVICE, JH_SECTIONS };
+enum jh_section { JH_HELPER, JH_SERVICE, JH_ROLE, JH_SECTIONS };
 enum jh_value { JH_URL, JH_PATH, JH_NAME, JH_SECONDS, JH_WARNINGS, JH_NUMBER, JH_CHOICE, JH_FLAG };
 
 struct jh_conf_key {

@@ -45,6 +45,29 @@ int jh_creds_read(char *plain, size_t len, struct jh_creds *ret)
 	return 0;
 }
 
+int jh_creds_read_clear(char *plain, size_t len, struct jh_creds *ret)
+{
+	enum { ACCESS, SECRET, TOKEN, EXPIRATION, WANTS };
+	struct jit_flat_want wants[WANTS] = {[ACCESS] = {"AccessKeyId", KEY_ID_MAX, {NULL, 0}},
+					     [SECRET] = {"SecretAccessKey", SECRET_MAX, {NULL, 0}},
+					     [TOKEN] = {"SessionToken", TOKEN_MAX, {NULL, 0}},
+					     [EXPIRATION] = {"Expiration", TOKEN_MAX, {NULL, 0}}};
+	struct jh_creds c = {.plain = plain, .plain_len = len};
+
+	if (!jit_flat_object(plain, len, wants, WANTS))
+		return -EINVAL;
+	for (size_t i = 0; i < WANTS; i++)
+		if (!wants[i].value.at)
+			return -EINVAL;
+	if (!read_time(&wants[EXPIRATION].value, &c.expires_at))
+		return -EINVAL;
+	c.access_key = wants[ACCESS].value;
+	c.secret_key = wants[SECRET].value;
+	c.session_token = wants[TOKEN].value;
+	*ret = c;
+	return 0;
+}
+
 void jh_creds_clear(struct jh_creds *creds)
 {
 	if (creds->plain)

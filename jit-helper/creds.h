@@ -28,6 +28,9 @@ struct jh_creds {
  * (OPENSSL_secure_malloc, len + 1 bytes); else the caller keeps it. 0 or -EINVAL.
  */
 int jh_creds_read(char *plain, size_t len, struct jh_creds *ret);
+/* The same of what STS gives, {"AccessKeyId","SecretAccessKey","SessionToken","Expiration"} in any order: no grant
+ * token. */
+int jh_creds_read_clear(char *plain, size_t len, struct jh_creds *ret);
 void jh_creds_clear(struct jh_creds *creds);
 
 /* What credential_process prints, as the frame's JSON field. The frame must lie in the secure heap and be wiped. */

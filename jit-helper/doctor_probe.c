@@ -175,7 +175,7 @@ static void judge_fault(struct jd_report *report, enum jd_severity severity, str
 }
 
 /* One of several that is down is a warning; all of them, or the only one, refuse everybody. */
-static void judge_broker(struct jd_report *report, enum jd_severity severity, struct json_object *broker,
+static void judge_broker(struct jd_report *report, enum jd_severity severity, struct json_object *broker, bool demo,
 			 const char *ca_file, const char *key_file)
 {
 	int64_t status = number_of(broker, "status");
@@ -186,6 +186,8 @@ static void judge_broker(struct jd_report *report, enum jd_severity severity, st
 		return;
 	}
 	judge_skew(report, broker);
+	if (demo)
+		return;
 	if (status == 403 || status == 401) {
 		f = jd_find(report, severity, "broker.key", NULL, key_file, 0);
 		jd_what(f, "%s does not accept this host's API key.", text_of(broker, "url"));
@@ -200,22 +202,34 @@ static void judge_broker(struct jd_report *report, enum jd_severity severity, st
 	}
 }
 
-static bool is_good(struct json_object *broker)
+static bool is_good(struct json_object *broker, bool demo)
 {
-	return !text_of(broker, "fault")[0] && number_of(broker, "status") == 200;
+	return !text_of(broker, "fault")[0] && (demo || number_of(broker, "status") == 200);
+}
+
+static void judge_type(struct jd_report *report, const char *config)
+{
+	struct jd_finding *f = jd_find(report, JD_WARNING, "helper.approved_by_nobody", NULL, config, 0);
+
+	jd_what(f, "What this host is granted is approved by nobody: its broker is the reference deployment "
+		   "(broker_type = seed-demo), which lets whoever asks approve itself.");
+	jd_fix(f, "Run jit-broker, name it under broker and take broker_type out.");
 }
 
 static void judge_brokers(struct jd_report *report, enum jd_severity severity, struct json_object *document)
 {
 	struct json_object *brokers = list_of(document, "brokers"), *ca = NULL, *key = NULL;
 	size_t count = brokers ? json_object_array_length(brokers) : 0, good = 0;
+	const bool demo = strcmp(text_of(document, "brokerType"), "seed-demo") == 0;
 
+	if (demo)
+		judge_type(report, text_of(document, "config"));
 	json_object_object_get_ex(document, "ca", &ca);
 	json_object_object_get_ex(document, "key", &key);
 	for (size_t i = 0; i < count; i++)
-		good += is_good(json_object_array_get_idx(brokers, i));
+		good += is_good(json_object_array_get_idx(brokers, i), demo);
 	for (size_t i = 0; i < count; i++)
-		judge_broker(report, good ? JD_WARNING : severity, json_object_array_get_idx(brokers, i),
+		judge_broker(report, good ? JD_WARNING : severity, json_object_array_get_idx(brokers, i), demo,
 			     text_of(ca, "file"), text_of(key, "file"));
 }
 

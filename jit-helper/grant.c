@@ -252,9 +252,9 @@ void jh_grant_end(struct jh_grant *g, const char *why, bool tell)
 
 	jh_warning_over(g, why);
 	jh_elevations_end(g, why);
-	if (g->local)
+	if (g->local && !g->demo)
 		jh_glass_ended(g, why);
-	else if (tell)
+	else if (tell && !g->demo)
 		jh_withdraw(helper, g->requester, g->id, g->short_id, g->active ? JH_END : JH_CANCEL);
 	if (g->ends && g->traces.count)
 		jh_ending_begin(helper, g->short_id, &g->traces, 0);

@@ -36,7 +36,8 @@ struct jh_grant {
 	char targets[JH_WORDS_SIZE];
 	char region[64];
 	bool has_arn;
-	bool local;	  /* break-glass: no broker knows of it */
+	bool local;	  /* break-glass, or demo: no broker knows of it */
+	bool demo;	  /* of the reference deployment: approved by nobody, and over with this process */
 	bool ends;	  /* on_expiry = end: what its elevations started is ended with it */
 	bool unconfirmed; /* of a helper before this one; the broker has not said yet that it goes on */
 	/* Whose it is: with .known that login session's; before a login has opened its own, that place's and uid's. */

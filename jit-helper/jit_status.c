@@ -46,6 +46,9 @@ static void print_access(const struct jit_page *page, struct json_object *grant)
 	jit_doc_text(grant, "approvedBy", by, sizeof(by));
 	if (jit_doc_true(grant, "breakGlass"))
 		jit_page_row(page, "approved by", JIT_RED, "NOBODY: this is break-glass, and the broker is told of it");
+	else if (jit_doc_true(grant, "approvedByNobody"))
+		jit_page_row(page, "approved by", JIT_RED,
+			     "NOBODY: the reference deployment (seed-demo) lets whoever asks approve itself");
 	else
 		jit_page_row(page, "approved by", JIT_PLAIN, by[0] ? by : "the broker");
 }
@@ -65,7 +68,8 @@ static void print_credentials(const struct jit_page *page, struct json_object *g
 	else if (trouble[0])
 		snprintf(line, sizeof(line), "credentials for %s; renewing them fails: %s", left, trouble);
 	else
-		snprintf(line, sizeof(line), "credentials for %s, renewed by themselves", left);
+		snprintf(line, sizeof(line), "credentials for %s, %s", left,
+			 jit_doc_true(grant, "approvedByNobody") ? "not renewed" : "renewed by themselves");
 	jit_page_row(page, "AWS", trouble[0] ? JIT_YELLOW : JIT_PLAIN, line);
 }
 

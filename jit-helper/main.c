@@ -15,6 +15,7 @@
 #include "certificate.h"
 #include "changes.h"
 #include "clock.h"
+#include "demo.h"
 #include "elevation.h"
 #include "ending.h"
 #include "exit.h"
@@ -169,6 +170,8 @@ static int serve(struct jh_helper *h)
 {
 	sd_notify(0, "READY=1");
 	jit_log(LOG_NOTICE, "jit-helper " JIT_VERSION " serves; its broker is %s", jh_broker_url(h->broker));
+	if (h->conf->demo)
+		jit_log(LOG_WARNING, JH_DEMO_WARNING);
 	int r = event_base_dispatch(h->base);
 	stop(h);
 	return r < 0 ? JH_EXIT_FAILED : JH_EXIT_OK;
@@ -220,6 +223,8 @@ static int check(struct jh_helper *h, const char *path)
 		return JH_EXIT_FAILED;
 	}
 	printf("%s is in order; the broker is %s\n", path, jh_broker_url(h->broker));
+	if (h->conf->demo)
+		puts(JH_DEMO_WARNING);
 	return JH_EXIT_OK;
 }
 

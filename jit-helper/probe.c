@@ -67,6 +67,7 @@ static void describe_conf(struct json_object *document, const struct jh_conf *co
 	const struct jh_service *service;
 
 	put_text(document, "user", conf->user);
+	put_text(document, "brokerType", conf->demo ? "seed-demo" : "jit");
 	put_text(document, "pamSocket", conf->pam_socket);
 	put_text(document, "sessionSocket", conf->session_socket);
 	put_text(document, "breakGlassGroup", conf->break_glass_group);
@@ -142,7 +143,9 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 /* An authenticated call that changes nothing. */
 static void ask(struct asked *asked)
 {
-	const struct jh_call call = {.method = "GET", .path = "/requests", .max_body = ANSWER_MAX};
+	/* The reference deployment has no such call: that it answers at all is what can be known. */
+	const char *path = asked->conf.demo ? "/request-access" : "/requests";
+	const struct jh_call call = {.method = "GET", .path = path, .max_body = ANSWER_MAX};
 	char why[JIT_LINE_SIZE];
 
 	asked->broker = jh_broker_new(asked->base, &asked->conf, why, sizeof(why));

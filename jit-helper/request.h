@@ -69,6 +69,7 @@ struct jh_request {
 	struct jit_fetch_call *call;
 	struct jh_alarm again; /* the next try, or the next look */
 	struct jh_alarm over;  /* at until_ms, and a little */
+	struct jh_creds creds; /* of the reference deployment (demo.h), until a grant takes them */
 	struct jh_grant
 		*grant; /* GRANTED: to be listed when the first takes it; what may be taken up is listed at once */
 };

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "grant.h"
 #include "log.h"
+#include "request_demo.h"
 #include "request_end.h"
 #include "visit.h"
 
@@ -50,6 +51,8 @@ static struct jh_grant *make_grant(struct jh_request *r, const struct jh_answer 
 		jh_grant_clock_start(g, jit_boottime_ms());
 		g->collector.started = true;
 	}
+	if (r->creds.plain)
+		jh_demo_own(r, g);
 	if (!jh_grant_answers(g, &r->question, jit_boottime_ms()))
 		*ret_why = "the broker's approval is not for what was asked; tell the operator of this host";
 	else if (give_to(r, g) == 0)
@@ -88,8 +91,8 @@ static void approve(struct jh_request *r, const struct jh_answer *answer, const 
 		return;
 	}
 	r->stage = JH_REQUEST_GRANTED;
-	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: %s", r->short_id, r->question.requester, asked_by(r),
-		r->grant->role, verdict->text);
+	jit_log(r->grant->demo ? LOG_WARNING : LOG_NOTICE, "%s: %s by %s, role %s: %s", r->short_id,
+		r->question.requester, asked_by(r), r->grant->role, verdict->text);
 	for (v = LIST_FIRST(&r->visits); v; v = LIST_NEXT(v, beside))
 		jh_visit_say(v, verdict->text);
 	if (r->resume) {

@@ -13,6 +13,7 @@
 #include "glass.h"
 #include "log.h"
 #include "request_decision.h"
+#include "request_demo.h"
 #include "request_end.h"
 #include "visit.h"
 
@@ -232,6 +233,10 @@ static int prepare(struct jh_request *r)
 void jh_request_file(struct jh_request *r)
 {
 	r->stage = JH_REQUEST_FILING;
+	if (r->helper->conf->demo) {
+		jh_request_demo(r);
+		return;
+	}
 	if (prepare(r) < 0)
 		jh_request_fail(r, "jit-helper is out of memory");
 	else

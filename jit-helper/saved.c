@@ -131,10 +131,11 @@ struct json_object *jh_saved_format(const struct jh_helper *helper, const char *
 	put_text(json, "boot", boot_id);
 	json_object_object_add(json, "grants", list = json_object_new_array());
 	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link))
-		json_object_array_add(list, grant_json(g));
+		if (!g->demo) /* its credentials would be lost, and nobody could ask for others */
+			json_object_array_add(list, grant_json(g));
 	json_object_object_add(json, "elevations", list = json_object_new_array());
 	for (e = LIST_FIRST(&helper->elevations); e; e = LIST_NEXT(e, link))
-		if (e->stands)
+		if (e->stands && !e->grant->demo)
 			json_object_array_add(list, elevation_json(e));
 	json_object_object_add(json, "endings", list = json_object_new_array());
 	for (n = LIST_FIRST(&helper->endings); n; n = LIST_NEXT(n, link))

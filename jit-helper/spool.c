@@ -449,6 +449,8 @@ static void deliver(void *arg)
 
 void jh_spool_deliver(struct jh_spool *s)
 {
+	if (s->helper->conf->demo) /* it takes no events: they wait here for a broker that does */
+		return;
 	if (!s->call && !s->again.when_ms && !TAILQ_EMPTY(&s->entries))
 		deliver(s);
 }

@@ -51,7 +51,9 @@ static struct json_object *grant_json(const struct jh_grant *g, int64_t now_ms)
 	json_object_object_add(json, "services", words_json(g->services));
 	add_text(json, "state", g->active ? "ACTIVE" : "APPROVED");
 	json_object_object_add(json, "remaining", json_object_new_int64(jh_grant_left_s(g, now_ms)));
-	if (g->local)
+	if (g->demo)
+		json_object_object_add(json, "approvedByNobody", json_object_new_boolean(true));
+	else if (g->local)
 		json_object_object_add(json, "breakGlass", json_object_new_boolean(true));
 	else
 		add_text(json, "approvedBy", g->approved_by);

@@ -17,7 +17,8 @@ SINKS = {
     **{f"jit-helper/{name}.c": ("say", "verdict_of", "refuse", "refuse_question", "turn_away", "fail", "fault",
                                 "jh_fault_and_close", "jh_visits_refuse_all")
        for name in ("verdict", "visit", "request", "question", "pam_side", "ahead", "ahead_side", "session_side",
-                    "elevation", "glass", "collect", "admit", "peer", "place", "withdraw", "names")},
+                    "elevation", "glass", "collect", "admit", "peer", "place", "withdraw", "names", "demo",
+                    "request_demo")},
     "jit-helper/jit*.c": ("complain", "fputs", "fprintf"),
     "jit-broker/policy.c": ("refuse",),
     **{f"jit-broker/{name}.c": ("jb_engine_fault", "jb_reply_error", "refuse")

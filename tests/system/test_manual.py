@@ -154,7 +154,7 @@ def keys_of(path):
 
 
 HELPER_KEYS, BROKER_KEYS = keys_of("jit-helper/conf_keys.c"), keys_of("jit-broker/conf_keys.c")
-HELPER_SECTIONS = {"JH_HELPER": "[helper]", "JH_SERVICE": "[service NAME]"}
+HELPER_SECTIONS = {"JH_HELPER": "[helper]", "JH_SERVICE": "[service NAME]", "JH_ROLE": "[role NAME]"}
 BROKER_SECTIONS = {"JB_BROKER": "[broker]", "JB_ROLE": "[role NAME]", "JB_GROUP": "[group NAME]",
                    "JB_PERSON": "[person NAME]", "JB_HOST": "[host NAME]",
                    "JB_WEBHOOK": "[webhook NAME]", "JB_MAIL": "[mail NAME]", "JB_PLAN": "[usage_plan NAME]"}
