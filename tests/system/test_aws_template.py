@@ -1,0 +1,294 @@
+"""The templates of packaging/aws: what they open, log and allow, held against what the code is and does.
+
+Each check of cfn_rules.py is also shown broken templates, and has to say so."""
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import npm
+from brokerlib import built
+from cfn import ACCOUNT, listed, load, of_type
+from cfn_rules import (BROKER, CHECKS, DOES, ELEVATED, ELSEWHERE, READS, STARS, alarms, boundary, calls, deployment,
+                       handlers, keys, logs, operations_of_the_code, roles, secrets, stars, statements, table, trust,
+                       usage_plans, workflows)
+from dynamo import Dynamo, node
+from lab import read
+from namespace import TREE
+
+prepare = npm.prepare
+
+
+def _properties(template, name):
+    return template["Resources"][name]["Properties"]
+
+
+def _statement(template, name, sid):
+    return next(s for n, s in statements(template) if n == name and s.get("Sid") == sid)
+
+
+def _set(name, key, value):
+    def change(template):
+        _properties(template, name)[key] = value
+    return change
+
+
+def _drop(name, key):
+    def change(template):
+        del _properties(template, name)[key]
+    return change
+
+
+def _no(name):
+    def change(template):
+        del template["Resources"][name]
+    return change
+
+
+def _say(name, sid, key, value):
+    def change(template):
+        _statement(template, name, sid)[key] = value
+    return change
+
+
+def _without_denial(sid):
+    def change(template):
+        policy = _properties(template, "ElevatedBoundary")["PolicyDocument"]
+        policy["Statement"] = [s for s in policy["Statement"] if s["Sid"] != sid]
+    return change
+
+
+def _trusting(principal):
+    def change(template):
+        for statement in _properties(template, "ElevatedRoleItself")["AssumeRolePolicyDocument"]["Statement"]:
+            statement["Principal"] = principal
+    return change
+
+
+def _trust_without(key):
+    def change(template):
+        for statement in _properties(template, "ElevatedRoleItself")["AssumeRolePolicyDocument"]["Statement"]:
+            for test in statement["Condition"].values():
+                test.pop(key, None)
+    return change
+
+
+def _one_more(name, key, value):
+    def change(template):
+        _properties(template, name)[key].append(value)
+    return change
+
+
+def _sharing(one, other):
+    def change(template):
+        _properties(template, one)["Role"] = {"Fn::GetAtt": [other, "Arn"]}
+    return change
+
+
+def _environment(key, value):
+    def change(template):
+        _properties(template, "StatusFunction")["Environment"]["Variables"][key] = value
+    return change
+
+
+def _renamed(name):
+    def change(template):
+        template["Resources"]["SweepFunction"]["Properties"]["Handler"] = name
+    return change
+
+
+# (check, what is broken, what it has to say)
+BREAKS = [
+    (stars, _say("ChangesRole", "Read", "Resource", "*"), "Resource *"),
+    (stars, _say("WorkflowRole", "LogDelivery", "Action", ["logs:*"]), "no resource type"),
+    (stars, _say("DeadLettersPolicy", "Schedule", "Principal", "*"), "everybody"),
+    (stars, _set("SweepRole", "ManagedPolicyArns", ["arn:aws:iam::aws:policy/AdministratorAccess"]), "AdministratorAccess"),
+    (keys, _set("ApiMethodDeny", "ApiKeyRequired", False), "ApiMethodDeny: open"),
+    (keys, _drop("ApiMethodChanges", "ApiKeyRequired"), "ApiMethodChanges: open"),
+    (keys, _drop("ApiMethodEnd", "RequestValidatorId"), "unchecked"),
+    (keys, _set("SignedRouteStart", "AuthorizationType", "NONE"), "SignedRouteStart: open"),
+    (keys, _set("Api", "ApiKeySourceType", "AUTHORIZER"), "header"),
+    (usage_plans, lambda t: [_no("HostPlan")(t), _no("ApproverPlan")(t)], "no usage plan"),
+    (usage_plans, _drop("HostPlan", "Quota"), "quota"),
+    (usage_plans, _drop("ApproverPlan", "Throttle"), "rate"),
+    (usage_plans, _set("ApiStage", "MethodSettings", [{"ResourcePath": "/*"}]), "throttling"),
+    (logs, _drop("StartLog", "RetentionInDays"), "StartLog: kept for ever"),
+    (logs, _drop("StartFunction", "LoggingConfig"), "Start: no log"),
+    (logs, _set("StartFunction", "LoggingConfig", {"LogGroup": {"Ref": "EndLog"}}), "Start: no log"),
+    (logs, _say("EndRole", "Log", "Action", ["logs:*"]), "End: more than"),
+    (logs, _set("EndFunction", "TracingConfig", {"Mode": "Active"}), "traced"),
+    (logs, _drop("ApiStage", "AccessLogSetting"), "access log"),
+    (logs, _drop("SignedStage", "AccessLogSettings"), "access log"),
+    (logs, _set("Workflow", "LoggingConfiguration", {"Level": "ALL", "IncludeExecutionData": True}), "with its data"),
+    (logs, _drop("ExpressWorkflow", "LoggingConfiguration"), "ExpressWorkflow: not logged"),
+    (logs, _set("Workflow", "TracingConfiguration", {"Enabled": True}), "traced"),
+    (roles, _say("ApproveRole", "Write", "Action", ["dynamodb:*"]), "Approve: may dynamodb:*"),
+    (roles, _say("ApproveRole", "Write", "Action", ["dynamodb:UpdateItem", "dynamodb:DeleteItem"]), "DeleteItem"),
+    (roles, _say("DenyRole", "Write", "Condition", {}), "audit chain"),
+    (roles, _say("StartRole", "Tokens", "Resource", "arn:aws:states:eu-west-1:1:stateMachine:*"), "Start: may states"),
+    (roles, _say("SweepRole", "Write", "Action", ["dynamodb:UpdateItem"]), "Sweep: may not dynamodb:"),
+    (roles, _sharing("ApproveFunction", "AssumeJITRoleRole"), "of several functions"),
+    (roles, _say("WorkflowRole", "Functions", "Resource", "arn:aws:lambda:eu-west-1:1:function:*"), "WorkflowRole"),
+    (roles, lambda t: _properties(t, "CredentialsRole")["Policies"][0]["PolicyDocument"]["Statement"].append(
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": ELEVATED}), "Credentials: may sts:AssumeRole"),
+    (trust, _trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}), "trusts"),
+    (trust, _trusting({"AWS": [{"Fn::GetAtt": ["AssumeJITRoleRole", "Arn"]}, {"Fn::GetAtt": ["SweepRole", "Arn"]}]}),
+     "trusts"),
+    (trust, _trust_without("sts:SourceIdentity"), "SourceIdentity"),
+    (trust, _trust_without("sts:RoleSessionName"), "JITSession"),
+    (trust, _trust_without("aws:RequestTag/jit:requestId"), "jit:requestId"),
+    (trust, _trust_without("aws:TagKeys"), "department"),
+    (trust, _set("ElevatedRoleItself", "MaxSessionDuration", 43200), "an hour"),
+    (trust, lambda t: _properties(t, "WorkflowRole")["AssumeRolePolicyDocument"]["Statement"][0].pop("Condition"),
+     "any state machine"),
+    (boundary, _drop("ElevatedRoleItself", "PermissionsBoundary"), "no boundary"),
+    *((boundary, _without_denial(sid), "within the boundary") for sid in (
+        "NoHandOnTheBroker", "NoHandOnTheGateway", "NoHandOnWhatTheStackMade", "NoPrincipalWithoutThisBoundary",
+        "NoOtherRole", "NoPolicyOfOthers", "NoOtherIdentity", "NoHandOnTheRecords")),
+    (boundary, _say("ElevatedBoundary", "Within", "Action", "s3:*"), "beyond the boundary"),
+    (boundary, _say("ElevatedBoundary", "Within", "Sid", "x" * 6000), "6144"),
+    (handlers, _no("ApproveFunction"), "Approve: a handler without a function"),
+    (handlers, _renamed("Broom"), "Broom: no such handler"),
+    (handlers, _environment("JIT_COLOUR", "red"), "JIT_COLOUR"),
+    (handlers, _set("EndFunction", "Layers", []), "End: another runtime"),
+    (calls, _no("ApiMethodDeny"), "REST API: ('POST', '/requests/{id}/deny'"),
+    (calls, _set("ApiMethodApprove", "HttpMethod", "GET"), "REST API"),
+    (calls, _set("ApiMethodDenyPermission", "SourceArn", {"Fn::Sub": "arn:x:${Api}/*"}), "permission"),
+    (calls, _no("SignedRouteEvents"), "HTTP API"),
+    (table, _drop("Table", "TimeToLiveSpecification"), "TimeToLive"),
+    (table, _set("Table", "PointInTimeRecoverySpecification", {"PointInTimeRecoveryEnabled": False}), "PointInTime"),
+    (table, _drop("Table", "SSESpecification"), "KMS"),
+    (table, _set("Table", "DeletionProtectionEnabled", False), "DeletionProtection"),
+    (table, lambda t: t["Resources"]["Table"].pop("DeletionPolicy"), "with the stack"),
+    (deployment, _set("ApiMethodEnd", "OperationName", "end"), "call the deployment"),
+    (deployment, lambda t: next(iter(of_type(t, "AWS::ApiGateway::Deployment").values()))["DependsOn"].pop(), "may come"),
+    (alarms, _no("BrokenAlarm"), "5XXError"),
+    (alarms, lambda t: _properties(t, "HostsErrorsAlarm")["Metrics"].pop(), "no alarm for ('Errors', 'EventsFunction')"),
+    (alarms, _set("SweepMissingAlarm", "TreatMissingData", "ignore"), "missing goes unseen"),
+    (alarms, _drop("TableAlarm", "AlarmActions"), "nobody is told"),
+    (secrets, _environment("JIT_WEBHOOK_SECRET", "x"), "could be a secret"),
+    (secrets, _environment("JIT_TABLE", "{{resolve:secretsmanager:x}}"), "could be a secret"),
+    (secrets, lambda t: t["Resources"].update(Web1={"Type": "AWS::ApiGateway::ApiKey"}), "a key in the template"),
+    (workflows, _set("Workflow", "StateMachineType", "EXPRESS"), "not STANDARD"),
+    (workflows, _set("Workflow", "DefinitionSubstitutions", {}), "filled in"),
+]
+
+
+class Shipped(unittest.TestCase):
+    def test_nothing_is_wrong_with_the_brokers_template(self):
+        template = load(BROKER)
+        for check in CHECKS:
+            with self.subTest(check.__name__):
+                self.assertEqual(list(check(template)), [])
+
+    def test_nothing_is_wrong_with_the_role_of_another_account(self):
+        template = load(ELSEWHERE)
+        for check in (stars, trust, boundary):
+            with self.subTest(check.__name__):
+                self.assertEqual(list(check(template)), [])
+
+    def test_the_role_of_another_account_is_the_same_role(self):
+        here, there = load(BROKER), load(ELSEWHERE)
+
+        def said(template):
+            text = json.dumps(_properties(template, "ElevatedRoleItself"), sort_keys=True)
+            return text.replace('{"Fn::GetAtt": ["AssumeJITRoleRole", "Arn"]}', '{"Ref": "IssuingRoleArn"}')
+
+        self.assertEqual(said(here), said(there))
+        common = [s for s in _properties(there, "ElevatedBoundary")["PolicyDocument"]["Statement"]
+                  if s["Sid"] != "NoHandOnTheRole"]
+        ours = [s for s in _properties(here, "ElevatedBoundary")["PolicyDocument"]["Statement"]
+                if s["Sid"] not in ("NoHandOnTheBroker", "NoHandOnTheGateway")]
+        self.assertEqual(ours, common)
+
+    def test_every_check_sees_what_is_broken(self):
+        for number, (check, change, says) in enumerate(BREAKS):
+            with self.subTest(f"{number}: {check.__name__}: {says}"):
+                template = copy.deepcopy(load_once())
+                change(template)
+                found = list(check(template))
+                self.assertTrue(any(says in one for one in found), found)
+        self.assertEqual({check for check, _, _ in BREAKS}, set(CHECKS))
+
+    def test_the_functions_may_what_the_store_does_and_nothing_more(self):
+        """All operations of the code are the sweep's, and no function has another."""
+        given = {action.removeprefix("dynamodb:") for does in DOES.values() for action, on in READS | does
+                 if action.startswith("dynamodb:") and "/stream/" not in on}
+        self.assertEqual(given, operations_of_the_code())
+
+    def test_every_entry_of_the_list_of_stars_is_used(self):
+        found = {(name, s.get("Sid")) for name, s in statements(load_once()) if "*" in listed(s.get("Resource", []))}
+        self.assertEqual(found, set(STARS))
+
+    def test_cloudformation_validate_finds_nothing(self):
+        packages = npm.packages()
+        done = subprocess.run([node(packages), os.path.join(TREE, "tests/system/cfn_check.mjs"), packages, BROKER,
+                               ELSEWHERE], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.stdout.splitlines(), ["[]", "[]"], done.stderr)
+
+    def test_cloudformation_validate_would_find_what_is_wrong(self):
+        packages = npm.packages()
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as broken:
+            broken.write(read(BROKER).replace("!GetAtt StartRole.Arn", "!GetAtt StatRole.Arn"))
+            broken.flush()
+            done = subprocess.run([node(packages), os.path.join(TREE, "tests/system/cfn_check.mjs"), packages,
+                                   broken.name], capture_output=True, text=True, timeout=60)
+        self.assertIn("StatRole", done.stdout)
+
+
+CONF = """[broker]
+tls = off
+issuer = demo
+{store}
+[role admin]
+services = sudo
+requesters = op1
+hosts = *
+targets = root
+approvers = appr1
+[person op1]
+[person appr1]
+"""
+
+
+def _schema(description):
+    """What of a table's description makes its keys and indexes, in no order."""
+    indexes = {i["IndexName"]: (i["KeySchema"], i["Projection"]["ProjectionType"],
+                                sorted(i["Projection"].get("NonKeyAttributes", [])))
+               for i in description["GlobalSecondaryIndexes"]}
+    return description["KeySchema"], indexes, sorted((a["AttributeName"], a["AttributeType"])
+                                                     for a in description["AttributeDefinitions"])
+
+
+class Table(unittest.TestCase):
+    def test_its_keys_and_indexes_are_those_that_the_broker_makes(self):
+        folder = tempfile.mkdtemp(prefix="template-")
+        self.addCleanup(shutil.rmtree, folder)
+        dynamo = self.enterContext(Dynamo(folder))
+        with open(os.open(f"{folder}/conf", os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+            file.write(CONF.format(store=dynamo.keys_of("made")))
+        done = subprocess.run([built("jit-broker"), "store", "--config", f"{folder}/conf", "create"],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        made = _schema(dynamo.call("DescribeTable", TableName="made")["Table"])
+        self.assertEqual(made, _schema(_properties(load_once(), "Table")))
+        broken = copy.deepcopy(_properties(load_once(), "Table"))
+        broken["GlobalSecondaryIndexes"].pop()
+        self.assertNotEqual(made, _schema(broken))
+
+
+_loaded = []
+
+
+def load_once():
+    if not _loaded:
+        _loaded.append(load(BROKER))
+    return _loaded[0]
+
+
+if __name__ == "__main__":
+    unittest.main()
