@@ -188,11 +188,12 @@ void jb_api_handle(void *arg, struct jb_call *call)
 	    (!route->person || jb_call_header(call, "x-api-key") || !jb_call_header(call, "Authorization"))) {
 		if (jb_api_know_host(&ask, name, sizeof(name)) < 0)
 			return;
-		/* Also one that is too fast is heard: what it waits for stays. */
+		/* Also one that is too fast is heard: what it waits for stays. Its connections are as good as a
+		 * stranger's: else one key could take all that there are. */
 		jb_engine_heard(ask.api->engine, name, ask.now);
-		jb_call_trust(call);
 		if (jb_api_within_plan(&ask) < 0)
 			return;
+		jb_call_trust(call);
 		route->host(&ask);
 	} else {
 		if (jb_api_know_person(&ask, name, sizeof(name)) < 0)

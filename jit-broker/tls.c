@@ -74,16 +74,16 @@ static int set_rules(SSL_CTX *tls)
 /* Who presents none goes on without: browsers, approvers, hosts whose key is not bound to one. */
 static int ask_clients(SSL_CTX *tls, const char *ca, char *why, size_t why_size)
 {
-	static const unsigned char name[] = "jit-broker";
 	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(ca);
 
-	if (!names || SSL_CTX_load_verify_file(tls, ca) != 1 ||
-	    SSL_CTX_set_session_id_context(tls, name, sizeof(name) - 1) != 1) {
+	if (!names || SSL_CTX_load_verify_file(tls, ca) != 1 || SSL_CTX_set_num_tickets(tls, 0) != 1) {
 		sk_X509_NAME_pop_free(names, X509_NAME_free);
 		snprintf(why, why_size, "tls_client_ca: %s holds no PEM certificates that can be read (%s)", ca,
 			 last_error());
 		return -1;
 	}
+	/* No sessions: a resumed one has lost the CAs between a certificate and those that vouch for it. */
+	SSL_CTX_set_options(tls, SSL_OP_NO_TICKET);
 	SSL_CTX_set_client_CA_list(tls, names);
 	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
 	return 0;

@@ -32,9 +32,20 @@ def make_tls(folder, names=("localhost", "broker.example"), addresses=("127.0.0.
 def make_certificate(ca_folder, folder, names, addresses, use="serverAuth", days=30):
     """A certificate of that folder's CA: tls.crt, tls.key. `days` may be negative: it is over."""
     subject = ",".join([f"DNS:{name}" for name in names] + [f"IP:{address}" for address in addresses])
-    with open(f"{folder}/tls.ext", "w", encoding="ascii") as extensions:
-        extensions.write(f"subjectAltName={subject}\nextendedKeyUsage={use}\n")
-    _openssl("req", *CURVE, "-keyout", f"{folder}/tls.key", "-out", f"{folder}/tls.csr", "-subj", "/CN=broker")
+    _sign(ca_folder, folder, f"subjectAltName={subject}\nextendedKeyUsage={use}\n", days)
+
+
+def make_intermediate(ca_folder, folder):
+    """A CA below that folder's CA: ca.pem, ca.key."""
+    _sign(ca_folder, folder, "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n", 30, "between")
+    for made, name in (("tls.crt", "ca.pem"), ("tls.key", "ca.key")):
+        os.rename(f"{folder}/{made}", f"{folder}/{name}")
+
+
+def _sign(ca_folder, folder, extensions, days, name="broker"):
+    with open(f"{folder}/tls.ext", "w", encoding="ascii") as file:
+        file.write(extensions)
+    _openssl("req", *CURVE, "-keyout", f"{folder}/tls.key", "-out", f"{folder}/tls.csr", "-subj", f"/CN={name}")
     _openssl("x509", "-req", "-in", f"{folder}/tls.csr", "-CA", f"{ca_folder}/ca.pem", "-CAkey", f"{ca_folder}/ca.key",
              "-out", f"{folder}/tls.crt", "-days", str(days), "-set_serial", str(time.time_ns()), "-extfile",
              f"{folder}/tls.ext")
