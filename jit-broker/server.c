@@ -329,12 +329,16 @@ static void trust(struct jb_call *call)
 	jb_crowd_trust(&((struct connection *)call)->guest);
 }
 
+/* A connection that was greeted without asking, or with a certificate that is over, never gets a better one. */
 static bool certified(struct jb_call *call, const char *name, char *why, size_t why_size)
 {
-	const struct connection *conn = (struct connection *)call;
+	struct connection *conn = (struct connection *)call;
 	SSL *ssl = conn->server->tls ? bufferevent_openssl_get_ssl(conn->bev) : NULL;
+	const bool good = jb_tls_certified(ssl, conn->server->tls, name, why, why_size);
 
-	return jb_tls_certified(ssl, conn->server->tls, name, why, why_size);
+	if (!good)
+		conn->call.head.keep_alive = false;
+	return good;
 }
 
 static const struct jb_transport transport = {.may_wait = true, .trust = trust, .certified = certified, .reply = reply};

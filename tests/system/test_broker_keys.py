@@ -3,7 +3,9 @@ letter, and keys that are good with a client certificate alone."""
 
 import os
 import re
+import shutil
 import signal
+import socket
 import sqlite3
 import ssl
 
@@ -91,6 +93,8 @@ usage_plan = reloaded
 usage_plan = kept
 [host few]
 usage_plan = few
+[host fast]
+usage_plan = fast
 [usage_plan burst]
 rate = 1
 burst = 5
@@ -102,6 +106,9 @@ quota = 7
 quota = 1000
 [usage_plan few]
 pending = 2
+[usage_plan fast]
+rate = 1
+burst = 5
 """
 
 
@@ -204,6 +211,18 @@ class PlanTest(BrokerCase):
         host.post(f"/requests/{first.json['requestId']}/cancel")
         self.assertEqual(host.post("/request-access", FILING).status, 200)
 
+    def test_a_host_that_calls_too_fast_earns_no_connections_with_that(self):
+        self.of("fast")
+        self.reconfigure("issuer = demo\n", "issuer = demo\nmax_connections = 64\n")
+        answers, held = [], []
+        for _ in range(80):
+            api = self.api(key=self.keys["fast"])
+            held.append(api)
+            answers.append(api.get("/requests").status)
+            api.connection.sock.sendall(b"G")  # the next request has begun, and goes on no further
+        self.assertIn(429, answers)
+        self.assertEqual(self.api(key=self.key).get("/requests").status, 200)
+
     def test_one_requester_leaves_room_for_another_on_the_same_host(self):
         self.reconfigure("issuer = demo\n", "issuer = demo\nwaiting_per_requester = 2\n")
         self.file()
@@ -292,6 +311,36 @@ class CertificateTest(BrokerCase):
         wait_until("it counts no more", lambda: said(host.get("/requests")) == FORBIDDEN)
         self.assertIn("its client certificate is not good: ", self.log())
         self.assertEqual(self.call("stranger").status, 200)
+
+    def test_a_host_that_is_bound_while_it_is_connected_is_greeted_anew_and_asked_for_its_certificate(self):
+        with open(self.broker.conf, encoding="utf-8") as file:
+            text = file.read()
+        self.addCleanup(self._restart_with, text)
+        self._restart_with(re.sub(r"tls_client_ca = .*\n|\[host sealed\]\n|client_certificate = .*\n", "", text))
+        host = self.api(key=self.sealed, certificate=f"{self.folder}/sealed")
+        self.assertEqual(host.get("/requests").status, 200)
+        with open(self.broker.conf, "w", encoding="utf-8") as file:
+            file.write(text)
+        self.broker.process.send_signal(signal.SIGHUP)
+        wait_until("its key is bound", lambda: host.get("/requests").status == 403)
+        self.assertEqual(host.get("/requests").status, 200)
+
+    def test_a_host_whose_certificate_comes_with_an_intermediate_ca_may_come_back(self):
+        between = f"{self.folder}/between"
+        os.mkdir(between)
+        brokerlib.make_intermediate(self.hosts, between)
+        own = self.certificate("far", between, ["sealed.host.example"])
+        with open(f"{own}/tls.crt", "ab") as chain, open(f"{between}/ca.pem", "rb") as above:
+            shutil.copyfileobj(above, chain)
+        context = brokerlib.trusting(self.ca)
+        context.load_cert_chain(f"{own}/tls.crt", f"{own}/tls.key")
+        session = None
+        for _ in range(3):
+            host = self.api(key=self.sealed)
+            connected = socket.create_connection(("127.0.0.1", self.broker.port), 10)
+            host.connection.sock = context.wrap_socket(connected, server_hostname="127.0.0.1", session=session)
+            self.assertEqual(host.get("/requests").status, 200)
+            session = host.connection.sock.session
 
     def test_a_ca_that_cannot_be_read_keeps_the_old_one(self):
         with open(self.broker.conf, encoding="utf-8") as file:
