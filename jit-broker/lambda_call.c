@@ -15,6 +15,7 @@
 #include "lambda_functions.h"
 #include "log.h"
 #include "reply.h"
+#include "usage.h"
 
 #define HEADERS_MAX 4096
 #define MARGIN_MS   300 /* before the deadline: for the answer's own way */
@@ -87,6 +88,7 @@ static void serve(struct jb_lambda_broker *broker, struct event_call *c, const s
 	jb_api_handle(broker->api, &c->call);
 	if (!c->answered)
 		wait_for_answer(c, event->deadline_ms);
+	jb_usage_write(broker->api->usage); /* the instance is frozen before a timer comes, or ended */
 }
 
 /* The caller's own fault: said to the caller, in the form of an answer. */

@@ -70,6 +70,21 @@ class LambdaCase(unittest.TestCase):
         return request
 
 
+class Plan(LambdaCase):
+    def test_an_instance_that_is_frozen_and_ended_has_written_what_was_called(self):
+        with open(self.broker.conf, "a", encoding="utf-8") as file:
+            file.write("[host web-1]\nusage_plan = day\n[usage_plan day]\nquota = 3\n")
+        statuses = []
+        for instance in range(2):
+            function = self.function("Status", f"{self.folder}/{instance}.log")
+            statuses += [self.answer(function, rest_event("GET", "/requests", self.key))[0] for _ in range(2)]
+            function.api.wait_for_next()
+            function.process.kill()
+        self.assertEqual(statuses, [200, 200, 200, 429])
+        used = self.broker.admin("key", "list").stdout.splitlines()[1]
+        self.assertNotIn("never", used)
+
+
 class Loop(LambdaCase):
     def test_one_connection_serves_every_event_and_the_protocol_is_kept(self):
         function = self.function("Status")
