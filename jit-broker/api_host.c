@@ -22,6 +22,7 @@ struct jb_collecting {
 	struct jb_api *api;
 	struct jb_collecting *prev, *next;
 	struct jb_call *call;
+	char host[JIT_NAME_SIZE];
 };
 
 static void collecting_free(struct jb_collecting *c)
@@ -51,11 +52,12 @@ static void on_collected(void *arg, const struct jb_collected *collected)
 	struct jb_collecting *c = arg;
 	struct jb_call *call = c->call;
 	const struct jb_request *r = collected->request;
+	const bool known = call && jb_api_still_known(c->api, call, c->host);
 
 	if (r && !collected->fault)
 		jb_log_request("issued", r);
 	collecting_free(c);
-	if (!call)
+	if (!known)
 		return;
 	if (collected->fault || !r)
 		jb_reply_fault(call, collected->fault);
@@ -76,6 +78,7 @@ static void collect(struct jb_api *api, struct jb_call *call, const char *host, 
 	}
 	c->api = api;
 	c->call = call;
+	snprintf(c->host, sizeof(c->host), "%s", host);
 	c->next = api->collecting;
 	if (c->next)
 		c->next->prev = c;

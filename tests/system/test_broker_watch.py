@@ -122,6 +122,18 @@ class WatchCase(unittest.TestCase):
             return file.read()
 
 
+class CollectionTest(WatchCase):
+    def test_a_key_that_is_revoked_while_the_issuer_is_asked_gets_nothing_any_more(self):
+        self.start()
+        filed = self.granted()
+        self.host.send("POST", f"/requests/{filed['requestId']}/credentials", {})
+        self.assertTrue(self.sts.asked.wait(10))
+        self.broker.admin("key", "revoke", self.key.split("_")[1])
+        self.sts.go.set()
+        answer = self.host.receive()
+        self.assertEqual((answer.status, answer.body), (403, b'{"message":"Forbidden"}'))
+
+
 class HealthTest(WatchCase):
     def test_an_issuer_without_its_credentials_is_named(self):
         self.start()
