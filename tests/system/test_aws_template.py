@@ -5,6 +5,7 @@ Each check of cfn_rules.py is also shown broken templates, and has to say so."""
 import copy
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,9 +14,9 @@ import unittest
 import npm
 from brokerlib import built
 from cfn import ACCOUNT, listed, load, of_type
-from cfn_rules import (BROKER, CHECKS, DOES, ELEVATED, ELSEWHERE, READS, STARS, alarms, boundary, calls, deployment,
-                       handlers, keys, logs, operations_of_the_code, roles, secrets, stars, statements, table, trust,
-                       usage_plans, workflows)
+from cfn_rules import (BROKER, CHECKS, DOES, ELEVATED, ELSEWHERE, HANDLERS_AHEAD, READS, SETTINGS_AHEAD, STARS, alarms,
+                       boundary, calls, deployment, handlers, keys, logs, operations_of_the_code, roles, secrets, stars,
+                       statements, table, trust, usage_plans, workflows)
 from dynamo import Dynamo, node
 from lab import read
 from namespace import TREE
@@ -219,6 +220,12 @@ class Shipped(unittest.TestCase):
         given = {action.removeprefix("dynamodb:") for does in DOES.values() for action, on in READS | does
                  if action.startswith("dynamodb:") and "/stream/" not in on}
         self.assertEqual(given, operations_of_the_code())
+
+    def test_the_page_says_what_is_deployed_ahead_of_the_program(self):
+        said = read(os.path.join(TREE, "docs/aws.md")).split("| --- | --- |")[1].split("\n\n")[0]
+        handlers_there, settings_there = said.strip().splitlines()[:2]
+        self.assertEqual(set(re.findall(r"`([A-Z]\w+)`", handlers_there.split("|")[1])), HANDLERS_AHEAD)
+        self.assertEqual(set(re.findall(r"`(JIT_\w+)`", settings_there.split("|")[1])), SETTINGS_AHEAD)
 
     def test_every_entry_of_the_list_of_stars_is_used(self):
         found = {(name, s.get("Sid")) for name, s in statements(load_once()) if "*" in listed(s.get("Resource", []))}
