@@ -374,6 +374,7 @@ char *jb_gateway_answer(int status, const char *headers, const char *body, size_
 	else
 		at += EVP_EncodeBlock((unsigned char *)at, (const unsigned char *)body, (int)len);
 	at = put(at, is_text ? "\",\"isBase64Encoded\":false}" : "\",\"isBase64Encoded\":true}");
+	*at = '\0';
 	*ret_len = (size_t)(at - text);
 	return text;
 }

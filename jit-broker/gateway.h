@@ -46,7 +46,8 @@ void jb_gateway_clear(struct jb_gateway_event *event);
 
 /*
  * {"statusCode":…,"headers":{…},"body":…,"isBase64Encoded":…}. `headers`: whole
- * lines, each name at most once. The caller wipes and frees it. NULL: out of memory.
+ * lines, each name at most once. *ret_len bytes and a NUL; the caller wipes and frees
+ * it. NULL: out of memory.
  */
 char *jb_gateway_answer(int status, const char *headers, const char *body, size_t len, size_t *ret_len);
 

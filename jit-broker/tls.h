@@ -10,8 +10,8 @@
  * TLS 1.2 or 1.3, forward secrecy and AEAD alone, no renegotiation, no
  * compression. `certificate`: PEM chain, the server's own first; `key`: PEM
  * without passphrase, refused when others can read it. `client_ca`: PEM; clients
- * are asked for a certificate of these, may have none, and are not greeted with a
- * bad one; NULL: they are not asked. NULL with a sentence in why; the caller
+ * are asked for a certificate of these and are greeted with none and with a bad one
+ * too, which jb_tls_certified tells; NULL: they are not asked. NULL with a sentence in why; the caller
  * frees the context.
  */
 SSL_CTX *jb_tls_new(const char *certificate, const char *key, const char *client_ca, char *why, size_t why_size);

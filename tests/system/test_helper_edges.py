@@ -84,7 +84,7 @@ class PlayedBrokers(LabCase):
         """The first try may have been filed: an approval of it must not remain."""
         def play(_, path, nth):
             if path == "/request-access":
-                return [None, (429, {"message": "Too Many Requests"})][nth - 1] if nth < 3 else (200, PENDING)
+                return [None, (429, {"message": "Limit Exceeded"})][nth - 1] if nth < 3 else (200, PENDING)
             if path == "/changes":
                 time.sleep(1)
                 return 200, {"changes": [], "next": 1}
