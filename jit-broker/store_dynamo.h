@@ -38,7 +38,7 @@ struct jb_dynamodb {
 	char owner[37];	   /* who we are to the lease */
 	int64_t leased;	   /* ms: until when we have it; 0: we have not */
 	int64_t looked;	   /* ms: when we last tried to get it */
-	bool clean;	   /* what the newest item of the chain holds has been taken out of where it was */
+	int64_t finished;  /* first record of the item of the chain whose records we know to be taken out everywhere */
 	int64_t head;	   /* first record of the newest item of the chain that we know of; 0: none */
 	int64_t watched;   /* ms: all that was written before has been told; 0: nobody has asked yet */
 	struct jb_ddb_seen seen;

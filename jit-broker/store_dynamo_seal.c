@@ -7,10 +7,12 @@
  * its own item only after it stands in the chain.
  *
  * Whoever dies in between leaves records that are in both places. They are all in
- * the newest item of the chain, since nothing is appended before what was appended
- * last has been taken out everywhere; that item says what it holds (`ids`) and from
- * where (`from`). Where the chain ends is read before the records are, so that a
- * record that somebody else seals meanwhile is known, or the next item is there.
+ * the newest item of the chain, since nobody appends before they have themselves seen
+ * to it that what was appended last is taken out everywhere; that item says what it
+ * holds (`ids`) and from where (`from`). Where the chain ends is read before the
+ * records are, so that a record that somebody else seals meanwhile is known, or the
+ * next item is there: then it is theirs, and is finished before the next one as any
+ * item is that somebody else has made.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -86,7 +88,6 @@ static bool have_lease(struct jb_dynamodb *store, bool *ret_new)
 		return false;
 	}
 	store->leased = now + LEASE_MS;
-	store->clean &= had;
 	*ret_new = !had;
 	return true;
 }
@@ -122,8 +123,10 @@ static int take_item(void *arg, json_object *item)
 		if (round->full)
 			break;
 		json_object *json = text ? json_tokener_parse(text) : NULL;
-		if (!json)
+		if (!json) {
+			round->store->error = "an audit record that waits in the table is damaged";
 			return -EIO;
+		}
 		/* An item's own records keep their order, whatever their writers' clocks said. */
 		const int64_t own = json_object_get_int64(json_object_object_get(json, "us"));
 		us = own > us ? own : us;
@@ -253,11 +256,9 @@ static json_object *sources(const struct round *round)
 	return list;
 }
 
-/* Writes the next item of the chain. -ECANCELED: there is one, of somebody else's. */
-static int put_item(const struct round *round, int64_t first, json_object *lines, json_object *ids)
+/* The next item of the chain, with these lines and ids. */
+static struct jb_doc chain_item(const struct round *round, int64_t first, json_object *lines, json_object *ids)
 {
-	struct jb_dynamodb *store = round->store;
-	JB_DOC ask = jb_dynamo_ask(store->table);
 	struct jb_doc item = {json_object_new_object()};
 	char key[JB_DDB_CHAIN_KEY_SIZE], place[24];
 
@@ -270,34 +271,42 @@ static int put_item(const struct round *round, int64_t first, json_object *lines
 	jb_doc_put(&item, "lines", as_list(lines));
 	jb_doc_put(&item, "ids", as_list(ids));
 	jb_doc_put(&item, "from", as_list(sources(round)));
-	jb_doc_put(&ask, "Item", item.json);
+	return item;
+}
+
+/* Writes it. -ECANCELED: there is one: somebody else's, or ours, and an answer was lost. */
+static int put_item(struct jb_dynamodb *store, json_object *item)
+{
+	JB_DOC ask = jb_dynamo_ask(store->table);
+
+	jb_doc_put(&ask, "Item", json_object_get(item));
 	jb_ask_expression(&ask, "ConditionExpression", "attribute_not_exists(#requestId)");
 	return jb_ddb_call(store, "PutItem", &ask, NULL);
 }
 
-/* Appends the records that are not in the chain yet; afterwards the head is the item that has them. */
+/* Appends the records; afterwards the head is the item that has them. -ECANCELED: the chain ends elsewhere by now. */
 static int append(struct round *round)
 {
 	json_object *lines = json_object_new_array(), *ids = json_object_new_array();
-	char hash[JB_HASH_SIZE];
-	int64_t seq = round->head.last;
+	struct jb_ddb_head next = {.first = round->head.last + 1, .last = round->head.last};
 	int r = lines && ids ? 0 : -ENOMEM;
 
-	memcpy(hash, round->head.hash, sizeof(hash));
+	memcpy(next.hash, round->head.hash, sizeof(next.hash));
 	for (size_t i = 0; r == 0 && i < round->records; i++)
-		r = add_line(&round->record[i], lines, ids, &seq, hash);
+		r = add_line(&round->record[i], lines, ids, &next.last, next.hash);
 	if (r < 0) {
 		json_object_put(lines);
 		json_object_put(ids);
 		return r;
 	}
-	const int64_t first = round->head.last + 1;
-	r = put_item(round, first, lines, ids);
-	/* Whose item it is, its ids tell: the answer to our own may have been lost. */
+	JB_DOC item = chain_item(round, next.first, lines, ids);
+	r = item.json ? put_item(round->store, item.json) : -ENOMEM;
+	if (r < 0)
+		return r;
 	json_object_put(round->head.item);
-	round->head.item = NULL;
-	int read = jb_ddb_head(round->store, first, &round->head);
-	return r == 0 || r == -ECANCELED || jb_dynamo_unsure(round->store->client) ? read : r;
+	next.item = JIT_TAKE(item.json);
+	round->head = next;
+	return 0;
 }
 
 static int tell(struct round *round)
@@ -382,7 +391,7 @@ static int take_out(struct round *round)
 	return 0;
 }
 
-/* Where the chain ends, for whoever comes next; and that what stands there once stood there. */
+/* The newest item is finished. Where it is, for whoever comes next; and that what stands there once stood there. */
 static int note_head(struct round *round)
 {
 	struct jb_dynamodb *store = round->store;
@@ -397,56 +406,64 @@ static int note_head(struct round *round)
 	if (r == -ECANCELED) /* somebody is ahead of us */
 		r = 0;
 	if (r == 0)
-		store->head = round->head.first;
+		store->head = store->finished = round->head.first;
 	return r;
 }
 
-/* What the newest item of the chain holds is told, and taken out of where it came from. */
-static int finish(struct round *round)
+/*
+ * Of what the newest item of the chain holds, those records that were gathered are
+ * told, and taken out. Not by whoever was held up for longer than the lease: what
+ * the next one has told since would be told again.
+ */
+static int clear_out(struct round *round)
 {
+	if (round->store->leased <= jb_ddb_now_ms())
+		return -ECANCELED;
 	int r = tell(round);
-
-	if (r == 0)
-		r = take_out(round);
-	return r == 0 ? note_head(round) : r;
+	return r == 0 ? take_out(round) : r;
 }
 
-/* Whoever appended that item may not have come so far. */
+/*
+ * Whoever appended that item may not have come so far, or may be at it. One item
+ * after the other: of one alone all that was sealed is gathered, however much has
+ * come behind it.
+ */
 static int finish_newest(struct round *round)
 {
-	struct jb_ddb_keys keys = {0};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < jb_item_list_length(round->head.item, "from"); i++) {
 		JB_DOC one = {json_object_new_object()};
+		struct jb_ddb_keys keys = {0};
 
 		jb_item_put_text(&one, "requestId", jb_item_list_text(round->head.item, "from", i));
 		r = one.json ? jb_ddb_keep_key(&keys, one.json) : -ENOMEM;
+		if (r == 0)
+			r = gather(round, &keys);
+		if (r == 0)
+			r = clear_out(round);
+		jb_ddb_keys_clear(&keys);
+		round_clear(round);
 	}
-	if (r == 0)
-		r = gather(round, &keys);
-	if (r == 0 && keys.count)
-		r = finish(round);
-	jb_ddb_keys_clear(&keys);
-	round_clear(round);
-	return r;
+	return r == 0 ? note_head(round) : r;
 }
 
+/* -ECANCELED: somebody else seals by now. */
 static int seal_round(struct round *round, const struct jb_ddb_keys *keys)
 {
 	struct jb_dynamodb *store = round->store;
 	int r = jb_ddb_head(store, store->head, &round->head);
 
-	if (r == 0 && !store->clean)
+	if (r == 0 && round->head.first && store->finished != round->head.first)
 		r = finish_newest(round);
 	if (r == 0)
 		r = gather(round, keys);
-	if (r == 0 && round->records)
-		r = append(round);
-	if (r == 0 && round->records)
-		r = finish(round);
-	store->clean = r == 0;
-	return r;
+	if (r < 0 || !round->records)
+		return r;
+	r = append(round);
+	if (r == 0)
+		r = clear_out(round);
+	return r == 0 ? note_head(round) : r;
 }
 
 static int seal_once(struct jb_dynamodb *store, bool *ret_more)
@@ -459,7 +476,8 @@ static int seal_once(struct jb_dynamodb *store, bool *ret_more)
 	if (r == 0 && keys.count) {
 		round->store = store;
 		r = seal_round(round, &keys);
-		*ret_more = r == 0 && round->full;
+		*ret_more = r == -ECANCELED || (r == 0 && round->full);
+		r = r == -ECANCELED ? 0 : r;
 		round_clear(round);
 		json_object_put(round->head.item);
 	}

@@ -1,12 +1,10 @@
 """The DynamoDB store: what every store promises, on a real table; and brokers that share one."""
 
 import concurrent.futures
+import contextlib
 import http.client
-import http.server
-import json
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import threading
@@ -14,73 +12,19 @@ import time
 import unittest
 
 import npm
-from brokerlib import PUBLIC_KEY, Api, built, make_broker, new_secret
-from dynamo import Dynamo
+from brokerlib import built, make_broker, new_secret
+from dynamo import CONF, FILING, TableCase, Two
 from terminal import wait_until
 
 prepare = npm.prepare
 
-CONF = """issuer = demo
-waiting_per_host = 1000
-waiting_per_requester = 1000
-[role admin]
-services = sudo
-requesters = op1
-hosts = web-*
-targets = root
-approvers = appr1 appr2
-code = off
-reason = optional
-[person op1]
-[person appr1]
-[person appr2]
-"""
-FILING = {"requester": "op1", "role": "admin", "duration": 900, "publicKey": PUBLIC_KEY, "loginUser": "op1",
-          "service": "sudo", "tty": "/dev/pts/3", "target": "root", "command": "/usr/bin/id"}
 # The unit tests that say nothing of files: the contract of all stores, and the engine's on top of one.
 UNIT_TESTS = ["contract", "engine_file", "engine_decide", "engine_collect", "engine_timer", "engine_reload"]
 
 
-class TableCase(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.mkdtemp(prefix="dynamo-")
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        cls.dynamo = cls.enterClassContext(Dynamo(cls.folder))
-
-
-class Between(http.server.ThreadingHTTPServer):
-    """Stands before the table and hands on what is asked; `after` (operation, body) is called when the table has
-    answered, and with anything but None the asker does not hear of it: its connection is cut."""
-
-    daemon_threads = True
-
-    def __init__(self, port):
-        super().__init__(("127.0.0.1", 0), Relay)
-        self.table_port, self.after = port, lambda operation, body: None
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-
-class Relay(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        table = http.client.HTTPConnection("127.0.0.1", self.server.table_port, timeout=20)
-        table.request("POST", "/", body, {name: value for name, value in self.headers.items() if name != "Host"})
-        answer = table.getresponse()
-        data = answer.read()
-        table.close()
-        if self.server.after(self.headers["X-Amz-Target"].split(".")[1], json.loads(body)) is not None:
-            self.close_connection = True
-            return
-        self.send_response(answer.status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_):
-        pass
+FULL = bool(os.environ.get("PAM_JIT_FULL"))
+ROUNDS = 40 if FULL else 3
+WOKEN_S = 1 if FULL else 10
 
 
 class ContractTest(TableCase):
@@ -96,53 +40,9 @@ class ContractTest(TableCase):
                 self.assertNotIn("SKIPPED", done.stdout + done.stderr)
 
 
-class Two(TableCase):
-    """Two brokers on one table, A and B, with the same keys and tokens."""
-
-    table = 0
-
-    def setUp(self):
-        Two.table += 1
-        self.brokers = [self.broker(name) for name in "ab"]
-        self.brokers[0].admin("store", "create")
-        self.key = new_secret(self.brokers[0], "key", "add", "web-1")
-        self.tokens = [new_secret(self.brokers[1], "token", "add", name) for name in ("appr1", "appr2")]
-        for broker in self.brokers:
-            broker.start()
-            self.addCleanup(broker.stop, kill=True)
-
-    def broker(self, name):
-        folder = tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder)
-        broker = make_broker(folder, CONF)
-        with open(broker.conf, encoding="utf-8") as file:
-            text = re.sub(r"store = .*\n", self.dynamo.keys_of(f"jit-{Two.table}"), file.read(), count=1)
-        with open(broker.conf, "w", encoding="utf-8") as file:
-            file.write(text)
-        return broker
-
-    def api(self, which, **who):
-        broker = self.brokers[which]
-        api = Api(broker.port, os.path.join(os.path.dirname(broker.conf), "ca.pem"), **who)
-        self.addCleanup(api.close)
-        return api
-
-    def file(self, host):
-        answer = host.post("/request-access", FILING)
-        self.assertEqual(answer.status, 200, answer.body)
-        return answer.json["requestId"]
-
-    def sealed(self, broker):
-        """Waits until all records are in the chain; the records, from `audit export`."""
-        def whole():
-            self.said = broker.admin("audit", "verify").stdout
-            return "not in the chain yet" not in self.said
-        wait_until("every record is in the chain", whole, 20)
-        self.assertIn("the audit chain is whole", self.said)
-        return [json.loads(line) for line in broker.admin("audit", "export").stdout.splitlines()]
-
-
 class SharedTest(Two):
-    def test_who_waits_on_one_broker_is_woken_by_a_decision_on_another(self):
+    def wake(self):
+        """How long, in seconds, until both who wait on A know of a decision on B."""
         host = self.api(0, key=self.key)
         request = self.file(host)
         host.send("GET", f"/requests/{request}?wait=25")
@@ -155,8 +55,17 @@ class SharedTest(Two):
         self.assertEqual(self.api(1, token=self.tokens[0]).post(f"/requests/{request}/approve").status, 200)
         self.assertEqual(host.receive().json["status"], "APPROVED")
         self.assertEqual([r["requestId"] for r in listener.receive().json["changes"]], [request])
-        self.assertLess(time.monotonic() - begun, 10, "neither of them was woken: their time was over")
-        print(f"woken after {(time.monotonic() - begun) * 1000:.0f} ms")
+        return time.monotonic() - begun
+
+    def test_who_waits_on_one_broker_is_woken_by_a_decision_on_another(self):
+        if FULL:  # the promise is of a machine with nothing else to do
+            self.addCleanup(os.sched_setscheduler, 0, os.SCHED_OTHER, os.sched_param(0))
+            with contextlib.suppress(PermissionError):
+                for process in [self.dynamo.process.pid, *(broker.process.pid for broker in self.brokers), 0]:
+                    os.sched_setscheduler(process, os.SCHED_RR, os.sched_param(10))
+        took = [self.wake() for _ in range(10 if FULL else 1)]
+        print(f"woken after {', '.join(f'{1000 * t:.0f}' for t in took)} ms")
+        self.assertLess(max(took), WOKEN_S)
 
     def test_a_change_that_is_seen_late_is_told_all_the_same(self):
         host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
@@ -201,8 +110,11 @@ class SharedTest(Two):
         host = self.api(0, key=self.key)
         racers = [self.api(i % 2, token=self.tokens[i // 2 % 2]) for i in range(40)]
         with concurrent.futures.ThreadPoolExecutor(len(racers)) as pool:
-            for _ in range(3):
+            for _ in range(ROUNDS):
                 request = self.file(host)
+                waiting = [self.api(which, key=self.key) for which in (0, 1)]
+                for api in waiting:
+                    api.send("GET", f"/requests/{request}?wait=25")
                 ready = threading.Barrier(len(racers))
 
                 def race(api, way, request=request, ready=ready):
@@ -213,11 +125,14 @@ class SharedTest(Two):
                 won = [way for way, status in went if status == 200]
                 self.assertEqual(len(won), 1, went)
                 self.assertEqual({status for _, status in went}, {200, 409})
-                self.assertEqual(host.get(f"/requests/{request}").json["status"],
-                                 {"approve": "APPROVED", "deny": "DENIED"}[won[0]])
+                status = {"approve": "APPROVED", "deny": "DENIED"}[won[0]]
+                begun = time.monotonic()
+                self.assertEqual([api.receive().json["status"] for api in waiting], [status, status])
+                self.assertLess(time.monotonic() - begun, 10, "one of them was not woken")
+                self.assertEqual(host.get(f"/requests/{request}").json["status"], status)
         records = self.sealed(self.brokers[0])
         decided = [r for r in records if r["action"] in ("request.approved", "request.denied")]
-        self.assertEqual(len(decided), 3)
+        self.assertEqual(len(decided), ROUNDS)
 
     def test_a_broker_that_is_killed_loses_nothing_and_repeats_nothing(self):
         acknowledged, stop = [], threading.Event()
@@ -243,6 +158,7 @@ class SharedTest(Two):
                 enough = len(acknowledged) + 20
                 wait_until("the brokers work", lambda enough=enough: len(acknowledged) > enough, 30)
                 self.brokers[which].stop(kill=True)
+                self.end_lease()
                 self.brokers[which].start()
         finally:
             stop.set()
@@ -253,99 +169,6 @@ class SharedTest(Two):
         self.assertEqual(len(written), len(set(written)), "a record stands twice in the chain")
         self.assertEqual(set(acknowledged) - set(written), set(), "what was acknowledged is not in the chain")
         print(f"{len(acknowledged)} acknowledged, {len(records)} records")
-
-
-class CutTest(Two):
-    """A's way to the table leads through a relay that cuts it where it hurts."""
-
-    def setUp(self):
-        self.relay = Between(self.dynamo.port)
-        self.addCleanup(self.relay.server_close)
-        self.addCleanup(self.relay.shutdown)
-        super().setUp()
-
-    def broker(self, name):
-        broker = super().broker(name)
-        if name == "a":
-            with open(broker.conf, encoding="utf-8") as file:
-                text = file.read().replace(self.dynamo.endpoint, f"http://127.0.0.1:{self.relay.server_port}")
-            with open(broker.conf, "w", encoding="utf-8") as file:
-                file.write(text)
-        return broker
-
-    def check_chain(self, requests):
-        """Each request is in the chain once, with its filing and its one decision."""
-        records = self.sealed(self.brokers[1])
-        written = [(r["action"], r.get("requestId")) for r in records if r["action"].startswith("request.")]
-        self.assertEqual(len(written), len(set(written)), "a record stands twice in the chain")
-        self.assertEqual(set(written), {(action, request) for request in requests
-                                        for action in ("request.filed", "request.approved")})
-
-    def test_a_sealer_that_dies_at_any_step_leaves_each_record_once(self):
-        self.brokers[1].stop()  # A seals
-        host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
-        requests = []
-        # Behind the chain's item; behind the first record that is taken out; behind the note of where the chain ends.
-        for step in (lambda operation, body: operation == "PutItem" and "lines" in body["Item"],
-                     lambda operation, body: "REMOVE #audit" in body.get("UpdateExpression", ""),
-                     lambda operation, body: "#last" in body.get("UpdateExpression", "")):
-            died = threading.Event()
-
-            def kill(operation, body, step=step, died=died):
-                if died.is_set() or not step(operation, body):
-                    return None
-                self.brokers[0].process.kill()
-                died.set()
-                return "killed"
-
-            self.sealed(self.brokers[1])
-            for _ in range(3):
-                requests.append(self.file(host))
-            self.relay.after = kill
-            for request in requests[-3:]:
-                try:
-                    approver.post(f"/requests/{request}/approve")
-                except (OSError, http.client.HTTPException):
-                    pass  # it died in the middle
-            self.assertTrue(died.wait(20))
-            self.brokers[0].process.wait(10)
-            self.brokers[0].start()
-            host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
-            for request in requests[-3:]:
-                if host.get(f"/requests/{request}").json["status"] == "PENDING":
-                    self.assertEqual(approver.post(f"/requests/{request}/approve").status, 200)
-        self.check_chain(requests)
-
-    def test_a_write_whose_answer_is_lost_is_done_once(self):
-        host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
-        lost = {}
-
-        def lose(operation, body):
-            """The first answer to each change of a request is lost."""
-            mark = (body.get("Key", {}).get("requestId", {}).get("S", ""), body.get("ConditionExpression"))
-            if operation != "UpdateItem" or ":" in mark[0] or mark in lost:
-                return None
-            return lost.setdefault(mark, "lost")
-
-        self.relay.after = lose
-        requests = [self.file(host) for _ in range(3)]
-        for request in requests:
-            answer = approver.post(f"/requests/{request}/approve")
-            self.assertEqual((answer.status, answer.json["status"]), (200, "APPROVED"))
-        self.assertGreaterEqual(len(lost), 6)
-        self.assertEqual(len(host.get("/requests").json["requests"]), 3)
-        self.check_chain(requests)
-
-    def test_while_the_table_is_away_nothing_is_granted_and_afterwards_all_is_well(self):
-        host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
-        request = self.file(host)
-        self.relay.after = lambda operation, body: "away" if operation != "UpdateItem" else None
-        self.assertEqual(host.get(f"/requests/{request}").status, 503)
-        self.assertEqual(approver.post(f"/requests/{request}/approve").status, 503)
-        self.relay.after = lambda operation, body: None
-        wait_until("the broker serves again", lambda: host.get(f"/requests/{request}").status == 200, 20)
-        self.assertEqual(approver.post(f"/requests/{request}/approve").status, 200)
-        self.check_chain([request])
 
 
 class RefusedTest(TableCase):

@@ -1,0 +1,159 @@
+"""Brokers on one table of DynamoDB that are killed, stopped, and cut off from it where it hurts."""
+
+import http.client
+import os
+import signal
+import threading
+import unittest
+
+import npm
+from dynamo import Between, Two
+from terminal import wait_until
+
+prepare = npm.prepare
+
+FULL = bool(os.environ.get("PAM_JIT_FULL"))
+
+
+class CutTest(Two):
+    """The ways to the table lead through relays that cut them where it hurts."""
+
+    def setUp(self):
+        self.relays = {name: Between(self.dynamo.port) for name in "ab"}
+        for relay in self.relays.values():
+            self.addCleanup(relay.server_close)
+            self.addCleanup(relay.shutdown)
+        self.relay = self.relays["a"]
+        super().setUp()
+
+    def endpoint_of(self, name):
+        return f"http://127.0.0.1:{self.relays[name].server_port}"
+
+    def check_chain(self, requests):
+        """Each request is in the chain once, with its filing and its one decision."""
+        records = self.sealed(self.brokers[1])
+        written = [(r["action"], r.get("requestId")) for r in records if r["action"].startswith("request.")]
+        self.assertEqual(len(written), len(set(written)), "a record stands twice in the chain")
+        self.assertEqual(set(written), {(action, request) for request in requests
+                                        for action in ("request.filed", "request.approved")})
+
+    def test_a_sealer_that_dies_at_any_step_leaves_each_record_once(self):
+        self.brokers[1].stop()  # A seals
+        host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
+        requests = []
+        # Behind the chain's item; behind the first record that is taken out; behind the note of where the chain ends.
+        for step in (lambda operation, body: operation == "PutItem" and "lines" in body["Item"],
+                     lambda operation, body: "REMOVE #audit" in body.get("UpdateExpression", ""),
+                     lambda operation, body: "#last" in body.get("UpdateExpression", "")):
+            died = threading.Event()
+
+            def kill(operation, body, step=step, died=died):
+                if died.is_set() or not step(operation, body):
+                    return None
+                self.brokers[0].process.kill()
+                died.set()
+                return "killed"
+
+            self.sealed(self.brokers[1])
+            for _ in range(3):
+                requests.append(self.file(host))
+            self.relay.after = kill
+            for request in requests[-3:]:
+                try:
+                    approver.post(f"/requests/{request}/approve")
+                except (OSError, http.client.HTTPException):
+                    pass  # it died in the middle
+            self.assertTrue(died.wait(20))
+            self.brokers[0].process.wait(10)
+            self.end_lease()
+            self.brokers[0].start()
+            host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
+            for request in requests[-3:]:
+                if host.get(f"/requests/{request}").json["status"] == "PENDING":
+                    self.assertEqual(approver.post(f"/requests/{request}/approve").status, 200)
+        self.check_chain(requests)
+
+    def stop_at(self, which, step):
+        """Stops that broker (SIGSTOP) when it is answered at that step; the event is set then."""
+        broker, stopped = self.brokers[which], threading.Event()
+
+        def stop(operation, body):
+            if not stopped.is_set() and step(operation, body):
+                os.kill(broker.process.pid, signal.SIGSTOP)
+                stopped.set()
+
+        self.relays["ab"[which]].after = stop
+        return stopped
+
+    def test_a_sealer_that_was_stopped_for_long_spoils_nothing(self):
+        self.brokers[1].stop()  # A seals
+        host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
+        self.sealed(self.brokers[1])
+        self.brokers[1].start()
+        other = self.api(1, key=self.key), self.api(1, token=self.tokens[0])
+
+        def finds(operation, body):
+            return operation == "Query" and body["IndexName"] == "unsealed"
+
+        def appends(operation, body):
+            return operation == "PutItem" and "lines" in body["Item"]
+
+        def change(host, approver):
+            request = self.file(host)
+            self.assertEqual(approver.post(f"/requests/{request}/approve").status, 200)
+            return request
+
+        requests = []
+        # A stops before it has read where the chain ends, or behind its own item of it; B, which takes over, stops
+        # with its item written and nothing taken out. Then A goes on, and B behind it.
+        for first in (finds, appends) if FULL else (finds,):
+            stopped = self.stop_at(0, first)
+            requests.append(change(*other))
+            self.assertTrue(stopped.wait(20))
+            stopped = self.stop_at(1, appends)
+            requests.append(change(*other))
+            self.end_lease()
+            self.assertTrue(stopped.wait(20))
+            os.kill(self.brokers[0].process.pid, signal.SIGCONT)
+            requests.append(change(host, approver))
+            os.kill(self.brokers[1].process.pid, signal.SIGCONT)
+            self.brokers[1].stop()
+            self.sealed(self.brokers[0])
+            self.brokers[1].start()
+            other = self.api(1, key=self.key), self.api(1, token=self.tokens[0])
+        self.check_chain(requests)
+
+    def test_a_write_whose_answer_is_lost_is_done_once(self):
+        host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
+        lost = {}
+
+        def lose(operation, body):
+            """The first answer to each change of a request is lost."""
+            mark = (body.get("Key", {}).get("requestId", {}).get("S", ""), body.get("ConditionExpression"))
+            if operation != "UpdateItem" or ":" in mark[0] or mark in lost:
+                return None
+            return lost.setdefault(mark, "lost")
+
+        self.relay.after = lose
+        requests = [self.file(host) for _ in range(3)]
+        for request in requests:
+            answer = approver.post(f"/requests/{request}/approve")
+            self.assertEqual((answer.status, answer.json["status"]), (200, "APPROVED"))
+        self.assertGreaterEqual(len(lost), 6)
+        self.assertEqual(len(host.get("/requests").json["requests"]), 3)
+        self.check_chain(requests)
+
+    def test_while_the_table_is_away_nothing_is_granted_and_afterwards_all_is_well(self):
+        host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
+        request = self.file(host)
+        self.relay.after = lambda operation, body: "away" if operation != "UpdateItem" else None
+        self.assertEqual(host.get(f"/requests/{request}").status, 503)
+        self.assertEqual(approver.post(f"/requests/{request}/approve").status, 503)
+        self.relay.after = lambda operation, body: None
+        wait_until("the broker serves again", lambda: host.get(f"/requests/{request}").status == 200, 20)
+        self.assertEqual(approver.post(f"/requests/{request}/approve").status, 200)
+        self.check_chain([request])
+
+
+if __name__ == "__main__":
+    unittest.main()
