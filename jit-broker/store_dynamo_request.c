@@ -122,6 +122,16 @@ static void announce_late(struct jb_dynamodb *store, const struct jb_request *re
 	jb_ddb_write(store, &ask, &change);
 }
 
+/*
+ * Only what was written is known here: the one who won a race against us in the
+ * same millisecond wrote with the very stamp that we should have had.
+ */
+static void written(struct jb_dynamodb *store, const struct jb_request *request, bool announce, int64_t begun)
+{
+	jb_ddb_wrote(store, jb_ddb_stamp(begun, request));
+	announce_late(store, request, announce, begun);
+}
+
 static int request_insert(struct jb_store *base, struct jb_request *request, bool announce,
 			  const struct jb_audit *audit)
 {
@@ -143,12 +153,11 @@ static int request_insert(struct jb_store *base, struct jb_request *request, boo
 	const size_t at = strlen(set);
 	snprintf(set + at, sizeof(set) - at, "%s%s", SET_ONCE, request->filed_by ? ", #filer = :filer" : "");
 	const struct jb_ddb_change change = {.key = request->id, .set = set, .remove = remove, .audit = audit};
-	jb_ddb_wrote(store, stamp);
 	r = jb_ddb_insert(store, &ask, &change, audit->at);
 	if (r < 0)
 		request->changed = changed;
 	else
-		announce_late(store, request, announce, begun);
+		written(store, request, announce, begun);
 	return r;
 }
 
@@ -179,12 +188,11 @@ static int request_update(struct jb_store *base, struct jb_request *request, boo
 	jb_ask_number(&ask, ":before", (int64_t)version);
 	const struct jb_ddb_change change = {
 		.key = request->id, .condition = "#version = :before", .set = set, .remove = remove, .audit = audit};
-	jb_ddb_wrote(store, stamp);
 	int r = jb_ddb_write(store, &ask, &change);
 	if (r == -ECANCELED)
 		r = is_there(store, request->id);
 	if (r == 0) {
-		announce_late(store, request, announce, begun);
+		written(store, request, announce, begun);
 		return 0;
 	}
 	request->version = version;
