@@ -29,10 +29,10 @@ def make_tls(folder, names=("localhost", "broker.example"), addresses=("127.0.0.
     make_certificate(folder, folder, names, addresses)
 
 
-def make_certificate(ca_folder, folder, names, addresses, use="serverAuth", days=30):
+def make_certificate(ca_folder, folder, names, addresses, use="serverAuth", days=30, name="broker"):
     """A certificate of that folder's CA: tls.crt, tls.key. `days` may be negative: it is over."""
     subject = ",".join([f"DNS:{name}" for name in names] + [f"IP:{address}" for address in addresses])
-    _sign(ca_folder, folder, f"subjectAltName={subject}\nextendedKeyUsage={use}\n", days)
+    _sign(ca_folder, folder, f"subjectAltName={subject}\nextendedKeyUsage={use}\n", days, name)
 
 
 def make_intermediate(ca_folder, folder):
@@ -42,7 +42,7 @@ def make_intermediate(ca_folder, folder):
         os.rename(f"{folder}/{made}", f"{folder}/{name}")
 
 
-def _sign(ca_folder, folder, extensions, days, name="broker"):
+def _sign(ca_folder, folder, extensions, days, name):
     with open(f"{folder}/tls.ext", "w", encoding="ascii") as file:
         file.write(extensions)
     _openssl("req", *CURVE, "-keyout", f"{folder}/tls.key", "-out", f"{folder}/tls.csr", "-subj", f"/CN={name}")

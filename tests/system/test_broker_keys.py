@@ -249,6 +249,9 @@ class CertificateTest(BrokerCase):
                                        ("over", ["sealed.host.example"], "clientAuth", -1),
                                        ("server", ["sealed.host.example"], "serverAuth", 30)):
             cls.certificate(name, cls.hosts, names, use, days)
+        os.mkdir(f"{cls.folder}/common")  # the name stands in its subject, where it is nobody's
+        brokerlib.make_certificate(cls.hosts, f"{cls.folder}/common", [], ["192.0.2.1"], "clientAuth",
+                                   name="sealed.host.example")
         stranger = cls.certificate("strange-ca", None)
         cls.certificate("stranger", stranger, ["sealed.host.example"])
         cls.broker.stop()
@@ -278,7 +281,8 @@ class CertificateTest(BrokerCase):
     def test_without_it_or_with_another_hosts_the_key_is_a_wrong_one(self):
         for certificate, why in ((None, "no client certificate came with it"),
                                  ("another", "its client certificate is not of sealed.host.example"),
-                                 ("below", "its client certificate is not of sealed.host.example")):
+                                 ("below", "its client certificate is not of sealed.host.example"),
+                                 ("common", "its client certificate is not of sealed.host.example")):
             with self.subTest(certificate):
                 line = f"the key of host sealed was used from 127.0.0.1, but {why} ({self.broker.conf}:"
                 before = self.log().count(line)
