@@ -8,8 +8,8 @@ import re
 import yaml
 
 ACCOUNT = "123456789012"
-PSEUDO = {"AWS::AccountId": ACCOUNT, "AWS::Region": "eu-west-1", "AWS::Partition": "aws", "AWS::StackName": "jit-broker",
-          "AWS::URLSuffix": "amazonaws.com",
+PSEUDO = {"AWS::AccountId": ACCOUNT, "AWS::Region": "eu-west-1", "AWS::Partition": "aws",
+          "AWS::StackName": "jit-broker", "AWS::URLSuffix": "amazonaws.com",
           "AWS::StackId": f"arn:aws:cloudformation:eu-west-1:{ACCOUNT}:stack/jit-broker/0b6cbd46"}
 NOTHING = {"Ref": "AWS::NoValue"}
 
@@ -44,7 +44,7 @@ def listed(value):
 
 
 class Resolver:
-    """What a value is once it is deployed; resources are called by their names here. Conditions are all taken as true."""
+    """What a value is once it is deployed. Resources are called by their names here; conditions are all taken as true."""
 
     def __init__(self, template, **parameters):
         self.template = template

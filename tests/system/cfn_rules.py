@@ -304,7 +304,8 @@ NEVER_HERE = [
 ]
 # What it is for, and what an administrator needs of IAM.
 ALWAYS = [
-    ("ec2:TerminateInstances", f"arn:aws:ec2:eu-west-1:{ACCOUNT}:instance/i-1", {}), ("s3:GetObject", "arn:aws:s3:::x/y", {}),
+    ("ec2:TerminateInstances", f"arn:aws:ec2:eu-west-1:{ACCOUNT}:instance/i-1", {}),
+    ("s3:GetObject", "arn:aws:s3:::x/y", {}),
     ("iam:CreateRole", ROLES + "jit-elevated/mine", OURS), ("iam:AttachRolePolicy", ROLES + "jit-elevated/mine", OURS),
     ("iam:PassRole", ROLES + "jit-elevated/mine", {}), ("iam:GetRole", ROLES + "other", {}),
     ("dynamodb:PutItem", f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/other", {}),
@@ -403,7 +404,9 @@ def table(template):
 
 def deployment(template):
     kinds = ("RestApi", "Resource", "Method", "Model", "RequestValidator", "GatewayResponse")
-    what = {name: r for name, r in template["Resources"].items() if r["Type"] in {f"AWS::ApiGateway::{k}" for k in kinds}}
+    what = {}
+    for kind in kinds:
+        what |= of_type(template, f"AWS::ApiGateway::{kind}")
     digest = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:8]
     names = of_type(template, "AWS::ApiGateway::Deployment")
     if list(names) != [f"ApiDeployment{digest}"]:
@@ -419,7 +422,8 @@ def alarms(template):
     seen = set()
     for alarm in of_type(template, "AWS::CloudWatch::Alarm").values():
         properties = alarm["Properties"]
-        metrics = [m["MetricStat"]["Metric"] for m in properties.get("Metrics", []) if "MetricStat" in m] or [properties]
+        summed = [m["MetricStat"]["Metric"] for m in properties.get("Metrics", []) if "MetricStat" in m]
+        metrics = summed or [properties]
         if len(metrics) > 9:
             yield f"{properties['AlarmName']}: CloudWatch takes ten metrics, with the sum"
         if properties.get("AlarmActions") != [{"Ref": "Alarms"}]:
@@ -430,7 +434,8 @@ def alarms(template):
                           str(dimension["Value"])))
         if metrics[0]["MetricName"] == "Invocations" and properties["TreatMissingData"] != "breaching":
             yield "a sweep that is missing goes unseen"
-    wanted = {(metric, name) for metric in ("Errors", "Throttles") for name in of_type(template, "AWS::Lambda::Function")}
+    names = of_type(template, "AWS::Lambda::Function")
+    wanted = {(metric, name) for metric in ("Errors", "Throttles") for name in names}
     wanted |= {("5XXError", "AWS::StackName"), ("Invocations", "SweepFunction"), ("WriteThrottleEvents", "Table"),
                ("ExecutionsFailed", "Workflow"), ("ApproximateNumberOfMessagesVisible",
                                                   "{'Fn::GetAtt': ['DeadLetters', 'QueueName']}")}
