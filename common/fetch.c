@@ -22,7 +22,7 @@ struct jit_fetch {
 	char *user_agent;
 	struct curl_slist *connect_to;
 	struct curl_blob certificate, certificate_key; /* data NULL: none */
-	bool plain_loopback;
+	bool plain_loopback, plain_metadata;
 	bool (*useless)(void *arg, const char *url, const struct jit_fetch_result *result);
 	void *useless_arg;
 };
@@ -45,6 +45,7 @@ struct jit_fetch_call {
 	size_t answer_len;
 	char error[CURL_ERROR_SIZE];
 	CURLcode setup; /* first option that failed */
+	char *unable;	/* why it is not to be sent */
 	jit_fetch_done done;
 	void *arg;
 };
@@ -101,6 +102,7 @@ static void call_free(struct jit_fetch_call *call)
 	for (size_t i = 0; i < call->url_count; i++)
 		free(call->urls[i]);
 	free(call->body);
+	free(call->unable);
 	free(call);
 }
 
@@ -142,7 +144,9 @@ static void set(struct jit_fetch_call *call, CURLcode code)
 static void set_address(struct jit_fetch_call *call)
 {
 	const char *url = call->urls[call->at];
-	bool plain = call->fetch->plain_loopback && jit_fetch_is_plain_loopback(url);
+	bool plain = (call->fetch->plain_loopback && jit_fetch_is_plain_loopback(url)) ||
+		     (call->fetch->plain_metadata &&
+		      strncmp(url, JIT_FETCH_METADATA "/", strlen(JIT_FETCH_METADATA "/")) == 0);
 
 	set(call, curl_easy_setopt(call->easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https"));
 	set(call, curl_easy_setopt(call->easy, CURLOPT_URL, url));
@@ -169,7 +173,7 @@ static void read_result(struct jit_fetch_call *call, CURLcode code, struct jit_f
 	result.fault = call->too_large ? JIT_FETCH_TOO_LARGE : jit_fetch_fault_of(code);
 	if (jit_fetch_alert(code, call->error, sizeof(call->error)))
 		result.fault = JIT_FETCH_TLS;
-	result.why = jit_fetch_why(result.fault, code, call->easy, call->error);
+	result.why = call->unable ? call->unable : jit_fetch_why(result.fault, code, call->easy, call->error);
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &result.status);
 	curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &type);
 	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry_after);
@@ -390,8 +394,11 @@ struct jit_fetch_call *jit_fetch_start(struct jit_fetch *fetch, const struct jit
 	call->secret = request->secret;
 	call->done = done;
 	call->arg = arg;
+	call->unable = request->unable ? strdup(request->unable) : NULL;
+	set(call, request->unable ? CURLE_FAILED_INIT : CURLE_OK);
 	call->easy = curl_easy_init();
-	if (!call->easy || copy_body(call, request) < 0 || copy_urls(call, request) < 0) {
+	if (!call->easy || (request->unable && !call->unable) || copy_body(call, request) < 0 ||
+	    copy_urls(call, request) < 0) {
 		call_free(call);
 		return NULL;
 	}
@@ -436,6 +443,7 @@ struct jit_fetch *jit_fetch_new(struct event_base *base, const struct jit_fetch_
 	if (!fetch)
 		return NULL;
 	fetch->plain_loopback = options->plain_loopback;
+	fetch->plain_metadata = options->plain_metadata;
 	fetch->useless = options->useless;
 	fetch->useless_arg = options->useless_arg;
 	fetch->ca_file = options->ca_file ? strdup(options->ca_file) : NULL;

@@ -19,6 +19,9 @@ struct jit_fetch_call;
 /* At how many addresses one call is tried at most. */
 #define JIT_FETCH_ADDRESSES 8
 
+/* The instance metadata service of AWS (imds.h). */
+#define JIT_FETCH_METADATA "http://169.254.169.254"
+
 struct jit_fetch_result;
 
 struct jit_fetch_options {
@@ -27,6 +30,7 @@ struct jit_fetch_options {
 	const char *certificate_key; /* as long as the client; PEM without passphrase */
 	const char *connect_to;	     /* "127.0.0.1:8443": there, whatever name the URL has; NULL: where it leads */
 	bool plain_loopback;	     /* allow http:// to 127.0.0.0/8, [::1] and localhost, and nowhere else */
+	bool plain_metadata;	     /* allow JIT_FETCH_METADATA, which speaks nothing else */
 	const char *user_agent;	     /* NULL: none */
 	/*
 	 * Told of every try, by its URL. True: this one is of no use, and the same call goes to the next of its
@@ -83,6 +87,7 @@ struct jit_fetch_request {
 	/* SigV4: "aws:amz:REGION:SERVICE", key as "ACCESS:SECRET"; NULL: unsigned. */
 	const char *sigv4;
 	const char *sigv4_key;
+	const char *unable; /* why it cannot be sent now: it fails so, in the loop, as a local fault; NULL: it can */
 };
 
 /* NULL when libcurl cannot start. The options' strings are copied, but for the certificate's. */
