@@ -9,6 +9,7 @@
 
 #include "alarm.h"
 #include "answer.h"
+#include "broker_sign.h"
 #include "certificate.h"
 #include "log.h"
 #include "safefile.h"
@@ -16,7 +17,7 @@
 
 #define KEY_MAX		   256
 #define URL_MAX		   2048
-#define HEADERS_MAX	   6
+#define HEADERS_MAX	   8
 #define SEVERAL_CONNECT_MS 2000	 /* where there is another one to go to */
 #define PROBE_MS	   10000 /* how often one that failed is looked for; jitter takes up to a quarter off */
 #define PROBE_LIMIT_MS	   5000
@@ -40,6 +41,7 @@ struct jh_broker {
 	struct address addresses[JH_BROKERS_MAX];
 	char *key_header; /* "x-api-key: …", secure heap */
 	struct jh_certificate certificate;
+	struct jh_signer signer;
 };
 
 /* NAME and VALUE joined, in the secure heap, released with secure_free. NULL: out of memory. */
@@ -104,6 +106,11 @@ const char *jh_broker_url(const struct jh_broker *broker)
 	return broker->addresses[current(broker)].url;
 }
 
+const char *jh_broker_trouble(const struct jh_broker *broker)
+{
+	return jh_signer_trouble(&broker->signer);
+}
+
 int64_t jh_broker_certificate_end(const struct jh_broker *broker)
 {
 	return broker->certificate.good_until;
@@ -134,15 +141,23 @@ static void on_probed(void *arg, const struct jit_fetch_result *result)
 static void probe(struct jh_broker *broker, struct address *a)
 {
 	char url[URL_MAX];
-	const struct jit_fetch_request request = {.method = "GET",
-						  .url = url,
-						  .timeout_ms = PROBE_LIMIT_MS,
-						  .connect_ms = SEVERAL_CONNECT_MS,
-						  .max_body = JH_ANSWER_MAX};
+	const char *headers[2] = {NULL};
+	struct jh_signature signature;
+	struct jit_fetch_request request = {.method = "GET",
+					    .url = url,
+					    .timeout_ms = PROBE_LIMIT_MS,
+					    .connect_ms = SEVERAL_CONNECT_MS,
+					    .max_body = JH_ANSWER_MAX,
+					    .headers = headers};
 
-	if (a->probe || snprintf(url, sizeof(url), "%s/healthz", a->url) >= (int)sizeof(url))
+	if (a->probe || snprintf(url, sizeof(url), "%s/healthz", a->url) >= (int)sizeof(url) ||
+	    jh_sign(&broker->signer, &signature) < 0)
 		return;
+	if (signature.token)
+		headers[0] = signature.token;
+	jh_signature_put(&signature, &request);
 	a->probe = jit_fetch_start(broker->prober, &request, on_probed, a);
+	jh_signature_clear(&signature);
 }
 
 void jh_broker_look(struct jh_broker *broker)
@@ -242,13 +257,18 @@ struct jh_broker *jh_broker_new(struct event_base *base, const struct jh_conf *c
 	broker->conf = conf;
 	for (size_t i = 0; i < conf->broker_count; i++)
 		broker->addresses[i] = (struct address){.broker = broker, .url = conf->brokers[i]};
-	if (read_key(broker, conf->api_key_file, why, why_size) < 0 ||
+	if ((conf->auth != JH_AUTH_IAM && read_key(broker, conf->api_key_file, why, why_size) < 0) ||
 	    jh_certificate_read(conf, &broker->certificate, why, why_size) < 0) {
 		jh_broker_free(broker);
 		return NULL;
 	}
 	if (start_fetching(broker, base) < 0) {
 		snprintf(why, why_size, "libcurl cannot start: out of memory");
+		jh_broker_free(broker);
+		return NULL;
+	}
+	if (jh_signer_start(&broker->signer, base, conf) < 0) {
+		snprintf(why, why_size, "out of memory");
 		jh_broker_free(broker);
 		return NULL;
 	}
@@ -264,6 +284,7 @@ void jh_broker_free(struct jh_broker *broker)
 	jit_fetch_free(broker->fetch);
 	jit_fetch_free(broker->prober);
 	jh_certificate_clear(&broker->certificate);
+	jh_signer_stop(&broker->signer);
 	secure_free(broker->key_header);
 	free(broker);
 }
@@ -292,16 +313,18 @@ static int make_urls(const struct jh_broker *broker, const char *path, char urls
 struct jit_fetch_call *jh_broker_call(struct jh_broker *broker, const struct jh_call *call, jit_fetch_done done,
 				      void *arg)
 {
-	const char *headers[HEADERS_MAX] = {broker->key_header, "Accept: application/json"};
-	const char *list[JH_BROKERS_MAX + 1];
-	char urls[JH_BROKERS_MAX][URL_MAX], idempotency[128];
+	const char *headers[HEADERS_MAX] = {"Accept: application/json"}, *list[JH_BROKERS_MAX + 1];
+	char urls[JH_BROKERS_MAX][URL_MAX], path[URL_MAX], idempotency[128];
 	long limit_ms = (long)broker->conf->broker_timeout_s * 1000;
 	struct jit_fetch_call *started;
+	struct jh_signature signature;
 	char *bearer = NULL;
-	size_t n = 2;
+	size_t n = 1;
 
-	if (make_urls(broker, call->path, urls, list) < 0)
+	if (jh_signed_path(call->path, path, sizeof(path)) < 0 || make_urls(broker, path, urls, list) < 0)
 		return NULL;
+	if (broker->key_header)
+		headers[n++] = broker->key_header;
 	if (call->body)
 		headers[n++] = "Content-Type: application/json";
 	if (call->idempotency_key) {
@@ -309,12 +332,20 @@ struct jit_fetch_call *jh_broker_call(struct jh_broker *broker, const struct jh_
 		headers[n++] = idempotency;
 	}
 	if (call->bearer) {
-		bearer = secret_header("Authorization: Bearer ", call->bearer->at, call->bearer->len);
+		/* A signature has the other header for itself. */
+		bearer = secret_header(broker->signer.imds ? "X-Jit-Grant-Token: " : "Authorization: Bearer ",
+				       call->bearer->at, call->bearer->len);
 		if (!bearer)
 			return NULL;
 		headers[n++] = bearer;
 	}
-	const struct jit_fetch_request request = {
+	if (jh_sign(&broker->signer, &signature) < 0) {
+		secure_free(bearer);
+		return NULL;
+	}
+	if (signature.token)
+		headers[n++] = signature.token;
+	struct jit_fetch_request request = {
 		.method = call->method,
 		.url = list[0],
 		.elsewhere = list + 1,
@@ -326,7 +357,9 @@ struct jit_fetch_call *jh_broker_call(struct jh_broker *broker, const struct jh_
 		.max_body = call->max_body ? call->max_body : JH_ANSWER_MAX,
 		.secret = call->secret,
 	};
+	jh_signature_put(&signature, &request);
 	started = jit_fetch_start(broker->fetch, &request, done, arg);
+	jh_signature_clear(&signature);
 	secure_free(bearer);
 	return started;
 }

@@ -36,11 +36,15 @@ struct jh_call {
 
 /* Reads the API key, and the certificate's where there is one, into the secure heap. NULL with a sentence in `why`.
  * `conf` must live longer. */
+/* Where calls are signed it runs the loop until what signs them has come or failed, a few seconds at most. */
 struct jh_broker *jh_broker_new(struct event_base *base, const struct jh_conf *conf, char *why, size_t why_size);
 void jh_broker_free(struct jh_broker *broker);
 
 /* When the certificate that it shows to brokers is no longer good, epoch seconds; 0: it shows none. */
 int64_t jh_broker_certificate_end(const struct jh_broker *broker);
+
+/* With broker_auth = iam: why nothing can be signed now; else, and where it can, NULL. */
+const char *jh_broker_trouble(const struct jh_broker *broker);
 
 /* The one that is asked now: for what people read. */
 const char *jh_broker_url(const struct jh_broker *broker);

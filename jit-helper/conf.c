@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "conf_keys.h"
+#include "fetch.h"
 #include "proto.h"
 
 struct reading {
@@ -164,6 +165,29 @@ static int check_demo(const struct reading *r)
 	return errors;
 }
 
+/* What a signature is made with; a path or query that must be written with % is signed wrongly. */
+static int check_auth(const struct reading *r)
+{
+	const struct jh_conf *c = r->conf;
+	int errors = 0;
+
+	if (c->imds_endpoint && !jit_fetch_is_plain_loopback(c->imds_endpoint))
+		errors += complain(r, "imds_endpoint is for tests, and must be http:// to this machine; take it out");
+	if (c->auth == JH_AUTH_KEY)
+		return errors;
+	if (c->demo)
+		errors +=
+			complain(r, "broker_type = seed-demo knows hosts by their API key alone: take broker_auth out");
+	if (!c->region || strspn(c->region, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(c->region))
+		errors += complain(r,
+				   "broker_auth = iam needs broker_region, the AWS region of the broker's API, such as "
+				   "broker_region = eu-west-1");
+	for (size_t i = 0; i < c->broker_count; i++)
+		if (strchr(c->brokers[i], '%'))
+			errors += complain(r, "with broker_auth = iam a broker's URL must have no % in it");
+	return errors;
+}
+
 static int check(const struct reading *r)
 {
 	const struct jh_conf *c = r->conf;
@@ -179,7 +203,7 @@ static int check(const struct reading *r)
 					    "machine, with plain_loopback = yes)");
 	if (!c->tls_certificate != !c->tls_key)
 		errors += complain(r, "tls_certificate and tls_key belong together: a certificate, and its key");
-	errors += check_demo(r);
+	errors += check_demo(r) + check_auth(r);
 	if (c->user && strcmp(c->user, "root") == 0)
 		errors += complain(r, "user must not be root; the package makes the user _jit for it");
 	return errors;

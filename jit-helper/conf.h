@@ -42,11 +42,21 @@ struct jh_role {
 	char *arn;
 };
 
+/* Who this host is to its broker (broker_auth). */
+enum jh_auth {
+	JH_AUTH_KEY,
+	JH_AUTH_IAM,
+	JH_AUTH_BOTH,
+};
+
 struct jh_conf {
 	bool demo;		       /* broker_type: the reference deployment, where nobody approves (demo.h) */
 	char *brokers[JH_BROKERS_MAX]; /* URLs without a slash at their end, in the order in which they are tried */
 	size_t broker_count;
 	char *api_key_file;
+	enum jh_auth auth;
+	char *region;	       /* of the signature, with IAM */
+	char *imds_endpoint;   /* NULL: the instance's own */
 	char *ca_file;	       /* NULL: the system's */
 	char *tls_certificate; /* what this host shows to the broker, a PEM chain; NULL: nothing */
 	char *tls_key;

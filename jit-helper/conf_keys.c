@@ -18,6 +18,9 @@
 static const struct jh_conf_key keys[] = {
 	{JH_HELPER, "broker", JH_URL, 0, NULL, 0, JH_BROKERS_MAX, NULL},
 	{JH_HELPER, "broker_type", JH_FLAG, HELPER(demo), "jit", 0, 0, "jit seed-demo"},
+	{JH_HELPER, "broker_auth", JH_CHOICE, HELPER(auth), "key", 0, 0, "key iam both"},
+	{JH_HELPER, "broker_region", JH_NAME, HELPER(region), NULL, 0, 0, NULL},
+	{JH_HELPER, "imds_endpoint", JH_NAME, HELPER(imds_endpoint), NULL, 0, 0, NULL},
 	{JH_HELPER, "api_key_file", JH_PATH, HELPER(api_key_file), "/etc/pam-jit/api.key", 0, 0, NULL},
 	{JH_HELPER, "ca_file", JH_PATH, HELPER(ca_file), NULL, 0, 0, NULL},
 	{JH_HELPER, "tls_certificate", JH_PATH, HELPER(tls_certificate), NULL, 0, 0, NULL},
@@ -192,8 +195,8 @@ static bool set_choice(const struct jh_conf_key *key, void *slot, const char *va
 		if (strlen(value) == word && memcmp(at, value, word) == 0) {
 			if (key->kind == JH_FLAG)
 				*(bool *)slot = place == 1;
-			else /* the enum of conf.h counts from 0 in the order of the choices */
-				*(enum jh_unattended *)slot = (enum jh_unattended)place;
+			else /* each enum of conf.h counts from 0 in the order of its choices */
+				*(unsigned *)slot = (unsigned)place;
 			return true;
 		}
 		at += word + strspn(at + word, " ");

@@ -188,7 +188,13 @@ static void judge_broker(struct jd_report *report, enum jd_severity severity, st
 	judge_skew(report, broker);
 	if (demo)
 		return;
-	if (status == 403 || status == 401) {
+	if (!key_file[0] && (status == 403 || status == 401)) {
+		f = jd_find(report, severity, "broker.key", NULL, NULL, 0);
+		jd_what(f, "%s does not let this instance's role in.", text_of(broker, "url"));
+		jd_fix(f, "Its policy must allow execute-api:Invoke on the broker's API, broker_region must be the "
+			  "API's, and "
+			  "this host's clock right.");
+	} else if (status == 403 || status == 401) {
 		f = jd_find(report, severity, "broker.key", NULL, key_file, 0);
 		jd_what(f, "%s does not accept this host's API key.", text_of(broker, "url"));
 		jd_fix(f, "Make one at the broker: jit-broker key add HOST; put it into the file and restart "

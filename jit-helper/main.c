@@ -222,6 +222,10 @@ static int check(struct jh_helper *h, const char *path)
 		fprintf(stderr, "jit-helper: %s\n", why);
 		return JH_EXIT_FAILED;
 	}
+	if (jh_broker_trouble(h->broker)) {
+		fprintf(stderr, "jit-helper: broker_auth = iam: %s\n", jh_broker_trouble(h->broker));
+		return JH_EXIT_FAILED;
+	}
 	printf("%s is in order; the broker is %s\n", path, jh_broker_url(h->broker));
 	if (h->conf->demo)
 		puts(JH_DEMO_WARNING);

@@ -62,11 +62,12 @@ static void on_conf_error(void *arg, const char *message)
 
 static void describe_conf(struct json_object *document, const struct jh_conf *conf)
 {
-	static const char *const unattended[] = {"no", "deny", "existing"};
+	static const char *const unattended[] = {"no", "deny", "existing"}, *const auths[] = {"key", "iam", "both"};
 	struct json_object *services = put_array(document, "services");
 	const struct jh_service *service;
 
 	put_text(document, "user", conf->user);
+	put_text(document, "brokerAuth", auths[conf->auth]);
 	put_text(document, "brokerType", conf->demo ? "seed-demo" : "jit");
 	put_text(document, "pamSocket", conf->pam_socket);
 	put_text(document, "sessionSocket", conf->session_socket);
@@ -222,7 +223,8 @@ static bool try_key(struct json_object *told, const struct jh_conf *whole)
 
 static void look(struct json_object *document, const struct jh_conf *conf)
 {
-	struct json_object *key = describe_file(document, "key", conf->api_key_file);
+	/* With a signature alone nobody reads it. */
+	struct json_object *key = conf->auth == JH_AUTH_IAM ? NULL : describe_file(document, "key", conf->api_key_file);
 	struct json_object *ca = conf->ca_file ? describe_file(document, "ca", conf->ca_file) : NULL;
 	char why[JIT_LINE_SIZE];
 
@@ -234,7 +236,7 @@ static void look(struct json_object *document, const struct jh_conf *conf)
 	if (ca)
 		try_ca(ca, conf->ca_file);
 	const bool certificate = try_certificate(document, conf);
-	if (try_key(key, conf) && certificate)
+	if ((!key || try_key(key, conf)) && certificate)
 		ask_all(document, conf);
 }
 
