@@ -3,7 +3,8 @@
  * proved who it is (a stranger) leaves first, the oldest before the others, and
  * one address has no more than its share of these: who squats is gone, and an
  * honest host has proved itself within milliseconds. Of the others those leave
- * that lie idle; one with a request under way is never put out.
+ * that lie idle, or whose request has not come whole; one whose answer is awaited is
+ * never put out.
  */
 #ifndef JB_CROWD_H
 #define JB_CROWD_H

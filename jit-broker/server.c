@@ -236,7 +236,6 @@ static void read_request(struct connection *conn)
 
 	if (conn->state == IDLE && evbuffer_get_length(input)) {
 		conn->state = HEAD;
-		jb_crowd_set_idle(&conn->guest, false);
 		arm(conn, conn->server->request_ms);
 	}
 	if (conn->state == HEAD && read_head(conn, input)) {
@@ -252,6 +251,7 @@ static void read_request(struct connection *conn)
 		return;
 	}
 	conn->state = PENDING;
+	jb_crowd_set_idle(&conn->guest, false);
 	arm(conn, PENDING_MS);
 	conn->server->handle(conn->server->arg, &conn->call);
 }

@@ -453,6 +453,25 @@ static void nobody_who_proved_itself_is_put_out_while_it_waits(void **state)
 	stop(b);
 }
 
+/* Else a key, or a token, and a byte now and then would do to hold all of them. */
+static void a_request_that_has_not_come_whole_keeps_nobody_in(void **state)
+{
+	static const char head[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+	struct bench *b = start(&(struct jb_server_options){.max_connections = 1});
+	struct peer *slow = connect_to(b), *next;
+
+	(void)state;
+	ask(slow, "/known");
+	say(slow, head, sizeof(head) - 1);
+	assert_true(UNTIL(b, strstr(slow->got, "100 Continue")));
+	next = connect_to(b);
+	assert_true(UNTIL(b, slow->closed));
+	ask(next, "/");
+	leave(slow);
+	leave(next);
+	stop(b);
+}
+
 /* A quarter of them, and 256 at least. */
 static void one_address_has_its_share_of_those_that_proved_nothing(void **state)
 {
@@ -619,6 +638,7 @@ int main(void)
 		cmocka_unit_test(when_all_are_taken_the_oldest_that_proved_nothing_leaves),
 		cmocka_unit_test(of_those_that_proved_themselves_the_one_that_lay_idle_longest_leaves),
 		cmocka_unit_test(nobody_who_proved_itself_is_put_out_while_it_waits),
+		cmocka_unit_test(a_request_that_has_not_come_whole_keeps_nobody_in),
 		cmocka_unit_test(one_address_has_its_share_of_those_that_proved_nothing),
 		cmocka_unit_test(an_address_of_ipv6_stands_for_its_64),
 		cmocka_unit_test(a_peer_that_does_not_read_its_answer_is_cut_off_at_the_deadline),
