@@ -44,7 +44,7 @@ def listed(value):
 
 
 class Resolver:
-    """What a value is once it is deployed. Resources are called by their names here; conditions are all taken as true."""
+    """What a value is once it is deployed. Resources are called by their names; all conditions are taken as true."""
 
     def __init__(self, template, **parameters):
         self.template = template
@@ -109,6 +109,7 @@ def _fits(patterns, value):
 TESTS = {"StringEquals": lambda have, want: have is not None and have in listed(want),
          "StringNotEquals": lambda have, want: have is None or have not in listed(want),
          "StringLike": lambda have, want: have is not None and _fits(want, have),
+         "ArnLike": lambda have, want: have is not None and _fits(want, have),
          "ArnEquals": lambda have, want: have is not None and _fits(want, have),
          "ForAllValues:StringEquals": lambda have, want: all(v in listed(want) for v in listed(have or [])),
          "ForAllValues:StringNotLike": lambda have, want: not any(_fits(want, v) for v in listed(have or []))}

@@ -129,6 +129,8 @@ def keys(template):
     for name, api in of_type(template, "AWS::ApiGateway::RestApi").items():
         if api["Properties"].get("ApiKeySourceType") != "HEADER":
             yield f"{name}: keys do not come in the header"
+        if "MinimumCompressionSize" in api["Properties"]:
+            yield f"{name}: compresses secrets beside what a requester wrote"
     for name, method in of_type(template, "AWS::ApiGateway::Method").items():
         properties = method["Properties"]
         if properties.get("ApiKeyRequired") is not True and properties.get("AuthorizationType") != "AWS_IAM":
@@ -289,6 +291,8 @@ NEVER_HERE = [
     ("dynamodb:PutItem", TABLE, {}), ("dynamodb:Query", TABLE + "/index/list", {}),
     ("dynamodb:DeleteTable", TABLE, {}), ("lambda:UpdateFunctionCode", FUNCTION + "Approve", {}),
     ("lambda:InvokeFunction", FUNCTION + "AssumeJITRole", {}), ("lambda:AddPermission", FUNCTION + "Status", {}),
+    ("lambda:DeleteEventSourceMapping", f"arn:aws:lambda:eu-west-1:{ACCOUNT}:event-source-mapping:0b6c", {
+        "lambda:FunctionArn": FUNCTION + "Notify"}),
     ("states:SendTaskSuccess", MACHINE, {}), ("states:StartExecution", MACHINE + "-Express", {}),
     ("sts:AssumeRole", ROLES + "jit-broker-AssumeJITRole", {}), ("iam:PassRole", ROLES + "jit-broker-Sweep", {}),
     ("iam:PutRolePolicy", ROLES + "jit-broker-Approve", OURS),
