@@ -9,6 +9,7 @@ import time
 import unittest
 import urllib.parse
 
+from badserver import BadServer, http, send
 from gateway import Gateway
 from imds import Imds
 from lab import LabCase, read
@@ -118,6 +119,14 @@ class IamCase(LabCase):
         terminal.run("jit request --role admin --reason 'disk full' --hosts 'web-*' 'db-*'")
         hosts = [path for _, path, _ in self.door.let_in if path.startswith("/hosts?")]
         self.assertTrue(hosts, self.door.turned_away)
+        self.assertEqual(self.door.turned_away, [])
+
+    def test_the_next_broker_gets_a_signature_of_its_own(self):
+        ill = BadServer(send(http(b"<html/>", "text/html", "502 Bad Gateway")), "/run/lab/secrets")
+        self.addCleanup(ill.close)
+        self.serve(broker=f"https://broker.example:{ill.port}\nbroker = https://broker.example:{self.door.port}")
+        self.run_approved(self.open_terminal())
+        self.assertGreater(ill.connections, 0)
         self.assertEqual(self.door.turned_away, [])
 
     def test_the_key_may_go_with_it(self):
