@@ -137,7 +137,7 @@ int jb_http_check(const struct jb_http_head *head, const char **ret_why)
 	static const char *const once[] = {"Host",	     "Content-Length", "Transfer-Encoding",
 					   "x-api-key",	     "Authorization",  "Idempotency-Key",
 					   "Cookie",	     "Content-Type",   "Origin",
-					   "Sec-Fetch-Site", "X-Remote-User"};
+					   "Sec-Fetch-Site", "X-Remote-User",  "X-Jit-Grant-Token"};
 
 	*ret_why = "A header that decides stands there twice.";
 	for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++)

@@ -236,6 +236,7 @@ static void what_two_programs_could_read_differently_is_refused(void **state)
 		CASE("POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 1\r\n\r\nx", 400),
 		CASE("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
 		CASE("GET / HTTP/1.1\r\nHost: a\r\nX-Api-Key: a\r\nx-api-key: b\r\n\r\n", 400),
+		CASE("GET / HTTP/1.1\r\nHost: a\r\nX-Jit-Grant-Token: a\r\nX-Jit-Grant-Token: b\r\n\r\n", 400),
 		CASE("GET / HTTP/1.1\r\nAccept: a\r\n\r\n", 400),
 		CASE("GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400),
 		CASE("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", 400),
