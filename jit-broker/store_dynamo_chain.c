@@ -123,7 +123,7 @@ static int chain_last(struct jb_store *base, int64_t *ret)
 
 	if (r == 0)
 		r = jb_ddb_head(store, hint, &head);
-	if (r < 0)
+	if (r != 0)
 		return -EIO;
 	*ret = head.last;
 	json_object_put(head.item);

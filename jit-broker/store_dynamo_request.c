@@ -254,7 +254,7 @@ static int request_get_idempotent(struct jb_store *base, const char *host, const
 
 	if (r == 0)
 		r = get_one(jb_ddb_of(base), id, &request);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (!request->idempotency_key || strcmp(request->idempotency_key, key) != 0) {
 		jb_request_free(request);
