@@ -70,12 +70,38 @@ static bool parse(char *text, struct jb_aws_keys *keys)
 	return ok && *keys->access_key_id && *keys->secret_access_key;
 }
 
+/* Elsewhere whatever has come into the environment is not meant for the broker. */
+static int from_environment(struct jb_aws_keys *ret, char *why, size_t why_size)
+{
+	static const char *const names[][2] = {{"aws_access_key_id", "AWS_ACCESS_KEY_ID"},
+					       {"aws_secret_access_key", "AWS_SECRET_ACCESS_KEY"},
+					       {"aws_session_token", "AWS_SESSION_TOKEN"}};
+	bool ok = getenv("AWS_LAMBDA_RUNTIME_API") != NULL;
+
+	*ret = (struct jb_aws_keys){0};
+	if (!ok)
+		snprintf(why, why_size, "credentials are taken from the environment in AWS Lambda alone; name a file");
+	else
+		snprintf(why, why_size, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not in the environment");
+	for (size_t i = 0; ok && i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *value = getenv(names[i][1]);
+
+		ok = !value || take(ret, names[i][0], value);
+	}
+	if (ok && *ret->access_key_id && *ret->secret_access_key)
+		return 0;
+	explicit_bzero(ret, sizeof(*ret));
+	return -1;
+}
+
 int jb_aws_keys_read(const char *path, struct jb_aws_keys *ret, char *why, size_t why_size)
 {
 	const struct jit_file_rule rule = {.secret = true, .max_size = FILE_MAX_BYTES};
 	char *text;
 	size_t len;
 
+	if (strcmp(path, JB_AWS_ENVIRONMENT) == 0)
+		return from_environment(ret, why, why_size);
 	if (jit_file_read(path, &rule, &text, &len, why, why_size) < 0)
 		return -1;
 	*ret = (struct jb_aws_keys){0};

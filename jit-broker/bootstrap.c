@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 
 #include "api.h"
+#include "aws_keys.h"
+#include "aws_post.h"
 #include "clock.h"
 #include "conf.h"
 #include "engine.h"
@@ -20,8 +22,12 @@
 #include "issuer.h"
 #include "lambda_call.h"
 #include "lambda_functions.h"
+#include "lambda_owed.h"
 #include "lambda_runtime.h"
+#include "lambda_step.h"
+#include "lambda_sweep.h"
 #include "log.h"
+#include "notify.h"
 #include "store.h"
 
 #define TASK_ROOT "/var/task"
@@ -92,17 +98,53 @@ static int choose_function(struct parts *parts, struct fault *fault)
 	return fail(fault, "Function.Unknown", message);
 }
 
+static bool put(char **at, const char *prefix, const char *value)
+{
+	char *text;
+
+	if (!value)
+		return true;
+	if (asprintf(&text, "%s%s", prefix, value) < 0)
+		return false;
+	free(*at);
+	*at = text;
+	return true;
+}
+
+/* What a stack has named by itself, and no file can know before: it takes the place of what the configuration says. */
+static int take_settings(struct jb_conf *conf, struct fault *fault)
+{
+	const char *region = setting("AWS_REGION", NULL);
+	const char *store_region = conf->lines.key[JB_KEY_STORE_REGION] ? NULL : region;
+	const char *issuer_region = conf->lines.key[JB_KEY_ISSUER_REGION] ? NULL : region;
+	struct jb_arn arn;
+
+	if (!put(&conf->store, "dynamodb:", setting("JIT_TABLE", NULL)) ||
+	    !put(&conf->workflow, "", setting("JIT_WORKFLOW", NULL)) ||
+	    !put(&conf->issue_workflow, "", setting("JIT_EXPRESS_WORKFLOW", NULL)) ||
+	    !put(&conf->issue_function, "", setting("JIT_ISSUING_FUNCTION", NULL)) ||
+	    !put(&conf->store_region, "", store_region) || !put(&conf->issuer_region, "", issuer_region) ||
+	    (!conf->store_credentials && !put(&conf->store_credentials, "", JB_AWS_ENVIRONMENT)) ||
+	    (!conf->issuer_credentials && !put(&conf->issuer_credentials, "", JB_AWS_ENVIRONMENT)) ||
+	    (!conf->workflow_credentials && !put(&conf->workflow_credentials, "", JB_AWS_ENVIRONMENT)))
+		return fail(fault, "Function.OutOfMemory", "There is no memory for the configuration.");
+	if (conf->workflow && !jb_arn_parse(conf->workflow, "states", "stateMachine", &arn))
+		return fail(fault, "Configuration.Invalid", "JIT_WORKFLOW is no ARN of a state machine.");
+	return 0;
+}
+
 static int read_conf(struct parts *parts, struct fault *fault)
 {
 	char path[4096];
 
 	snprintf(path, sizeof(path), "%s/" CONF_NAME, setting("LAMBDA_TASK_ROOT", TASK_ROOT));
 	parts->conf = jb_conf_read_public(setting("JIT_BROKER_CONF", path), on_conf_error, fault);
-	return parts->conf ? 0 : -1;
+	return parts->conf ? take_settings(parts->conf, fault) : -1;
 }
 
 static int open_parts(struct parts *parts, struct fault *fault)
 {
+	const enum jb_function_kind kind = jb_function_kind(parts->broker.function);
 	char why[512] = "out of memory";
 
 	parts->broker.base = event_base_new();
@@ -113,12 +155,27 @@ static int open_parts(struct parts *parts, struct fault *fault)
 		jit_log(LOG_WARNING,
 			"store = %s is this one instance's own and ends with it: good for trying, and for nothing else",
 			parts->conf->store);
-	parts->issuer = jb_issuer_new(parts->broker.base, parts->conf, why, sizeof(why));
+	parts->issuer = kind == JB_FUNCTION_ISSUE ? jb_issuer_own_new(parts->broker.base, parts->conf, why, sizeof(why))
+						  : jb_issuer_new(parts->broker.base, parts->conf, why, sizeof(why));
 	if (!parts->issuer)
 		return fail(fault, "Issuer.Unavailable", why);
 	parts->engine = jb_engine_new(parts->conf, parts->store, parts->issuer, jit_wall_s());
 	if (!parts->engine)
 		return fail(fault, "Store.Unavailable", jb_store_error(parts->store));
+	parts->broker.notify =
+		kind == JB_FUNCTION_SWEEP ? jb_notify_new(parts->broker.base, parts->conf, parts->store) : NULL;
+	if (kind == JB_FUNCTION_SWEEP && !parts->broker.notify)
+		return fail(fault, "Function.OutOfMemory", "There is no memory for the broker.");
+	if (kind != JB_FUNCTION_SWEEP && parts->conf->workflow &&
+	    !(parts->broker.owed =
+		      jb_lambda_owed_new(parts->broker.base, parts->conf, parts->engine, why, sizeof(why))))
+		return fail(fault, "Configuration.Invalid", why);
+	parts->broker.conf = parts->conf;
+	parts->broker.store = parts->store;
+	parts->broker.engine = parts->engine;
+	parts->broker.issuer = parts->issuer;
+	if (kind != JB_FUNCTION_API)
+		return 0;
 	parts->broker.api = jb_api_new(parts->broker.base, parts->conf, parts->store, parts->engine);
 	return parts->broker.api ? 0 : fail(fault, "Function.OutOfMemory", "There is no memory for the broker.");
 }
@@ -127,6 +184,8 @@ static int open_parts(struct parts *parts, struct fault *fault)
 static void close_parts(struct parts *parts)
 {
 	jb_api_free(parts->broker.api);
+	jb_lambda_owed_free(parts->broker.owed);
+	jb_notify_free(parts->broker.notify);
 	jb_issuer_free(parts->issuer);
 	jb_engine_free(parts->engine);
 	jb_store_close(parts->store);
@@ -135,13 +194,27 @@ static void close_parts(struct parts *parts)
 	jb_conf_free(parts->conf);
 }
 
+static jb_lambda_handler handler_of(const struct jb_function *function)
+{
+	switch (jb_function_kind(function)) {
+	case JB_FUNCTION_STATUS:
+	case JB_FUNCTION_ISSUE:
+		return jb_lambda_step;
+	case JB_FUNCTION_SWEEP:
+		return jb_lambda_sweep;
+	case JB_FUNCTION_API:
+		break;
+	}
+	return jb_lambda_call;
+}
+
 static void serve(struct jb_lambda *lambda, struct parts *parts, struct fault *fault)
 {
 	char why[512];
 
 	if (harden(fault) == 0 && choose_function(parts, fault) == 0 && read_conf(parts, fault) == 0 &&
 	    open_parts(parts, fault) == 0) {
-		jb_lambda_run(lambda, jb_lambda_call, &parts->broker, why, sizeof(why));
+		jb_lambda_run(lambda, handler_of(parts->broker.function), &parts->broker, why, sizeof(why));
 		jit_log(LOG_ERR, "%s", why);
 		return;
 	}

@@ -33,6 +33,14 @@ enum jb_key {
 	JB_KEY_ISSUER_CREDENTIALS,
 	JB_KEY_ISSUER_CA,
 	JB_KEY_ISSUER_PLAIN_LOOPBACK,
+	JB_KEY_ISSUE_FUNCTION,
+	JB_KEY_ISSUE_WORKFLOW,
+	JB_KEY_ISSUE_ENDPOINT,
+	JB_KEY_WORKFLOW,
+	JB_KEY_WORKFLOW_ENDPOINT,
+	JB_KEY_WORKFLOW_CREDENTIALS,
+	JB_KEY_WORKFLOW_CA,
+	JB_KEY_WORKFLOW_PLAIN_LOOPBACK,
 	JB_KEY_RETENTION,
 	JB_KEY_MAX_CONNECTIONS,
 	JB_KEY_WAITING_PER_HOST,
@@ -250,9 +258,17 @@ struct jb_conf {
 	bool store_plain_loopback;	/* allow http:// to loopback (tests, a local table) */
 	char *issuer;			/* "sts:https://…" or "demo" */
 	char *issuer_region;		/* for SigV4; default us-east-1 */
-	char *issuer_credentials;	/* file of access key and secret (shared credentials form); NULL with demo */
+	char *issuer_credentials;	/* file of access key and secret (shared credentials form), or "environment" */
 	bool issuer_plain_loopback;	/* allow http:// to loopback (tests, a local STS) */
 	char *issuer_ca;		/* PEM; NULL: the system's */
+	char *issue_function;		/* name or ARN of the AssumeJITRole function; NULL: the issuer is asked here */
+	char *issue_workflow;		/* ARN of the Express workflow, for callers without a key; NULL: none */
+	char *issue_endpoint;		/* of both; NULL: the region's own */
+	char *workflow;			/* ARN of the state machine that follows each request; NULL: none does */
+	char *workflow_endpoint;	/* "https://host[:port]"; NULL: the region's own */
+	char *workflow_credentials;	/* as issuer_credentials */
+	char *workflow_ca;		/* PEM; NULL: the system's */
+	bool workflow_plain_loopback;	/* allow http:// to loopback */
 	uint32_t retention;		/* seconds a finished request is kept */
 	uint32_t max_connections;	/* at once, of hosts and people */
 	uint32_t waiting_per_host;	/* most requests PENDING at once under one host key */

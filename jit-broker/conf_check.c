@@ -125,6 +125,7 @@ static void check_broker(struct check *c)
 	check_store(c);
 	check_listener(c);
 	check_issuer(c);
+	jb_check_workflow(c);
 	if (conf->role_count == 0)
 		tell(c, conf->lines.section, "there is no [role NAME] section, so nobody could ask for anything");
 }

@@ -34,17 +34,28 @@ static void check_tls(struct check *c)
 	SSL_CTX_free(tls);
 }
 
-static void check_issuer(struct check *c)
+/* What Lambda gives a function is not there where its configuration is checked. */
+static void check_keys(struct check *c, const char *credentials, enum jb_key key)
 {
-	const struct jb_conf *conf = c->conf;
 	struct jb_aws_keys keys;
 	char why[512];
 
-	if (strcmp(conf->issuer, "demo") == 0)
+	if (!credentials || strcmp(credentials, JB_AWS_ENVIRONMENT) == 0)
 		return;
-	if (jb_aws_keys_read(conf->issuer_credentials, &keys, why, sizeof(why)) < 0)
-		jb_check_tell(c, jb_conf_line(&conf->lines, JB_KEY_ISSUER_CREDENTIALS), "%s", why);
+	if (jb_aws_keys_read(credentials, &keys, why, sizeof(why)) < 0)
+		jb_check_tell(c, jb_conf_line(&c->conf->lines, key), "%s", why);
 	OPENSSL_cleanse(&keys, sizeof(keys));
+}
+
+static void check_issuer(struct check *c)
+{
+	const struct jb_conf *conf = c->conf;
+
+	check_keys(c, conf->workflow_credentials, JB_KEY_WORKFLOW_CREDENTIALS);
+	jb_check_file(c, conf->workflow_ca, jb_conf_line(&conf->lines, JB_KEY_WORKFLOW_CA), "workflow_ca");
+	if (strcmp(conf->issuer, "demo") == 0 && !conf->issue_function && !conf->issue_workflow)
+		return;
+	check_keys(c, conf->issuer_credentials, JB_KEY_ISSUER_CREDENTIALS);
 	jb_check_file(c, conf->issuer_ca, jb_conf_line(&conf->lines, JB_KEY_ISSUER_CA), "issuer_ca");
 }
 

@@ -19,4 +19,7 @@ void jb_check_file(struct check *c, const char *path, unsigned line, const char 
 /* Where notifications go: [webhook], [mail], persons' addresses, the mail server. */
 void jb_check_notify(struct check *c);
 
+/* What goes through functions and workflows of AWS. */
+void jb_check_workflow(struct check *c);
+
 #endif

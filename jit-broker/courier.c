@@ -13,8 +13,10 @@
 #include "mail.h"
 #include "sign.h"
 #include "smtp.h"
+#include "states.h"
 #include "text.h"
 #include "webhook.h"
+#include "workflow.h"
 
 #define TIMEOUT_MS  10000 /* of one call of a webhook */
 #define ANSWER_MAX  65536 /* bytes of its answer, which nobody reads */
@@ -22,9 +24,10 @@
 
 struct jb_courier {
 	const struct jb_conf *conf;
-	const struct jb_webhook *webhook; /* NULL: mail */
+	const struct jb_webhook *webhook; /* NULL: mail, or the workflow */
 	struct jit_fetch *fetch;
 	struct jb_smtp *smtp;
+	struct jb_states *states;
 	struct jb_sending *sendings;
 };
 
@@ -32,6 +35,7 @@ struct jb_sending {
 	struct jb_sending *next, **link; /* in courier->sendings */
 	struct jit_fetch_call *fetch;
 	struct jb_smtp_call *smtp;
+	struct jb_states_call *states;
 	jb_brought_fn done;
 	void *arg;
 };
@@ -43,6 +47,7 @@ static void sending_free(struct jb_sending *s)
 		s->next->link = s->link;
 	jit_fetch_cancel(s->fetch);
 	jb_smtp_cancel(s->smtp);
+	jb_states_cancel(s->states);
 	free(s);
 }
 
@@ -212,6 +217,27 @@ static bool send_mail(struct jb_sending *s, const struct jb_courier *courier, co
 	return s->smtp != NULL;
 }
 
+/* The workflow */
+
+static void on_states(void *arg, const struct jb_brought_result *result)
+{
+	struct jb_sending *s = arg;
+
+	s->states = NULL;
+	finish(s, result);
+}
+
+static bool set_off(struct jb_sending *s, struct jb_courier *courier, const struct jb_notice *notice, json_object *doc,
+		    int64_t now, struct jb_brought_result *ret)
+{
+	if (courier->webhook)
+		return send_webhook(s, courier, notice, doc, now, ret);
+	if (courier->smtp)
+		return send_mail(s, courier, notice, doc, now, ret);
+	s->states = jb_states_send(courier->states, notice, on_states, s, ret->why, sizeof(ret->why));
+	return s->states != NULL;
+}
+
 struct jb_sending *jb_courier_send(struct jb_courier *courier, const struct jb_notice *notice, int64_t now,
 				   jb_brought_fn done, void *arg, struct jb_brought_result *ret)
 {
@@ -230,8 +256,7 @@ struct jb_sending *jb_courier_send(struct jb_courier *courier, const struct jb_n
 	if (s->next)
 		s->next->link = &s->next;
 	courier->sendings = s;
-	if (courier->webhook ? send_webhook(s, courier, notice, doc, now, ret)
-			     : send_mail(s, courier, notice, doc, now, ret))
+	if (set_off(s, courier, notice, doc, now, ret))
 		return s;
 	sending_free(s);
 	return NULL;
@@ -263,11 +288,11 @@ static struct jb_smtp *mail_client(struct event_base *base, const struct jb_conf
 struct jb_courier *jb_courier_new(struct event_base *base, const struct jb_conf *conf, const char *channel, char *why,
 				  size_t why_size)
 {
-	const bool mail = strcmp(channel, JB_CHANNEL_MAIL) == 0;
+	const bool mail = strcmp(channel, JB_CHANNEL_MAIL) == 0, workflow = strcmp(channel, JB_CHANNEL_WORKFLOW) == 0;
 	const char *colon = strchr(channel, ':');
 	const struct jb_webhook *webhook = colon ? jb_conf_webhook(conf, colon + 1) : NULL;
 
-	if (mail ? !conf->mail_server : !webhook) {
+	if (mail ? !conf->mail_server : workflow ? !conf->workflow : !webhook) {
 		snprintf(why, why_size, "%s is not in the configuration", channel);
 		return NULL;
 	}
@@ -279,9 +304,11 @@ struct jb_courier *jb_courier_new(struct event_base *base, const struct jb_conf 
 	courier->webhook = webhook;
 	if (mail)
 		courier->smtp = mail_client(base, conf);
+	else if (workflow)
+		courier->states = jb_states_new(base, conf, why, why_size);
 	else
 		courier->fetch = webhook_client(base, webhook);
-	if (!courier->smtp && !courier->fetch) {
+	if (!courier->smtp && !courier->fetch && !courier->states) {
 		jb_courier_free(courier);
 		return NULL;
 	}
@@ -296,5 +323,6 @@ void jb_courier_free(struct jb_courier *courier)
 		sending_free(courier->sendings);
 	jit_fetch_free(courier->fetch);
 	jb_smtp_free(courier->smtp);
+	jb_states_free(courier->states);
 	free(courier);
 }

@@ -2,7 +2,8 @@
  * The engine's middle: reading a request, judging it, writing it back with its
  * audit record. Every transition goes through jb_engine_commit. What the calls
  * of engine.h mean stands in the files beside this one: engine_file.c (filing),
- * engine_host.c, engine_collect.c, engine_decide.c, engine_timer.c, engine_judge.c.
+ * engine_host.c, engine_collect.c, engine_decide.c, engine_timer.c, engine_judge.c,
+ * engine_workflow.c.
  */
 #include <errno.h>
 #include <json-c/json.h>
@@ -14,6 +15,7 @@
 #include "engine_private.h"
 #include "notice.h"
 #include "text.h"
+#include "workflow.h"
 
 #define TRIES 64 /* of a change that others keep overtaking */
 
@@ -54,6 +56,19 @@ void jb_engine_on_change(struct jb_engine *engine, jb_changed changed, void *arg
 {
 	engine->changed = changed;
 	engine->changed_arg = arg;
+}
+
+void jb_engine_on_owed(struct jb_engine *engine, jb_owed owed, void *arg)
+{
+	engine->owed = owed;
+	engine->owed_arg = arg;
+}
+
+void jb_engine_tell_owed(const struct jb_engine *engine, const struct jb_notices *notices)
+{
+	for (size_t i = 0; engine->owed && i < notices->count; i++)
+		if (strcmp(notices->notice[i].channel, JB_CHANNEL_WORKFLOW) == 0)
+			engine->owed(engine->owed_arg, &notices->notice[i]);
 }
 
 int jb_engine_fault(struct jb_fault *fault, int http, const char *code, const char *format, ...)
@@ -149,7 +164,11 @@ static int write_change(struct jb_engine *engine, struct jb_request *request, en
 	if (request->status != from && jb_told_of_status(request->status, &told))
 		r = jb_notices_of_request(engine->conf, request, told, now, &notices);
 	if (r == 0)
+		r = jb_workflow_answer(request, now, &notices);
+	if (r == 0)
 		r = jb_store_update(engine->store, request, change->announce, &audit);
+	if (r == 0)
+		jb_engine_tell_owed(engine, &notices);
 	jb_notices_clear(&notices);
 	return r;
 }
@@ -162,12 +181,13 @@ enum jb_step jb_engine_commit(struct jb_engine *engine, struct jb_request *reque
 
 	if (change->to == from || jb_status_may(from, change->to)) {
 		request->status = change->to;
-		if (jb_status_final(request->status)) {
+		if (jb_status_final(request->status) && !jb_status_final(from)) {
 			request->ended_at = now;
 			wipe_text(&request->sealed);
 			wipe_text(&request->grant_token_hash);
 		}
-		request->expires_at = retained_until(engine, request, now);
+		if (!jb_status_final(from))
+			request->expires_at = retained_until(engine, request, now);
 		r = change->detail ? write_change(engine, request, from, change, now) : -ENOMEM;
 	}
 	free(change->detail);

@@ -13,6 +13,7 @@
 
 #include "conf.h"
 #include "issuer.h"
+#include "notice.h"
 #include "request.h"
 #include "store.h"
 
@@ -52,6 +53,9 @@ void jb_engine_free(struct jb_engine *engine);
  * next one. */
 void jb_engine_set_conf(struct jb_engine *engine, const struct jb_conf *conf);
 void jb_engine_on_change(struct jb_engine *engine, jb_changed changed, void *arg);
+/* Told of each message to the workflow that has been committed into the outbox, for whoever wants to be quicker. */
+typedef void (*jb_owed)(void *arg, const struct jb_notice *notice);
+void jb_engine_on_owed(struct jb_engine *engine, jb_owed owed, void *arg);
 
 /*
  * All of these: 0 and, where there is one, a request that the caller frees; or
@@ -97,6 +101,12 @@ void jb_engine_heard(struct jb_engine *engine, const char *host, int64_t now);
 void jb_engine_awake(struct jb_engine *engine, int64_t now);
 
 /*
+ * For a process that hears of no host itself and looks after all of them: when each
+ * of those that wait was heard of last, by the store's word. 0 or -EIO.
+ */
+int jb_engine_ask_of_hosts(struct jb_engine *engine, int64_t now);
+
+/*
  * GET /changes. `after` < 0: the host's open requests. Else what changed after
  * that cursor, oldest first, at most 100. *ret is an array of *ret_count
  * requests (free each, then the array); *ret_next the cursor to ask with next.
@@ -130,6 +140,28 @@ int jb_engine_deny(struct jb_engine *engine, const char *person, const char *id,
 		   struct jb_request **ret, struct jb_fault *fault);
 int jb_engine_revoke(struct jb_engine *engine, const char *person, const char *id, const char *comment, int64_t now,
 		     struct jb_request **ret, struct jb_fault *fault);
+
+/* The workflow's side (docs/aws.md). These know every request. */
+/* The step waits for the request with that task token: it is answered once the request is past it, at once where it is.
+ */
+int jb_engine_await(struct jb_engine *engine, const char *id, const char *step, const char *token, int64_t now,
+		    struct jb_request **ret, struct jb_fault *fault);
+/* What is, after what is over by the clock has been ended. */
+int jb_engine_read(struct jb_engine *engine, const char *id, int64_t now, struct jb_request **ret,
+		   struct jb_fault *fault);
+/* Notes that the workflow is through; changes no state. */
+int jb_engine_through(struct jb_engine *engine, const char *id, int64_t now, struct jb_request **ret,
+		      struct jb_fault *fault);
+/* The instant return waits for nobody: what is PENDING is DENIED, by the policy. */
+int jb_engine_deny_instant(struct jb_engine *engine, const char *id, int64_t now, struct jb_request **ret,
+			   struct jb_fault *fault);
+/* Judged once more by whoever issues: live, and by the policy. The copy's clock runs, as its collection will write it.
+ */
+int jb_engine_to_issue(struct jb_engine *engine, const char *id, int64_t now, struct jb_request **ret,
+		       struct jb_fault *fault);
+/* How many seconds are left to decide, to use it once it is approved; 1 at least. */
+int64_t jb_engine_pending_seconds(const struct jb_request *request, int64_t now);
+int64_t jb_engine_use_seconds(const struct jb_engine *engine, const struct jb_request *request, int64_t now);
 
 /* Ends every open request and grant, as whoever runs the broker: what a restored store remembers counts no more. 0
  * and how many, or -1 with the fault. */

@@ -15,6 +15,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "credentials.h"
 #include "engine_private.h"
 #include "seal.h"
 #include "secret.h"
@@ -149,42 +150,11 @@ static enum jb_step begin_step(struct jb_engine *engine, struct jb_request *requ
 
 /* Second reading */
 
-/*
- * {"AccessKeyId":…}: in this order, without blanks or escapes, so that a reader
- * needs no allocating parser; a value that would want an escape is refused.
- */
-static int format_plain(const struct jb_credentials *cr, const char *token, char *buf, size_t size)
-{
-	char expiration[JIT_ISO_SIZE];
-	const char *values[] = {cr->access_key_id, cr->secret_access_key, cr->session_token};
-
-	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
-		for (const char *v = values[i]; *v; v++)
-			if (*v == '"' || *v == '\\' || *v < 0x20 || *v > 0x7e)
-				return -EINVAL;
-	jit_iso_format(cr->expiration, expiration);
-	int n = snprintf(buf, size,
-			 "{\"AccessKeyId\":\"%s\",\"SecretAccessKey\":\"%s\",\"SessionToken\":\"%s\","
-			 "\"Expiration\":\"%s\",\"grantToken\":\"%s\"}",
-			 cr->access_key_id, cr->secret_access_key, cr->session_token, expiration, token);
-	return n > 0 && (size_t)n < size ? n : -EINVAL;
-}
-
 static int seal_credentials(struct jb_collect *c, const struct jb_credentials *credentials)
 {
-	JIT_KEY EVP_PKEY *key = NULL;
-	char plain[sizeof(*credentials) + 256];
-	int r = jit_jwk_parse(c->public_key, &key);
+	int r = c->has_bearer ? 0 : jb_secret_new_token(c->token, c->token_hash);
 
-	if (r == 0 && !c->has_bearer)
-		r = jb_secret_new_token(c->token, c->token_hash);
-	if (r == 0) {
-		r = format_plain(credentials, c->token, plain, sizeof(plain));
-		if (r > 0)
-			r = jit_seal(key, plain, (size_t)r, &c->sealed);
-	}
-	OPENSSL_cleanse(plain, sizeof(plain));
-	return r;
+	return r == 0 ? jb_credentials_seal(credentials, c->token, c->public_key, &c->sealed) : r;
 }
 
 static bool replace(char **at, const char *text)

@@ -15,6 +15,7 @@
 #include "seal.h"
 #include "text.h"
 #include "uuid.h"
+#include "workflow.h"
 
 #define NAME_SIZE	256  /* of user, service, role and host names, NUL included */
 #define COMMAND_SIZE	4097 /* of a command or a path */
@@ -273,9 +274,13 @@ static int insert(struct jb_engine *engine, const char *host, struct jb_request 
 				       .detail = detail,
 				       .notices = &notices};
 	went = jb_notices_of_request(engine->conf, r, JB_TOLD_FILED, now, &notices);
+	if (went == 0)
+		went = jb_workflow_start(engine->conf, r, now, &notices);
 	/* The host that it is for did not file it: it has to be told. */
 	if (went == 0)
 		went = jb_store_insert(engine->store, r, r->filed_by != NULL, &audit);
+	if (went == 0)
+		jb_engine_tell_owed(engine, &notices);
 	jb_notices_clear(&notices);
 	if (went == 0 && r->filed_by && engine->changed)
 		engine->changed(engine->changed_arg, r);

@@ -21,6 +21,8 @@ struct jb_engine {
 	struct jb_issuer *issuer;
 	jb_changed changed;
 	void *changed_arg;
+	jb_owed owed;
+	void *owed_arg;
 	void *hosts;   /* tsearch(3) tree: when each host was heard of last (engine_timer.c) */
 	int64_t awake; /* since when it hears whoever speaks; 0: since it started */
 	struct jb_judging judging;
@@ -65,6 +67,9 @@ bool jb_engine_set_text(char **at, const char *text);
  */
 enum jb_step jb_engine_commit(struct jb_engine *engine, struct jb_request *request, const struct jb_change *change,
 			      int64_t now, struct jb_fault *fault);
+
+/* After the write: tells of what the workflow is owed. */
+void jb_engine_tell_owed(const struct jb_engine *engine, const struct jb_notices *notices);
 
 /* Ends what is over by the clock, whether the timer came by or not. */
 enum jb_step jb_engine_settle(struct jb_engine *engine, struct jb_request *request, int64_t now,

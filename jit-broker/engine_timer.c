@@ -56,6 +56,13 @@ static struct host *host_of(struct jb_engine *engine, const char *name)
 	return host;
 }
 
+static bool is_known(struct jb_engine *engine, const char *name)
+{
+	struct host wanted = {.name = (char *)(uintptr_t)name};
+
+	return tfind(&wanted, &engine->hosts, compare) != NULL;
+}
+
 void jb_engine_hosts_free(struct jb_engine *engine)
 {
 	tdestroy(engine->hosts, host_free);
@@ -116,6 +123,28 @@ int jb_engine_hosts_load(struct jb_engine *engine, int64_t now)
 		hear(engine, filer_of(found[i]), now);
 	free_all(found, count);
 	return 0;
+}
+
+int jb_engine_ask_of_hosts(struct jb_engine *engine, int64_t now)
+{
+	const struct jb_query query = {.status = (int)JB_PENDING};
+	struct jb_request **found;
+	size_t count;
+	int r = 0;
+
+	if (jb_store_find(engine->store, &query, &found, &count) < 0)
+		return -EIO;
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		int64_t at = 0;
+
+		r = jb_store_last_heard(engine->store, filer_of(found[i]), &at);
+		/* One of which the store knows nothing counts from when this process hears of it first. */
+		if (r == 0 && (at > 0 || !is_known(engine, filer_of(found[i]))))
+			hear(engine, filer_of(found[i]), at > 0 ? at : now);
+	}
+	free_all(found, count);
+	engine->awake = 0;
+	return r < 0 ? -EIO : 0;
 }
 
 /* Resume: ssh's second connection takes it up. Without a key: a caller that never polls. */

@@ -8,6 +8,12 @@
 
 struct jb_issuer *jb_issuer_new(struct event_base *base, const struct jb_conf *conf, char *why, size_t why_size)
 {
+	return conf->issue_function || conf->issue_workflow ? jb_issuer_function_new(base, conf, why, why_size)
+							    : jb_issuer_own_new(base, conf, why, why_size);
+}
+
+struct jb_issuer *jb_issuer_own_new(struct event_base *base, const struct jb_conf *conf, char *why, size_t why_size)
+{
 	struct jb_issuer *issuer = NULL;
 
 	snprintf(why, why_size, "issuer = %s: give 'sts:https://…' or 'demo'", conf->issuer);

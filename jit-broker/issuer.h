@@ -1,6 +1,6 @@
 /*
  * Who makes the credentials: STS (sts:https://…) or, for a first look, `demo`
- * (labelled, unusable). Asynchronous: STS is a network away.
+ * (labelled, unusable); or a function of AWS Lambda that does so for everybody. Asynchronous: STS is a network away.
  */
 #ifndef JB_ISSUER_H
 #define JB_ISSUER_H
@@ -39,6 +39,8 @@ struct jb_issuer {
 
 /* NULL with a sentence in why. `conf` must outlive it. */
 struct jb_issuer *jb_issuer_new(struct event_base *base, const struct jb_conf *conf, char *why, size_t why_size);
+/* The same for the function that the others have issue (issue_function): it goes to `issuer` itself. */
+struct jb_issuer *jb_issuer_own_new(struct event_base *base, const struct jb_conf *conf, char *why, size_t why_size);
 
 /* Before the engine that uses it is freed. NULL is fine. */
 static inline void jb_issuer_free(struct jb_issuer *issuer)

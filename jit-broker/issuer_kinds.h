@@ -7,5 +7,7 @@
 struct jb_issuer *jb_issuer_sts_new(struct event_base *base, const struct jb_conf *conf, const char *endpoint,
 				    char *why, size_t why_size);
 struct jb_issuer *jb_issuer_demo_new(struct event_base *base);
+struct jb_issuer *jb_issuer_function_new(struct event_base *base, const struct jb_conf *conf, char *why,
+					 size_t why_size);
 
 #endif

@@ -1,6 +1,5 @@
 /*
- * AssumeRole at STS: the form of sts.h, signed by libcurl, its answer turned into
- * credentials or a reason. Keys are read at each issue and wiped after it.
+ * AssumeRole at STS: the form of sts.h, its answer turned into credentials or a reason.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -9,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aws_keys.h"
+#include "aws_post.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "fetch.h"
@@ -109,42 +108,10 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 	OPENSSL_cleanse(&answer, sizeof(answer));
 }
 
-static void start_fetch(struct sts_call *call, const struct jb_aws_keys *keys, const char *form)
-{
-	struct jb_issuer_sts *sts = call->sts;
-	char provider[128], key[sizeof(keys->access_key_id) + sizeof(keys->secret_access_key)];
-	char token[sizeof("X-Amz-Security-Token: ") + sizeof(keys->session_token)];
-	const char *const headers[] = {"Content-Type: application/x-www-form-urlencoded",
-				       *keys->session_token ? token : NULL, NULL};
-	const struct jit_fetch_request request = {
-		.method = "POST",
-		.url = sts->url,
-		.headers = headers,
-		.body = form,
-		.body_len = strlen(form),
-		.timeout_ms = TIMEOUT_MS,
-		.max_body = ANSWER_MAX,
-		.sigv4 = provider,
-		.sigv4_key = key,
-	};
-
-	snprintf(provider, sizeof(provider), "aws:amz:%s:sts", sts->conf->issuer_region);
-	snprintf(key, sizeof(key), "%s:%s", keys->access_key_id, keys->secret_access_key);
-	snprintf(token, sizeof(token), "X-Amz-Security-Token: %s", keys->session_token);
-	call->fetch = jit_fetch_start(sts->fetch, &request, on_answer, call);
-	if (!call->fetch) {
-		call->passing = true;
-		snprintf(call->why, sizeof(call->why), "The broker is out of memory.");
-	}
-	OPENSSL_cleanse(key, sizeof(key));
-	OPENSSL_cleanse(token, sizeof(token));
-}
-
 static void start(struct sts_call *call, const struct jb_request *request, const struct jb_role *role)
 {
-	struct jb_aws_keys keys = {0};
+	const struct jb_issuer_sts *sts = call->sts;
 	JIT_FREE char *form = NULL;
-	char why[384];
 	int r = jb_sts_form(request, role, call->end, &form);
 
 	if (r < 0) {
@@ -153,13 +120,20 @@ static void start(struct sts_call *call, const struct jb_request *request, const
 			 r == -ENOMEM  ? "The broker is out of memory."
 			 : r == -E2BIG ? "The role's session_policy is too long for AWS (2048 characters)."
 				       : "The role's session_policy has no Statement.");
-	} else if (jb_aws_keys_read(call->sts->conf->issuer_credentials, &keys, why, sizeof(why)) < 0) {
-		call->passing = true;
-		snprintf(call->why, sizeof(call->why), "The broker has no AWS credentials of its own: %s.", why);
-	} else {
-		start_fetch(call, &keys, form);
+		return;
 	}
-	OPENSSL_cleanse(&keys, sizeof(keys));
+	const struct jb_aws_post post = {
+		.url = sts->url,
+		.region = sts->conf->issuer_region,
+		.service = "sts",
+		.content_type = "application/x-www-form-urlencoded",
+		.body = form,
+		.timeout_ms = TIMEOUT_MS,
+		.max_body = ANSWER_MAX,
+	};
+	call->passing = true;
+	call->fetch = jb_aws_post(sts->fetch, sts->conf->issuer_credentials, &post, on_answer, call, call->why,
+				  sizeof(call->why));
 }
 
 static int sts_issue(struct jb_issuer *issuer, const struct jb_request *request, const struct jb_role *role,
@@ -198,18 +172,6 @@ static void sts_free(struct jb_issuer *issuer)
 	free(sts);
 }
 
-/* "https://host[:port]" with "/" at its end: SigV4 by libcurl is right for POST to "/" alone. */
-static char *endpoint_url(const char *endpoint)
-{
-	const char *host = strstr(endpoint, "://");
-	const char *path = host ? strchr(host + 3, '/') : NULL;
-	char *url = NULL;
-
-	if (!host || strpbrk(host + 3, "?#@") || (path && path[1]))
-		return NULL;
-	return asprintf(&url, "%s%s", endpoint, path ? "" : "/") < 0 ? NULL : url;
-}
-
 struct jb_issuer *jb_issuer_sts_new(struct event_base *base, const struct jb_conf *conf, const char *endpoint,
 				    char *why, size_t why_size)
 {
@@ -220,7 +182,7 @@ struct jb_issuer *jb_issuer_sts_new(struct event_base *base, const struct jb_con
 	};
 	struct jb_issuer_sts *sts = calloc(1, sizeof(*sts));
 
-	if (!sts || !(sts->url = endpoint_url(endpoint)) || !(sts->fetch = jit_fetch_new(base, &options))) {
+	if (!sts || !(sts->url = jb_aws_url(endpoint, "/")) || !(sts->fetch = jit_fetch_new(base, &options))) {
 		snprintf(why, why_size, "issuer = sts:%s: %s", endpoint,
 			 sts && !sts->url ? "give scheme, host and port, and nothing after them" : "out of memory");
 		if (sts)

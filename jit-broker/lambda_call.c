@@ -13,12 +13,12 @@
 #include "clock.h"
 #include "gateway.h"
 #include "lambda_functions.h"
+#include "lambda_owed.h"
 #include "log.h"
 #include "reply.h"
 #include "usage.h"
 
 #define HEADERS_MAX 4096
-#define MARGIN_MS   300 /* before the deadline: for the answer's own way */
 #define AGAIN	    "Retry-After: 2\r\n"
 
 struct event_call {
@@ -64,7 +64,7 @@ static void on_late(evutil_socket_t fd, short what, void *arg)
 /* Runs what the answer waits for. */
 static void wait_for_answer(struct event_call *c, int64_t deadline_ms)
 {
-	int64_t left_ms = deadline_ms - MARGIN_MS - jit_boottime_ms();
+	int64_t left_ms = deadline_ms - JB_LAMBDA_MARGIN_MS - jit_boottime_ms();
 	struct event *late = evtimer_new(c->base, on_late, c);
 	struct timeval tv = {.tv_sec = left_ms / 1000, .tv_usec = left_ms % 1000 * 1000};
 
@@ -89,6 +89,7 @@ static void serve(struct jb_lambda_broker *broker, struct event_call *c, const s
 	if (!c->answered)
 		wait_for_answer(c, event->deadline_ms);
 	jb_usage_write(broker->api->usage); /* the instance is frozen before a timer comes, or ended */
+	jb_lambda_owed_bring(broker->owed, event->deadline_ms - JB_LAMBDA_MARGIN_MS);
 }
 
 /* The caller's own fault: said to the caller, in the form of an answer. */

@@ -11,6 +11,7 @@ struct jb_function {
 	struct {
 		const char *method, *path; /* as in the API's routes */
 	} calls[2];
+	enum jb_function_kind kind;
 	bool direct;
 };
 
@@ -26,6 +27,10 @@ static const struct jb_function functions[] = {
 	{.name = "Approve", .calls = {{"POST", "/requests/*/approve"}}},
 	{.name = "Deny", .calls = {{"POST", "/requests/*/deny"}}},
 	{.name = "Revoke", .calls = {{"POST", "/requests/*/revoke"}}},
+	{.name = "UpdateAccessStatus", .kind = JB_FUNCTION_STATUS},
+	{.name = "AssumeJITRole", .kind = JB_FUNCTION_ISSUE},
+	{.name = "Notify", .kind = JB_FUNCTION_SWEEP},
+	{.name = "Sweep", .kind = JB_FUNCTION_SWEEP},
 };
 
 #define COUNT (sizeof(functions) / sizeof(functions[0]))
@@ -45,6 +50,11 @@ void jb_function_names(char *buf, size_t size)
 	*buf = '\0';
 	for (size_t i = 0; i < COUNT && at < size; i++)
 		at += (size_t)snprintf(buf + at, size - at, "%s%s", i ? ", " : "", functions[i].name);
+}
+
+enum jb_function_kind jb_function_kind(const struct jb_function *function)
+{
+	return function->kind;
 }
 
 bool jb_function_serves(const struct jb_function *function, const char *method, const char *path)

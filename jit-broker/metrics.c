@@ -80,7 +80,8 @@ static void print_issuer(const struct jb_issue_stats *stats, FILE *out)
 
 static void print_notifications(const struct jb_gauges *gauges, FILE *out)
 {
-	static const char *const kinds[JB_NOTIFY_KINDS] = {[JB_NOTIFY_MAIL] = "mail", [JB_NOTIFY_WEBHOOK] = "webhook"};
+	static const char *const kinds[JB_NOTIFY_KINDS] = {
+		[JB_NOTIFY_MAIL] = "mail", [JB_NOTIFY_WEBHOOK] = "webhook", [JB_NOTIFY_WORKFLOW] = "workflow"};
 	static const char *const outcomes[JB_NOTIFY_OUTCOMES] = {[JB_NOTIFY_DELIVERED] = "delivered",
 								 [JB_NOTIFY_FAILED] = "failed",
 								 [JB_NOTIFY_REFUSED] = "refused",

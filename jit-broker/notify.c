@@ -18,6 +18,7 @@
 #include "log.h"
 #include "outbox.h"
 #include "retry.h"
+#include "workflow.h"
 
 #define POLL_MS	       30000  /* another process may have written into the outbox */
 #define ORPHANS_MS     600000 /* how often channels that are configured no longer are looked after */
@@ -57,6 +58,8 @@ struct jb_notify {
 
 enum jb_notify_kind jb_notify_kind(const char *channel)
 {
+	if (strcmp(channel, JB_CHANNEL_WORKFLOW) == 0)
+		return JB_NOTIFY_WORKFLOW;
 	return strcmp(channel, JB_CHANNEL_MAIL) == 0 ? JB_NOTIFY_MAIL : JB_NOTIFY_WEBHOOK;
 }
 
@@ -385,6 +388,8 @@ void jb_notify_set_conf(struct jb_notify *notify, const struct jb_conf *conf)
 
 	close_channels(notify);
 	notify->conf = conf;
+	if (conf->workflow)
+		add_channel(notify, JB_CHANNEL_WORKFLOW);
 	for (size_t i = 0; i < conf->webhook_count; i++) {
 		snprintf(name, sizeof(name), "webhook:%s", conf->webhooks[i].name);
 		add_channel(notify, name);
@@ -399,6 +404,39 @@ void jb_notify_stats(const struct jb_notify *notify, struct jb_notify_stats *ret
 	*ret = notify->stats;
 	for (const struct channel *c = notify->channels; c; c = c->next)
 		ret->failing += c->failures > 0;
+}
+
+static bool has_begun(const struct jb_notify *notify)
+{
+	for (const struct channel *c = notify->channels; c; c = c->next)
+		if (c->count)
+			return true;
+	return false;
+}
+
+static void on_late(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	*(bool *)arg = true;
+}
+
+void jb_notify_flush(struct jb_notify *notify, int64_t until_ms)
+{
+	const int64_t left_ms = until_ms - jit_boottime_ms();
+	const struct timeval tv = {.tv_sec = left_ms / 1000, .tv_usec = left_ms % 1000 * 1000};
+	bool is_late = left_ms <= 0;
+	struct event *late = evtimer_new(notify->base, on_late, &is_late);
+
+	is_late |= !late || event_add(late, &tv) < 0;
+	for (bool begun = true; begun && !is_late;) {
+		on_kick(-1, 0, notify);
+		begun = has_begun(notify);
+		while (has_begun(notify) && !is_late && event_base_loop(notify->base, EVLOOP_ONCE) == 0)
+			;
+	}
+	if (late)
+		event_free(late);
 }
 
 struct jb_notify *jb_notify_new(struct event_base *base, const struct jb_conf *conf, struct jb_store *store)

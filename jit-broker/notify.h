@@ -24,7 +24,14 @@ void jb_notify_free(struct jb_notify *notify);
 /* From here on by this configuration. What is under way is dropped, and sent again. */
 void jb_notify_set_conf(struct jb_notify *notify, const struct jb_conf *conf);
 
-enum jb_notify_kind { JB_NOTIFY_MAIL, JB_NOTIFY_WEBHOOK, JB_NOTIFY_KINDS };
+/*
+ * For a process that sleeps between calls and whose timers do not come by: runs the
+ * loop until nothing of what is due is left, or until that instant of
+ * jit_boottime_ms. What is under way then is told again by whoever comes next.
+ */
+void jb_notify_flush(struct jb_notify *notify, int64_t until_ms);
+
+enum jb_notify_kind { JB_NOTIFY_MAIL, JB_NOTIFY_WEBHOOK, JB_NOTIFY_WORKFLOW, JB_NOTIFY_KINDS };
 /* Of a channel's name. */
 enum jb_notify_kind jb_notify_kind(const char *channel);
 

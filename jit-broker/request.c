@@ -85,6 +85,8 @@ static const struct field {
 	FIELD_OF(grant_token_hash, "grantTokenHash", TEXT),
 	FIELD_OF(sealed, "sealed", TEXT),
 	FIELD_OF(sealed_until, "sealedUntil", I64),
+	FIELD_OF(task_token, "taskToken", TEXT),
+	FIELD_OF(task_step, "taskStep", TEXT),
 };
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
 

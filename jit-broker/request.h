@@ -85,6 +85,8 @@ struct jb_request {
 	int64_t expires_at;	/* retention: the store may forget it then; always after granted_until */
 	char *grant_token_hash; /* hex SHA-256; NULL until the first collection */
 	char *sealed;		/* the last compact JWE */
+	char *task_token;	/* of the workflow's step that waits for this request; NULL: none does */
+	char *task_step;	/* which: "await-decision", "await-collection"; "through" once the workflow is */
 	int64_t sealed_until;	/* when the last credential issued under this grant ends; kept after the grant's end */
 };
 

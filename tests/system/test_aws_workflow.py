@@ -16,7 +16,7 @@ ENDED = ("EXPIRED", "CANCELLED", "REVOKED", "FAILED", "ENDED")
 STATUSES = ("PENDING", "APPROVED", "ACTIVE", "DENIED", *ENDED)
 INPUT = {"requestId": "0b6c", "simulateApproval": False, "Payload": {"pendingSeconds": 300, "useSeconds": 600}}
 # What may stand in an execution's history: no field that could hold a credential in clear.
-TAKEN = {"step", "requestId", "taskToken", "publicKey", "pendingSeconds", "useSeconds"}
+TAKEN = {"step", "requestId", "taskToken", "publicKey", "pendingSeconds", "useSeconds", "until"}
 GIVEN = {"status", "requestId", "pendingSeconds", "useSeconds", "message", "sealedCredentials"}
 
 prepare = npm.prepare
@@ -183,7 +183,7 @@ class Standard(unittest.TestCase):
 
 class Express(unittest.TestCase):
     def walk(self, *outcomes, **more):
-        return Walk(EXPRESS, {"requestId": "0b6c", "publicKey": {"kty": "EC"}, **more}, outcomes)
+        return Walk(EXPRESS, {"requestId": "0b6c", "publicKey": {"kty": "EC"}, "until": 1795363200, **more}, outcomes)
 
     def test_what_the_policy_approved_is_returned_sealed(self):
         walk = self.walk("ACTIVE", "ACTIVE", simulateApproval=True)

@@ -154,10 +154,10 @@ class Start(LambdaCase):
         self.assertEqual(function.api.wrong, [])
 
     def test_a_handler_that_is_none_of_ours_is_an_init_error_with_those_that_are(self):
-        for name in ("index.handler", "", "status", "AssumeJITRole", "UpdateAccessStatus", "Notify"):
+        for name in ("index.handler", "", "status", "SimulateApproval"):
             with self.subTest(name):
                 self.assert_does_not_start(self.function(name, f"{self.folder}/log"), "Function.Unknown", f"'{name}'",
-                                           "RequestElevatedAccess", "Revoke")
+                                           "RequestElevatedAccess", "AssumeJITRole")
 
     def test_a_configuration_with_an_error_is_an_init_error_with_the_first_of_them(self):
         with open(self.broker.conf, "a", encoding="utf-8") as file:
