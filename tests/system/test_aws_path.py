@@ -1,0 +1,301 @@
+"""The whole way on AWS: the functions, the workflows as they are shipped, an STS; and that no credential is seen on it.
+
+The store is SQLite, which the instances share here, and a table of DynamoDB."""
+
+import glob
+import json
+import re
+import tempfile
+import time
+import unittest
+
+import npm
+from brokerlib import PUBLIC_KEY, make_broker, new_secret
+from cloud import ARN, EXPRESS, ISSUED, KEYS, Cloud
+from dynamo import Dynamo
+from lab import read
+from lambdalib import rest_event
+
+prepare = npm.prepare
+
+ROLE = "arn:aws:iam::123456789012:role/JIT-ElevatedAdminRole"
+CONF = """issuer = sts:{url}
+issuer_credentials = environment
+issuer_plain_loopback = yes
+issue_function = AssumeJITRole
+issue_workflow = {express}
+issue_endpoint = {url}
+workflow = {arn}
+workflow_endpoint = {states}
+workflow_credentials = environment
+workflow_plain_loopback = yes
+notify_retry = 1s
+[role admin]
+arn = {role}
+services = sudo
+requesters = op1
+hosts = web-*
+targets = root
+approvers = appr1 appr2
+reason = optional
+code = off
+pending = {pending}
+approvals = {approvals}
+auto_approve = {auto}
+unsealed = allow
+[person op1]
+[person appr1]
+[person appr2]
+"""
+FILING = {"requester": "op1", "role": "admin", "duration": 900, "publicKey": PUBLIC_KEY, "service": "sudo",
+          "target": "root", "command": "/usr/bin/id", "resume": True}
+PATIENCE = 20
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.cloud = self.entered(Cloud(self.folder))
+
+    def entered(self, context):
+        value = context.__enter__()
+        self.addCleanup(context.__exit__, None, None, None)
+        return value
+
+    def broker(self, pending="5m", approvals=1, auto="never"):
+        self.made = make_broker(self.folder, CONF.format(
+            url=self.cloud.url, states=self.cloud.states_url, arn=ARN, express=EXPRESS, role=ROLE, pending=pending,
+            approvals=approvals, auto=auto))
+        self.cloud.conf = self.made.conf
+        self.prepare_store()
+        self.key = new_secret(self.made, "key", "add", "web-1")
+        self.token = {name: new_secret(self.made, "token", "add", name) for name in ("appr1", "appr2")}
+
+    def prepare_store(self):
+        pass
+
+    def ask(self, function, method, path, body=None, key=None, **more):
+        kind, answer = self.cloud.invoke(function, rest_event(method, path, key, body, **more))
+        self.assertEqual(kind, "response", answer)
+        return answer["statusCode"], json.loads(answer["body"])
+
+    def file(self, **more):
+        status, request = self.ask("RequestElevatedAccess", "POST", "/request-access", {**FILING, **more}, self.key)
+        self.assertEqual(status, 200, request)
+        return request
+
+    def decide(self, request, who="appr1", word="approve"):
+        status, said = self.ask(word.capitalize(), "POST", f"/requests/{request['requestId']}/{word}", {},
+                                headers={"Authorization": f"Bearer {self.token[who]}"})
+        self.assertEqual(status, 200, said)
+        return said["status"]
+
+    def collect(self, request):
+        return self.ask("Credentials", "POST", f"/requests/{request['requestId']}/credentials", {}, self.key)
+
+    def status(self, request):
+        return self.ask("Status", "GET", f"/requests/{request['requestId']}", None, self.key)[1]["status"]
+
+    def sweep(self):
+        kind, said = self.cloud.invoke("Sweep", {"detail-type": "Scheduled Event", "source": "aws.events"})
+        self.assertEqual(kind, "response", said)
+        return said["waiting"]
+
+    def wait(self, what, says):
+        until = time.monotonic() + PATIENCE
+        while not what():
+            if time.monotonic() > until:
+                self.fail(f"waited {PATIENCE} s: {says()}")
+            time.sleep(0.05)
+
+    def wait_for(self, request, **wanted):
+        """Until the execution has that status, output, or is in that state."""
+        def known():
+            return self.cloud.execution(request["requestId"]) or {"states": [""]}
+
+        def there():
+            now = known()
+            return all((now["states"] or [""])[-1] == value if name == "state" else now.get(name) == value
+                       for name, value in wanted.items())
+        self.wait(there, known)
+        return known()
+
+    def wait_for_token(self, request, step):
+        """Until that step's token is in the record."""
+        self.wait(lambda: f'"step":"{step}"' in self.cloud.record() and self.has_been_asked(request, step),
+                  self.cloud.record)
+
+    def has_been_asked(self, request, step):
+        return any(one.get("payload", {}).get("step") == step and one["payload"]["requestId"] == request["requestId"]
+                   for one in json.loads(self.cloud.record()) if "invoked" in one)
+
+    def assert_no_secret_was_seen(self):
+        seen = {"the record of workflows": self.cloud.record().encode()}
+        for path in glob.glob(f"{self.folder}/*.log") + glob.glob(f"{self.folder}/broker.db*"):
+            with open(path, "rb") as file:
+                seen[path] = file.read()
+        seen.update(self.items())
+        for where, text in seen.items():
+            for secret in (*ISSUED, KEYS["AWS_SECRET_ACCESS_KEY"], KEYS["AWS_SESSION_TOKEN"]):
+                self.assertNotIn(secret.encode(), text, where)
+        self.assertIn(b"stateMachine", seen["the record of workflows"])  # it is a record
+
+    def items(self):
+        return {}
+
+
+class Workflow(Case):
+    def test_an_approval_goes_through_to_credentials_that_nobody_saw(self):
+        self.broker()
+        request = self.file()
+        self.wait_for_token(request, "await-decision")
+        self.assertEqual(self.decide(request), "APPROVED")
+        self.wait_for_token(request, "await-collection")
+        status, collected = self.collect(request)
+        self.assertEqual((status, collected["status"]), (200, "ACTIVE"), collected)
+        self.assertEqual(len(collected["sealedCredentials"].split(".")), 5)
+        ended = self.wait_for(request, status="SUCCEEDED")
+        self.assertEqual((ended["output"], ended["states"]),
+                         ({"status": "ACTIVE"}, ["SimulateApproval", "AwaitDecision", "Decision", "AssumeJITRole",
+                                                 "Collected", "Approved", "Over"]))
+        self.assertEqual(len(self.cloud.assumed), 1)
+        status, renewed = self.collect(request)  # every issue is AssumeJITRole's, a renewal too
+        self.assertEqual((status, renewed["status"], len(self.cloud.assumed)), (200, "ACTIVE", 2), renewed)
+        self.wait(lambda: self.sweep() == 0, self.sweep)
+        self.assert_no_secret_was_seen()
+
+    def test_a_denial_ends_it_as_denied(self):
+        self.broker()
+        request = self.file()
+        self.wait_for_token(request, "await-decision")
+        self.assertEqual(self.decide(request, word="deny"), "DENIED")
+        self.assertEqual(self.wait_for(request, status="SUCCEEDED")["output"], {"status": "DENIED"})
+        self.assertEqual((self.status(request), self.collect(request)[0]), ("DENIED", 403))
+
+    def test_nobody_decides_and_the_time_out_is_the_tables(self):
+        self.broker(pending="2s")
+        request = self.file()
+        ended = self.wait_for(request, status="SUCCEEDED")
+        self.assertEqual((ended["output"]["status"], self.status(request)), ("EXPIRED", "EXPIRED"))
+        self.assertIn("Expire", ended["states"])
+
+    def test_two_approvers_are_two(self):
+        self.broker(approvals=2)
+        request = self.file()
+        self.wait_for_token(request, "await-decision")
+        self.assertEqual(self.decide(request, "appr1"), "PENDING")
+        self.assertEqual(self.cloud.execution(request["requestId"])["states"][-1], "AwaitDecision")
+        self.assertEqual(self.decide(request, "appr2"), "APPROVED")
+        self.wait_for(request, state="AssumeJITRole")
+
+    def test_a_token_that_is_used_already_changes_nothing_and_is_not_tried_again(self):
+        self.broker()
+        request = self.file()
+        self.wait_for_token(request, "await-decision")
+        self.decide(request, word="deny")
+        self.wait_for(request, status="SUCCEEDED")
+        tokens = [one["body"]["taskToken"] for one in json.loads(self.cloud.record())
+                  if one.get("called") == "SendTaskSuccess"]
+        self.assertEqual(self.cloud.call("SendTaskSuccess", taskToken=tokens[0], output='{"status":"APPROVED"}')[0], 400)
+        self.assertEqual(self.cloud.execution(request["requestId"])["output"], {"status": "DENIED"})
+        self.wait(lambda: self.sweep() == 0, self.sweep)  # what was told directly is told once more, and done with
+
+    def test_what_sts_refuses_is_failed(self):
+        self.broker()
+        request = self.file()
+        self.wait_for_token(request, "await-decision")
+        self.decide(request)
+        self.wait_for_token(request, "await-collection")
+        self.cloud.sts_denies = True
+        status, said = self.collect(request)
+        self.assertEqual((status, said["error"]), (502, "issuer.refused"), said)
+        self.assertEqual(self.wait_for(request, status="SUCCEEDED")["output"], {"status": "FAILED"})
+        self.assertEqual(self.status(request), "FAILED")
+
+    def test_what_could_not_be_told_is_told_by_the_sweep(self):
+        self.broker()
+        self.cloud.call("Away", away=True)
+        request = self.file()
+        self.cloud.call("Away", away=False)
+        self.assertIsNone(self.cloud.execution(request["requestId"]))
+        self.wait(lambda: self.sweep() == 0, self.sweep)
+        self.wait_for_token(request, "await-decision")
+        self.cloud.call("Away", away=True)
+        self.assertEqual(self.decide(request), "APPROVED")
+        self.cloud.call("Away", away=False)
+        self.assertEqual(self.cloud.execution(request["requestId"])["states"][-1], "AwaitDecision")
+        self.wait(lambda: self.sweep() == 0, self.sweep)
+        self.wait_for(request, state="AssumeJITRole")
+
+    def test_a_workflow_that_comes_after_the_decision_follows_it(self):
+        self.broker()
+        self.cloud.call("Away", away=True)
+        request = self.file()
+        self.decide(request, word="deny")
+        self.cloud.call("Away", away=False)
+        self.wait(lambda: self.sweep() == 0, self.sweep)
+        self.assertEqual(self.wait_for(request, status="SUCCEEDED")["output"], {"status": "DENIED"})
+
+    def test_the_instant_return_gives_credentials_at_once_and_its_history_has_them_sealed(self):
+        self.broker(auto="simulated")
+        filing = {name: value for name, value in FILING.items() if name != "publicKey"}
+        status, said = self.ask("RequestElevatedAccess", "POST", "/request-access",
+                                {**filing, "simulateApproval": True, "roleArn": ROLE}, self.key)
+        self.assertEqual((status, said.get("status")), (200, "ACTIVE"), said)
+        self.assertIn(ISSUED[0], json.dumps(said))
+        self.assertIn("StartSyncExecution", self.cloud.record())
+        self.assertIn("sealedCredentials", self.cloud.record())
+        self.assert_no_secret_was_seen()
+
+
+class Steps(Case):
+    def refused(self, function, event):
+        kind, answer = self.cloud.invoke(function, event)
+        self.assertEqual(kind, "error", answer)
+        return answer["errorType"]
+
+    def test_a_function_serves_its_own_steps_alone(self):
+        self.broker()
+        request = {"requestId": self.file()["requestId"]}
+        for step in ("issue", "await-collection", "approve", None):
+            self.assertEqual(self.refused("UpdateAccessStatus", {**request, "step": step, "taskToken": "t"}), "Event.Unknown")
+        for step in ("read", "deny", "await-decision"):
+            self.assertEqual(self.refused("AssumeJITRole", {**request, "step": step}), "Event.Unknown")
+        self.assertEqual(self.refused("UpdateAccessStatus", {**request, "step": "await-decision"}), "Event.Unknown")
+        self.assertEqual(self.refused("UpdateAccessStatus", {"step": "read", "requestId": "no"}), "Request.Unknown")
+        self.assertEqual(self.status(request), "PENDING")
+
+    def test_nothing_is_issued_for_what_is_not_approved_or_not_live_any_more(self):
+        self.broker()
+        request = self.file()
+        event = {"step": "issue", "requestId": request["requestId"], "publicKey": PUBLIC_KEY,
+                 "until": int(time.time()) + 900}
+        self.assertEqual(self.refused("AssumeJITRole", event), "Request.Refused")
+        self.decide(request)
+        kind, said = self.cloud.invoke("AssumeJITRole", event)
+        self.assertEqual((kind, set(said)), ("response", {"sealedCredentials"}), said)
+        for change in ({"until": int(time.time()) - 1}, {"until": None}, {"publicKey": None}, {"publicKey": {"kty": "EC"}}):
+            self.assertEqual(self.refused("AssumeJITRole", {**event, **change}), "Event.Field", change)
+        self.decide(request, word="revoke")
+        self.assertEqual(self.refused("AssumeJITRole", event), "Request.Refused")
+        self.assert_no_secret_was_seen()
+
+
+class OnDynamo(Workflow):
+    """The same on a table."""
+
+    def prepare_store(self):
+        self.dynamo = self.entered(Dynamo(self.folder))
+        text = re.sub("(?m)^store = sqlite:.*\n", self.dynamo.keys_of("requests"), read(self.made.conf))
+        with open(self.made.conf, "w", encoding="ascii") as file:
+            file.write(text)
+        self.made.admin("store", "create")
+
+    def items(self):
+        return {"the table": json.dumps(self.dynamo.call("Scan", TableName="requests")).encode()}
+
+
+if __name__ == "__main__":
+    unittest.main()
