@@ -26,8 +26,9 @@
 #define TRIES	   3
 #define PAUSE_MS   50 /* before the second try, at most; then twice as long each time */
 #define BROKEN_MAX 8000
-#define BROKEN_MS  1000	      /* after a lost connection nobody waits for another for so long */
-#define ANSWER_MAX (4U << 20) /* bytes; DynamoDB's own limit is 1 MiB a page, 16 MiB a batch */
+#define BROKEN_MS  1000	       /* after a lost connection nobody waits for another for so long */
+#define ANSWER_MAX (17U << 20) /* bytes; DynamoDB's own limit is 1 MiB a page, 16 MiB a batch */
+#define ANSWER_MIN 4096U
 #define TARGET	   "DynamoDB_20120810."
 
 struct jb_dynamo {
@@ -36,7 +37,7 @@ struct jb_dynamo {
 	char provider[96];
 	bool plain;
 	char *answer;
-	size_t answer_len;
+	size_t answer_len, answer_size;
 	bool too_large;
 	char detail[CURL_ERROR_SIZE];
 	char why[320];
@@ -52,7 +53,7 @@ static void answer_clear(struct jb_dynamo *dynamo)
 		explicit_bzero(dynamo->answer, dynamo->answer_len);
 	free(dynamo->answer);
 	dynamo->answer = NULL;
-	dynamo->answer_len = 0;
+	dynamo->answer_len = dynamo->answer_size = 0;
 	dynamo->too_large = false;
 }
 
@@ -69,27 +70,39 @@ void jb_dynamo_free(struct jb_dynamo *dynamo)
 	free(dynamo);
 }
 
+/* Room for so much more, and a NUL. No realloc: it would leave a copy behind that nobody wipes. */
+static bool make_room(struct jb_dynamo *dynamo, size_t more)
+{
+	size_t size = dynamo->answer_size ? dynamo->answer_size : ANSWER_MIN;
+
+	while (size <= dynamo->answer_len + more)
+		size *= 2;
+	if (size == dynamo->answer_size)
+		return true;
+	char *grown = malloc(size);
+	if (!grown)
+		return false;
+	if (dynamo->answer) {
+		memcpy(grown, dynamo->answer, dynamo->answer_len);
+		explicit_bzero(dynamo->answer, dynamo->answer_len);
+		free(dynamo->answer);
+	}
+	dynamo->answer = grown;
+	dynamo->answer_size = size;
+	return true;
+}
+
 static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
 	struct jb_dynamo *dynamo = arg;
 	const size_t len = size * count;
 
-	if (len > ANSWER_MAX - dynamo->answer_len) {
-		dynamo->too_large = true;
+	dynamo->too_large = len > ANSWER_MAX - dynamo->answer_len;
+	if (dynamo->too_large || !make_room(dynamo, len))
 		return 0;
-	}
-	char *grown = malloc(dynamo->answer_len + len + 1);
-	if (!grown)
-		return 0;
-	if (dynamo->answer) { /* no realloc: it would leave a copy behind that nobody wipes */
-		memcpy(grown, dynamo->answer, dynamo->answer_len);
-		explicit_bzero(dynamo->answer, dynamo->answer_len);
-		free(dynamo->answer);
-	}
-	memcpy(grown + dynamo->answer_len, data, len);
-	dynamo->answer = grown;
+	memcpy(dynamo->answer + dynamo->answer_len, data, len);
 	dynamo->answer_len += len;
-	grown[dynamo->answer_len] = '\0';
+	dynamo->answer[dynamo->answer_len] = '\0';
 	return len;
 }
 

@@ -123,7 +123,7 @@ static bool has_written(json_object *item, const char *write_id)
 	if (last && strcmp(last, write_id) == 0)
 		return true;
 	for (size_t i = jb_item_list_length(item, "audit"); i-- > 0;)
-		if (strstr(jb_item_list_text(item, "audit", i), write_id))
+		if ((last = jb_item_list_text(item, "audit", i)) && strstr(last, write_id))
 			return true;
 	return false;
 }

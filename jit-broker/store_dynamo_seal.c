@@ -369,8 +369,9 @@ static int take_out_first(struct round *round, json_object *item, size_t count)
 	char update[32 + RECORDS * sizeof("#audit[100], ")];
 	size_t at = (size_t)snprintf(update, sizeof(update), "REMOVE ");
 
-	for (size_t i = 0; i < count; i++)
-		at += (size_t)snprintf(update + at, sizeof(update) - at, "%s#audit[%zu]", i ? ", " : "", i);
+	/* From the last one on: right also where each step moves what is behind it up. DynamoDB does not, others do. */
+	for (size_t i = count; i-- > 0;)
+		at += (size_t)snprintf(update + at, sizeof(update) - at, "#audit[%zu]%s", i, i ? ", " : "");
 	jb_ask_expression(&ask, "UpdateExpression", update);
 	jb_ask_expression(&ask, "ConditionExpression", "#audit[0] = :first");
 	return jb_ddb_call(round->store, "UpdateItem", &ask, NULL);

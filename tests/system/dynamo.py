@@ -142,14 +142,16 @@ class Relay(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Two(TableCase):
-    """Two brokers on one table, A and B, with the same keys and tokens."""
+class Several(TableCase):
+    """Brokers on one table, A and B, with the same keys and tokens."""
 
-    table = 0
+    names, conf = "ab", CONF
+    tables = 0
 
     def setUp(self):
-        Two.table += 1
-        self.brokers = [self.broker(name) for name in "ab"]
+        Several.tables += 1
+        self.table_name = f"jit-{Several.tables}"
+        self.brokers = [self.broker(name) for name in self.names]
         self.brokers[0].admin("store", "create")
         self.key = new_secret(self.brokers[0], "key", "add", "web-1")
         self.tokens = [new_secret(self.brokers[1], "token", "add", name) for name in ("appr1", "appr2")]
@@ -159,9 +161,9 @@ class Two(TableCase):
 
     def broker(self, name):
         folder = tempfile.mkdtemp(prefix=f"{name}-", dir=self.folder)
-        broker = make_broker(folder, CONF)
+        broker = make_broker(folder, self.conf)
         with open(broker.conf, encoding="utf-8") as file:
-            text = re.sub(r"store = .*\n", self.dynamo.keys_of(f"jit-{Two.table}"), file.read(), count=1)
+            text = re.sub(r"store = .*\n", self.dynamo.keys_of(self.table_name), file.read(), count=1)
         with open(broker.conf, "w", encoding="utf-8") as file:
             file.write(text.replace(self.dynamo.endpoint, self.endpoint_of(name)))
         return broker
@@ -171,7 +173,7 @@ class Two(TableCase):
 
     def end_lease(self):
         """Whoever seals has been gone for so long that another one may."""
-        self.dynamo.call("UpdateItem", TableName=f"jit-{Two.table}", Key={"requestId": {"S": "lease:sealer"}},
+        self.dynamo.call("UpdateItem", TableName=self.table_name, Key={"requestId": {"S": "lease:sealer"}},
                          UpdateExpression="SET #until = :none", ExpressionAttributeNames={"#until": "until"},
                          ExpressionAttributeValues={":none": {"N": "0"}})
 

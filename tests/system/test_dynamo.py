@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import http.client
+import json
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ import unittest
 
 import npm
 from brokerlib import built, make_broker, new_secret
-from dynamo import CONF, FILING, TableCase, Two
+from dynamo import CONF, FILING, TableCase, Several
 from terminal import wait_until
 
 prepare = npm.prepare
@@ -40,7 +41,7 @@ class ContractTest(TableCase):
                 self.assertNotIn("SKIPPED", done.stdout + done.stderr)
 
 
-class SharedTest(Two):
+class SharedTest(Several):
     def wake(self):
         """How long, in seconds, until both who wait on A know of a decision on B."""
         host = self.api(0, key=self.key)
@@ -76,7 +77,7 @@ class SharedTest(Two):
 
         def stamp(request, value=None):
             """Of its last change, in the index; with a value it becomes that one."""
-            key = {"TableName": f"jit-{Two.table}", "Key": {"requestId": {"S": request}}}
+            key = {"TableName": self.table_name, "Key": {"requestId": {"S": request}}}
             if value:
                 self.dynamo.call("UpdateItem", **key, UpdateExpression="SET changed = :v",
                                  ExpressionAttributeValues={":v": {"N": str(value)}})
@@ -105,6 +106,23 @@ class SharedTest(Two):
             answer = self.api(which, key=self.key).post("/request-access", FILING, {"Idempotency-Key": "k-1"})
             ids.add(answer.json["requestId"])
         self.assertEqual(len(ids), 1)
+
+    def test_hostile_text_is_kept_clean_or_refused(self):
+        host, approver = self.api(0, key=self.key), self.api(1, token=self.tokens[0])
+        hostile = ['"\\\\}]}\'; #audit :one {"S":"x"}', 2000 * '\\"', "\x01\x1b[2J\x7f\u202e\ufeff", "a\0b", "\ud800", 1000 * "\U0001f512"]
+        bodies = [json.dumps({**FILING, "command": text, "reason": text[:400]}).encode() for text in hostile]
+        bodies.append(json.dumps({**FILING, "command": "X"}).encode().replace(b"X", b"\xff\xc0\x80\xed\xa0\x80"))
+        bodies.append(json.dumps({**FILING, "duration": 1 << 70}).encode())
+        filed = []
+        for body in bodies:
+            answer = host.post("/request-access", body)
+            self.assertIn(answer.status, (200, 400, 422), answer.body[:300])
+            if answer.status == 200:
+                filed.append(answer.json["requestId"])
+                self.assertEqual(approver.post(f"/requests/{filed[-1]}/approve", {"comment": "\"'\x1b\\"}).status, 200)
+        self.assertGreaterEqual(len(filed), 4)
+        records = self.sealed(self.brokers[0])
+        self.assertEqual([r["action"] for r in records if r.get("requestId") in filed].count("request.approved"), len(filed))
 
     def test_forty_racers_over_two_brokers_have_one_winner_each_round(self):
         host = self.api(0, key=self.key)

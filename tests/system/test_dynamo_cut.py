@@ -1,13 +1,15 @@
 """Brokers on one table of DynamoDB that are killed, stopped, and cut off from it where it hurts."""
 
 import http.client
+import json
 import os
 import signal
 import threading
+import time
 import unittest
 
 import npm
-from dynamo import Between, Two
+from dynamo import Between, Several
 from terminal import wait_until
 
 prepare = npm.prepare
@@ -15,7 +17,7 @@ prepare = npm.prepare
 FULL = bool(os.environ.get("PAM_JIT_FULL"))
 
 
-class CutTest(Two):
+class CutTest(Several):
     """The ways to the table lead through relays that cut them where it hurts."""
 
     def setUp(self):
@@ -153,6 +155,89 @@ class CutTest(Two):
         wait_until("the broker serves again", lambda: host.get(f"/requests/{request}").status == 200, 20)
         self.assertEqual(approver.post(f"/requests/{request}/approve").status, 200)
         self.check_chain([request])
+
+    def test_a_table_that_is_hasty_or_confused_is_asked_again_or_refused(self):
+        host = self.api(0, key=self.key)
+        request = self.file(host)
+
+        def refuse(kind, tries):
+            """Each operation on a request or key is answered so often with that error."""
+            left = {}
+
+            def answer(operation, body):
+                what = json.dumps(body)
+                if operation not in ("GetItem", "UpdateItem") or "lease:" in what or left.setdefault(what, tries) == 0:
+                    return None
+                left[what] -= 1
+                return 400, {"__type": f"com.amazonaws.dynamodb.v20120810#{kind}", "message": "no \x1b[31m"}
+            return answer
+
+        self.relay.before = refuse("ProvisionedThroughputExceededException", 2)
+        self.assertEqual(host.get(f"/requests/{request}").status, 200)
+        for kind in ("ThrottlingException", "ValidationException"):
+            self.relay.before = refuse(kind, 100)
+            answer = host.get(f"/requests/{request}")
+            self.assertEqual(answer.status, 503)
+            self.assertNotIn(b"\x1b", answer.body)
+            self.relay.before = lambda operation, body: None
+            self.assertEqual(host.get(f"/requests/{request}").status, 200, "it is not given rest for that")
+
+    def test_what_the_table_leaves_undone_of_a_batch_is_asked_for_again(self):
+        host, halves = self.api(0, key=self.key), []
+        requests = {self.file(host) for _ in range(4)}
+
+        def leave_half(operation, body):
+            if operation != "BatchGetItem":
+                return None
+            (table, ask), = body["RequestItems"].items()
+            if len(ask["Keys"]) < 2:
+                return None
+            half = len(ask["Keys"]) // 2
+            answer = self.dynamo.call(operation, RequestItems={table: {**ask, "Keys": ask["Keys"][:half]}})
+            halves.append(half)
+            return 200, {**answer, "UnprocessedKeys": {table: {**ask, "Keys": ask["Keys"][half:]}}}
+
+        self.relay.before = leave_half
+        self.assertEqual({r["requestId"] for r in host.get("/requests").json["requests"]}, requests)
+        self.assertTrue(halves)
+
+    def test_a_batch_of_megabytes_is_read(self):
+        host = self.api(0, key=self.key)
+        requests = [self.file(host) for _ in range(60)]
+        for request in requests:
+            self.dynamo.call("UpdateItem", TableName=self.table_name, Key={"requestId": {"S": request}},
+                             UpdateExpression="SET padding = :p", ExpressionAttributeValues={":p": {"S": 100000 * "x"}})
+
+        def whole(operation, body):
+            """As DynamoDB answers, which gives up to 16 MB; dynalite gives less at once."""
+            if operation != "BatchGetItem":
+                return None
+            (table, ask), = body["RequestItems"].items()
+            items = [self.dynamo.call("GetItem", TableName=table, Key=key)["Item"] for key in ask["Keys"]]
+            return 200, {"Responses": {table: items}, "UnprocessedKeys": {}}
+
+        self.relay.before = whole
+        told = self.api(0, token=self.tokens[0]).get("/requests?status=PENDING")
+        self.assertEqual(told.status, 200, told.body[:300])
+        self.assertEqual({r["requestId"] for r in told.json["requests"]}, set(requests))
+
+    def test_a_table_that_hangs_keeps_nobody_long_and_is_found_again(self):
+        host, go_on = self.api(0, key=self.key), threading.Event()
+        self.addCleanup(go_on.set)
+        request = self.file(host)
+        self.relay.before = lambda operation, body: go_on.wait(60) and None
+        self.assertEqual(host.get(f"/requests/{request}").status, 503)
+        # From here on the loop is held up by a look now and then, and by nobody's call.
+        took = []
+        for _ in range(9):
+            began = time.monotonic()
+            answer = host.get("/healthz")
+            took.append(time.monotonic() - began)
+            self.assertEqual((answer.status, answer.json["store"]), (503, "the store cannot be used"))
+        self.assertLess(sorted(took)[4], 0.5)
+        self.relay.before = lambda operation, body: None
+        go_on.set()
+        wait_until("the broker serves again", lambda: host.get(f"/requests/{request}").status == 200, 30)
 
 
 if __name__ == "__main__":
