@@ -29,6 +29,7 @@
  */
 #define TICK_MAX_MS 3000
 #define LATE_MS	    1000
+#define SOON_MS	    100 /* after a change */
 
 typedef void (*handler)(struct jb_ask *ask);
 
@@ -96,6 +97,14 @@ static int64_t wall_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+static void come_back(struct jb_api *api, int64_t ms)
+{
+	const struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	event_add(api->timer, &tv);
+	api->tick_ms = wall_ms() + ms;
+}
+
 /* Does what is due and comes back when the next thing is. */
 static void tick(struct jb_api *api)
 {
@@ -108,9 +117,14 @@ static void tick(struct jb_api *api)
 		ms = next * 1000 - wall_ms();
 	if (ms < 10)
 		ms = 10; /* something that stays due must not make us spin */
-	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-	event_add(api->timer, &tv);
-	api->tick_ms = wall_ms() + ms;
+	come_back(api, ms);
+}
+
+/* A change may bring something due nearer. Of many changes one look tells: it asks the store what is next. */
+static void tick_soon(struct jb_api *api)
+{
+	if (api->tick_ms - wall_ms() > SOON_MS)
+		come_back(api, SOON_MS);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -148,13 +162,13 @@ int64_t jb_api_now(void)
 	return jit_wall_s();
 }
 
-/* A page's call. A change may bring something due nearer. */
+/* A page's call. */
 static bool serve_page(struct jb_ask *ask)
 {
 	if (!jb_page_serve(ask))
 		return false;
 	if (*ask->id)
-		tick(ask->api);
+		tick_soon(ask->api);
 	return true;
 }
 
@@ -202,7 +216,7 @@ void jb_api_handle(void *arg, struct jb_call *call)
 		route->person(&ask);
 	}
 	if (changes)
-		tick(ask.api);
+		tick_soon(ask.api);
 }
 
 struct json_object *jb_api_body(struct jb_ask *ask, bool optional)

@@ -202,12 +202,12 @@ static int check_limits(struct jb_engine *engine, const char *host, const struct
 	const struct jb_conf *conf = engine->conf;
 	const struct jb_usage_plan *plan = jb_conf_plan_of(conf, host);
 	struct jb_query query = {.filer = host, .status = (int)JB_PENDING};
-	size_t of_host, of_requester;
+	size_t of_host, of_requester = 0;
 
 	if (jb_store_count(engine->store, &query, &of_host) < 0)
 		return jb_engine_store_fault(engine, fault);
 	query.requester = r->requester;
-	if (jb_store_count(engine->store, &query, &of_requester) < 0)
+	if (of_host && jb_store_count(engine->store, &query, &of_requester) < 0)
 		return jb_engine_store_fault(engine, fault);
 	if (of_requester >= conf->waiting_per_requester)
 		return jb_engine_fault(
