@@ -776,6 +776,34 @@ static void what_another_process_writes_is_told(void **state)
 	jb_store_close(second);
 }
 
+static size_t to_deliver(struct jb_store *store)
+{
+	struct jb_outbox_rows rows;
+
+	assert_int_equal(jb_outbox_next(store, "mail", 10, &rows), 0);
+	const size_t count = rows.count;
+	jb_outbox_rows_clear(&rows);
+	return count;
+}
+
+static void one_process_delivers_what_is_to_be_told(void **state)
+{
+	struct jb_store *second = open_again();
+	char news[256] = "";
+
+	(void)state;
+	tell_of("mail", "r1", "e1", NOW);
+	broker_settle(b);
+	assert_int_equal(to_deliver(b->store), 1);
+	if (jb_store_attend(second, keep_news, news) == 0) {
+		jb_store_close(second);
+		skip(); /* an SQLite file has one process that serves it */
+	}
+	assert_int_equal(to_deliver(second), 0);
+	assert_int_equal(to_deliver(b->store), 1);
+	jb_store_close(second);
+}
+
 static void a_host_that_another_process_heard_is_not_silent(void **state)
 {
 	struct jb_store *second = open_again();
@@ -788,7 +816,7 @@ static void a_host_that_another_process_heard_is_not_silent(void **state)
 	assert_true(enough > 0);
 	assert_int_equal(jb_store_last_heard(b->store, "web-1", &at), 0);
 	/* It need not tell again before `enough`, so that is how late it may have been heard. */
-	assert_true(at == 0 || at >= NOW + enough);
+	assert_true((at == 0 && enough > 3600) || at >= NOW + enough);
 	jb_store_close(second);
 }
 
@@ -815,6 +843,7 @@ int main(void)
 		TEST(few_at_a_time_are_told_all_the_same),
 		TEST(the_outbox_keeps_its_order_until_each_is_delivered),
 		TEST(what_another_process_writes_is_told),
+		TEST(one_process_delivers_what_is_to_be_told),
 		TEST(a_host_that_another_process_heard_is_not_silent),
 	};
 

@@ -95,6 +95,30 @@ static void a_broker_that_was_held_up_blames_no_host(void **state)
 	drop(&r);
 }
 
+static void a_host_that_speaks_to_another_broker_keeps_what_waits(void **state)
+{
+	struct jb_filing f = filing();
+	struct jb_request *r = file(&f, NOW);
+	char why[512];
+	struct jb_store *second = jb_store_open(b->conf, why, sizeof(why));
+	int64_t at = 0;
+
+	(void)state;
+	assert_non_null(second);
+	assert_true(jb_store_heard(second, "web-1", NOW + 25) > 0);
+	assert_int_equal(jb_store_last_heard(b->store, "web-1", &at), 0);
+	jb_store_close(second);
+	if (!at) {
+		jb_request_free(r);
+		skip(); /* one process has the whole file */
+	}
+	jb_engine_tick(b->engine, NOW + 54);
+	status_is(r->id, NOW, JB_PENDING);
+	jb_engine_tick(b->engine, at + 30);
+	status_is(r->id, NOW, JB_CANCELLED);
+	jb_request_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -102,6 +126,7 @@ int main(void)
 		TEST(a_deadline_holds_where_no_timer_came_by),
 		TEST(a_silent_host_loses_what_waits),
 		TEST(a_broker_that_was_held_up_blames_no_host),
+		TEST(a_host_that_speaks_to_another_broker_keeps_what_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
