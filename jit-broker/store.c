@@ -60,6 +60,16 @@ int jb_store_ping(struct jb_store *store)
 	return store->ops->ping(store);
 }
 
+bool jb_store_in_doubt(const struct jb_store *store)
+{
+	return store->in_doubt;
+}
+
+bool jb_store_is_remote(const struct jb_store *store)
+{
+	return store->remote;
+}
+
 uint64_t jb_store_failures(const struct jb_store *store)
 {
 	return store->failures;

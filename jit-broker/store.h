@@ -30,6 +30,10 @@ const char *jb_store_error(struct jb_store *store);
 
 /* Can it be read now, and written where the last write failed? At once, whoever else writes. 0 or -EIO. */
 int jb_store_ping(struct jb_store *store);
+/* Was the last call a write that failed, of which nobody can say whether it was carried out all the same? */
+bool jb_store_in_doubt(const struct jb_store *store);
+/* Is it no part of this machine, so that a new process would find it as it is now? */
+bool jb_store_is_remote(const struct jb_store *store);
 /* How many writes it did not take since it was opened. */
 uint64_t jb_store_failures(const struct jb_store *store);
 

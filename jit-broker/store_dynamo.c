@@ -35,6 +35,7 @@ int jb_ddb_call(struct jb_dynamodb *store, const char *operation, const struct j
 {
 	JIT_JSON json_object *answer = NULL;
 
+	store->store.in_doubt = false;
 	store->error = ask->json ? NULL : "out of memory";
 	if (!ask->json)
 		return -ENOMEM;
@@ -182,10 +183,12 @@ int jb_ddb_write(struct jb_dynamodb *store, struct jb_doc *values, const struct 
 	if (change->condition)
 		jb_ask_expression(values, "ConditionExpression", change->condition);
 	r = jb_ddb_call(store, "UpdateItem", values, NULL);
+	const bool unsure = jb_dynamo_unsure(store->client);
 	/* libcurl too repeats what it has sent, once, where a kept connection broke: a condition may fail by our own
 	 * write. */
-	if (r == -ECANCELED || (r < 0 && jb_dynamo_unsure(store->client)))
+	if (r == -ECANCELED || (r < 0 && unsure))
 		r = settle_doubt(store, change->key, write_id, r);
+	store->store.in_doubt = r < 0 && unsure;
 	if (r == -EIO)
 		store->store.failures++;
 	return r;
@@ -448,6 +451,7 @@ static struct jb_dynamodb *new_store(const struct jb_conf *conf, char *why, size
 		return NULL;
 	}
 	store->store.ops = &ops;
+	store->store.remote = true;
 	store->client = jb_dynamo_new(&options, why, why_size);
 	if (store->client)
 		return store;

@@ -87,6 +87,8 @@ struct jb_store_ops {
 struct jb_store {
 	const struct jb_store_ops *ops;
 	uint64_t failures;	      /* writes that it did not take */
+	bool in_doubt;		      /* the last call was a write that failed, and may have been carried out */
+	bool remote;		      /* it is no part of this machine */
 	void (*on_outbox)(void *arg); /* told after a write with something in it for the outbox; NULL: nobody */
 	void *on_outbox_arg;
 };

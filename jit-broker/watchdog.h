@@ -1,4 +1,4 @@
-/* systemd's watchdog: it hears from the loop, and only while the store answers. */
+/* systemd's watchdog: it hears from the loop, and only while a store on this machine answers. */
 #ifndef JB_WATCHDOG_H
 #define JB_WATCHDOG_H
 

@@ -4,9 +4,11 @@ import http.client
 import json
 import os
 import signal
+import socket
 import threading
 import time
 import unittest
+import unittest.mock
 
 import npm
 from dynamo import Between, Several
@@ -15,6 +17,7 @@ from terminal import wait_until
 prepare = npm.prepare
 
 FULL = bool(os.environ.get("PAM_JIT_FULL"))
+long = unittest.skipUnless(FULL, "in the full tier")
 
 
 class CutTest(Several):
@@ -156,6 +159,29 @@ class CutTest(Several):
         self.assertEqual(approver.post(f"/requests/{request}/approve").status, 200)
         self.check_chain([request])
 
+    def test_of_a_change_that_may_have_been_made_nobody_says_that_it_was_not(self):
+        host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
+        request, away = self.file(host), threading.Event()
+
+        def lose(operation, body):
+            """From the write on nothing is heard of the table."""
+            if operation == "UpdateItem" and body["Key"]["requestId"]["S"] == request:
+                away.set()
+            return "away" if away.is_set() else None
+
+        def refuse(operation, body):
+            write = operation == "UpdateItem" and body["Key"]["requestId"]["S"] == request
+            return (400, {"__type": "x#ValidationException"}) if write else None
+
+        self.relay.before = refuse
+        self.assertIn("nothing was changed", approver.post(f"/requests/{request}/approve").json["message"])
+        self.relay.before = lambda operation, body: None
+        self.relay.after = lose
+        answer = approver.post(f"/requests/{request}/approve")
+        self.assertEqual(answer.status, 503)
+        self.assertIn("nobody can say whether it was changed", answer.json["message"])
+        self.assertEqual(self.api(1, key=self.key).get(f"/requests/{request}").json["status"], "APPROVED")
+
     def test_a_table_that_is_hasty_or_confused_is_asked_again_or_refused(self):
         host = self.api(0, key=self.key)
         request = self.file(host)
@@ -201,6 +227,7 @@ class CutTest(Several):
         self.assertEqual({r["requestId"] for r in host.get("/requests").json["requests"]}, requests)
         self.assertTrue(halves)
 
+    @long
     def test_a_batch_of_megabytes_is_read(self):
         host = self.api(0, key=self.key)
         requests = [self.file(host) for _ in range(60)]
@@ -221,6 +248,21 @@ class CutTest(Several):
         self.assertEqual(told.status, 200, told.body[:300])
         self.assertEqual({r["requestId"] for r in told.json["requests"]}, set(requests))
 
+    def test_a_broker_is_not_started_anew_because_its_table_is_away(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.bind(f"{self.folder}/notify")
+            sock.settimeout(10)
+            self.brokers[0].stop()
+            with unittest.mock.patch.dict(os.environ, {"NOTIFY_SOCKET": f"{self.folder}/notify", "WATCHDOG_USEC": "60000"}):
+                self.brokers[0].start()
+            self.relay.after = lambda operation, body: "away"
+            host = self.api(0, key=self.key)
+            self.assertEqual(host.get("/healthz").status, 503)
+            for _ in range(20):  # what was said before
+                said = sock.recv(4096)
+            self.assertIn(b"WATCHDOG=1", said)
+
+    @long
     def test_a_table_that_hangs_keeps_nobody_long_and_is_found_again(self):
         host, go_on = self.api(0, key=self.key), threading.Event()
         self.addCleanup(go_on.set)
