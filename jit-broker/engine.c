@@ -87,11 +87,14 @@ int jb_engine_fault(struct jb_fault *fault, int http, const char *code, const ch
 
 int jb_engine_store_fault(struct jb_engine *engine, struct jb_fault *fault)
 {
-	return jb_engine_fault(fault, 503, "store.unavailable", "the broker could not use its store (%s); %s",
-			       jb_store_error(engine->store),
-			       jb_store_in_doubt(engine->store)
-				       ? "nobody can say whether it was changed, look before you try again"
-				       : "nothing was changed, try again");
+	if (jb_store_in_doubt(engine->store))
+		return jb_engine_fault(fault, 503, "store.unavailable",
+				       "the broker could not use its store (%s); nobody can say whether it was "
+				       "changed, look before you try again",
+				       jb_store_error(engine->store));
+	return jb_engine_fault(fault, 503, "store.unavailable",
+			       "the broker could not use its store (%s); nothing was changed, try again",
+			       jb_store_error(engine->store));
 }
 
 char *jb_engine_detail(const struct jb_pair *pairs)
