@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "cleanup.h"
 #include "secret.h"
 #include "store_dynamo.h"
 
-#define KEY_SIZE (sizeof("secret:") + JB_SECRET_ID_SIZE)
+#define PLACE_TRIES 10 /* of many who add a key at once each is through after as many, or refused */
+#define KEY_SIZE    (sizeof("secret:") + JB_SECRET_ID_SIZE)
 
 static void key_of(const char *id, char key[static KEY_SIZE])
 {
@@ -123,29 +126,105 @@ static int visit(struct jb_dynamodb *store, const char *kind, jb_ddb_each each, 
 	return r < 0 ? -EIO : 0;
 }
 
-struct counting {
+/*
+ * The valid keys of a host are few, and an index may not show the newest yet. So
+ * each is noted in an item of the host's, "ID@SECONDS ID@SECONDS", before it is
+ * made; that item is written only where it is as it was read.
+ */
+#define NOTE_SIZE (JB_SECRET_ID_SIZE + 24)
+#define MAKING_S  60 /* a noted key that is not there yet is about to be */
+
+struct held {
+	struct jb_dynamodb *store;
 	const char *owner;
+	int64_t now;
 	size_t count;
+	char notes[JB_HOST_KEYS_MAX * NOTE_SIZE]; /* of as many as there may be */
 };
 
-static int count_valid(void *arg, json_object *item)
+static void hold(struct held *held, const char *id, size_t len, int64_t at)
 {
-	struct counting *counting = arg;
-	const char *owner = jb_item_text(item, "keeper");
+	const size_t used = strlen(held->notes);
+	char note[NOTE_SIZE];
 
-	counting->count += owner && strcmp(owner, counting->owner) == 0 && !jb_item_number(item, "revoked", 0);
+	snprintf(note, sizeof(note), "%.*s@", (int)len, id);
+	if (strstr(held->notes, note) || held->count++ >= JB_HOST_KEYS_MAX)
+		return;
+	snprintf(held->notes + used, sizeof(held->notes) - used, "%s%s%lld", used ? " " : "", note, (long long)at);
+}
+
+static int hold_valid(void *arg, json_object *item)
+{
+	struct held *held = arg;
+	const char *key = jb_item_text(item, "requestId"), *owner = jb_item_text(item, "keeper");
+
+	if (key && owner && strcmp(owner, held->owner) == 0 && !jb_item_number(item, "revoked", 0))
+		hold(held, key + strlen("secret:"), strlen(key) - strlen("secret:"), held->now);
 	return 0;
 }
 
-/* Two who add at the same instant do not see each other's. */
-static int check_count(struct jb_dynamodb *store, const char *kind, const char *owner)
+/* Those that are noted: what has been revoked since, or was never made, holds no place. */
+static int hold_noted(struct held *held, const char *notes)
 {
-	struct counting counting = {.owner = owner};
+	for (const char *at; (at = strchr(notes, '@')); notes = at + strcspn(at, " "), notes += *notes == ' ') {
+		const size_t len = (size_t)(at - notes);
+		const int64_t since = strtoll(at + 1, NULL, 10);
+		JIT_JSON json_object *item = NULL;
+		char id[JB_SECRET_ID_SIZE], key[KEY_SIZE];
+
+		snprintf(id, sizeof(id), "%.*s", (int)len, notes);
+		key_of(id, key);
+		int r = jb_ddb_get(held->store, key, &item);
+		if (r == 0 ? !jb_item_number(item, "revoked", 0)
+			   : r == -ENOENT && held->now - since < MAKING_S && since <= held->now + MAKING_S)
+			hold(held, notes, len, since);
+		else if (r < 0 && r != -ENOENT)
+			return r;
+	}
+	return 0;
+}
+
+/* 0; -EDQUOT; -ECANCELED: somebody else does the same just now. */
+static int note_key(struct jb_dynamodb *store, const char *owner, const char *id, int64_t now)
+{
+	struct held held = {.store = store, .owner = owner, .now = now};
+	JB_DOC ask = jb_dynamo_ask(store->table);
+	JIT_JSON json_object *item = NULL;
+	JIT_FREE char *key = NULL;
+
+	if (asprintf(&key, "keys:%s", owner) < 0) {
+		key = NULL;
+		return -ENOMEM;
+	}
+	int r = jb_ddb_get(store, key, &item);
+	const char *notes = r == 0 ? jb_item_text(item, "keys") : NULL;
+	if (r == -ENOENT)
+		r = 0;
+	if (notes)
+		r = hold_noted(&held, notes);
+	if (r == 0)
+		r = visit(store, "host", hold_valid, &held);
+	if (r < 0 || held.count >= JB_HOST_KEYS_MAX)
+		return r < 0 ? r : -EDQUOT;
+	hold(&held, id, strlen(id), now);
+	const struct jb_ddb_change change = {.key = key,
+					     .condition = notes ? "#keys = :before" : "attribute_not_exists(#keys)",
+					     .set = "#keys = :keys"};
+	if (notes)
+		jb_ask_text(&ask, ":before", notes);
+	jb_ask_text(&ask, ":keys", held.notes);
+	return jb_ddb_write(store, &ask, &change);
+}
+
+static int take_place(struct jb_dynamodb *store, const char *kind, const char *owner, const char *id, int64_t now)
+{
+	int r = -ECANCELED;
 
 	if (strcmp(kind, "host") != 0)
 		return 0;
-	int r = visit(store, kind, count_valid, &counting);
-	return r < 0 ? r : counting.count < JB_HOST_KEYS_MAX ? 0 : -EDQUOT;
+	for (int i = 0; r == -ECANCELED && i < PLACE_TRIES; i++)
+		r = note_key(store, owner, id, now);
+	return r == -ECANCELED ? -EIO : r;
 }
 
 static int secret_add(struct jb_store *base, const char *kind, const char *owner, int64_t now, char *text, size_t size)
@@ -155,7 +234,7 @@ static int secret_add(struct jb_store *base, const char *kind, const char *owner
 
 	if (r < 0)
 		return r;
-	r = check_count(jb_ddb_of(base), kind, owner);
+	r = take_place(jb_ddb_of(base), kind, owner, id, now);
 	if (r == 0)
 		r = insert_secret(jb_ddb_of(base), kind, owner, id, hash, now);
 	if (r == 0)

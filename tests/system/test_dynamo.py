@@ -100,6 +100,18 @@ class SharedTest(Several):
         self.brokers[0].admin("key", "revoke", re.match("jitk_([0-9a-f]+)_", key)[1])
         self.assertEqual(self.api(1, key=key).get("/requests").status, 403)
 
+    def test_of_many_keys_that_are_added_at_once_two_are_good(self):
+        def add(which):
+            return self.brokers[which].admin("key", "add", "web-7", check=False)
+
+        for _ in range(2):  # the second time both places are free again
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                added = list(pool.map(add, [0, 1] * 4))
+            self.assertEqual(sorted(done.returncode for done in added)[:3], [0, 0, 1], [done.stderr for done in added])
+            for done in added:
+                if done.returncode == 0:
+                    self.brokers[0].admin("key", "revoke", re.search("jitk_([0-9a-f]+)_", done.stdout)[1])
+
     def test_a_repeated_filing_gives_the_same_request_on_every_broker(self):
         ids = set()
         for which in (0, 1, 0):
