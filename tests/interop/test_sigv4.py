@@ -1,4 +1,4 @@
-"""The calls to STS and DynamoDB that jit-broker really sends, signed again by botocore: both must come to the same
+"""The calls to STS, DynamoDB, Lambda and Step Functions that jit-broker really sends, signed again by botocore: both must come to the same
 signature."""
 
 import http.server
@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import time
 import unittest
 import urllib.parse
 
@@ -25,6 +26,7 @@ except ImportError:
 
 REGION = "eu-west-1"
 ACCESS, SECRET, TOKEN = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "tok/en+" + "x" * 400 + "=="
+MACHINE = f"arn:aws:states:{REGION}:123456789012:stateMachine:JITAccessApprovalWorkflow"
 ARN = "arn:aws:iam::123456789012:role/JIT-ElevatedAdminRole"
 CONF = """issuer = sts:{endpoint}
 issuer_region = {region}
@@ -109,18 +111,40 @@ class SignatureTest(unittest.TestCase):
         self.assertIn("DynamoDB", done.stderr)
         return self.server.seen[0]
 
+    def asked_by_workflows(self, instant):
+        """What is sent for one approved request where a function issues and a workflow follows: {service: call}."""
+        self.write_keys(TOKEN)
+        more = (f"issue_function = arn:aws:lambda:{REGION}:123456789012:function:jit-AssumeJITRole\n"
+                f"issue_endpoint = {self.endpoint}\nworkflow = {MACHINE}\nworkflow_endpoint = {self.endpoint}\n"
+                f"workflow_credentials = {self.folder}/keys\nworkflow_plain_loopback = yes\n"
+                + (f"issue_workflow = {MACHINE}-Express\n" if instant else ""))
+        broker = make_broker(self.folder, more + CONF.format(endpoint=self.endpoint, region=REGION, folder=self.folder,
+                                                             arn=ARN))
+        broker.start()
+        try:
+            api = Api(broker.port, f"{self.folder}/ca.pem", key=new_secret(broker, "key", "add", "web-1"))
+            answer = api.post("/request-access", CALL)
+            api.close()
+            self.assertEqual(answer.json["error"], "issuer.unavailable", answer.body)
+            until = time.monotonic() + 20
+            while len(self.server.seen) < 2 and time.monotonic() < until:
+                time.sleep(0.02)
+        finally:
+            broker.stop()
+        return {headers["X-Amz-Target"]: (path, headers, body) for path, headers, body in self.server.seen}
+
     def check(self, token):
         path, headers, body = self.sent_with(token)
         self.check_signature(path, headers, body, token, "sts")
         return urllib.parse.parse_qs(body.decode("ascii"), strict_parsing=True)
 
-    def check_signature(self, path, headers, body, token, service):
-        self.assertEqual(path, "/")
+    def check_signature(self, path, headers, body, token, service, wanted="/"):
+        self.assertEqual(path, wanted)
         authorization = headers["Authorization"]
         signed = authorization.split("SignedHeaders=")[1].split(",")[0].split(";")
         self.assertLessEqual({"content-type", "host", "x-amz-date"} | ({"x-amz-security-token"} if token else set()),
                              set(signed))
-        again = botocore.awsrequest.AWSRequest("POST", f"{self.endpoint}/", data=body,
+        again = botocore.awsrequest.AWSRequest("POST", f"{self.endpoint}{wanted}", data=body,
                                                headers={name: headers[name] for name in signed})
         again.context["timestamp"] = headers["X-Amz-Date"]
         signer = botocore.auth.SigV4Auth(botocore.credentials.Credentials(ACCESS, SECRET), service, REGION)
@@ -140,6 +164,15 @@ class SignatureTest(unittest.TestCase):
     def test_a_session_token_is_sent_and_signed_too(self):
         self.check(TOKEN)
         self.assertEqual(self.server.seen[0][1]["X-Amz-Security-Token"], TOKEN)
+
+    def test_what_functions_and_workflows_are_asked_is_signed_as_botocore_signs_it(self):
+        asked = self.asked_by_workflows(False)
+        self.check_signature(*asked["AWSStepFunctions.StartExecution"], TOKEN, "states")
+        self.check_signature(*asked[None], TOKEN, "lambda", "/2015-03-31/functions/jit-AssumeJITRole/invocations")
+        self.assertEqual(json.loads(asked[None][2])["step"], "issue")
+        self.server.seen.clear()
+        asked = self.asked_by_workflows(True)
+        self.check_signature(*asked["AWSStepFunctions.StartSyncExecution"], TOKEN, "states")
 
     def test_what_a_table_is_asked_is_signed_as_botocore_signs_it(self):
         for token in (None, TOKEN):

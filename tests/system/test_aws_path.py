@@ -132,7 +132,8 @@ class Case(unittest.TestCase):
                    for one in json.loads(self.cloud.record()) if "invoked" in one)
 
     def assert_no_secret_was_seen(self):
-        seen = {"the record of workflows": self.cloud.record().encode()}
+        seen = {"the record of workflows": self.cloud.record().encode(),
+                "what functions were asked and said": json.dumps(self.cloud.invoked).encode()}
         for path in glob.glob(f"{self.folder}/*.log") + glob.glob(f"{self.folder}/broker.db*"):
             with open(path, "rb") as file:
                 seen[path] = file.read()
@@ -140,7 +141,8 @@ class Case(unittest.TestCase):
         for where, text in seen.items():
             for secret in (*ISSUED, KEYS["AWS_SECRET_ACCESS_KEY"], KEYS["AWS_SESSION_TOKEN"]):
                 self.assertNotIn(secret.encode(), text, where)
-        self.assertIn(b"stateMachine", seen["the record of workflows"])  # it is a record
+        self.assertIn(b"requestId", seen["the record of workflows"])  # they are records
+        self.assertIn(b"sealedCredentials", seen["what functions were asked and said"])
 
     def items(self):
         return {}
@@ -274,10 +276,14 @@ class Steps(Case):
                  "until": int(time.time()) + 900}
         self.assertEqual(self.refused("AssumeJITRole", event), "Request.Refused")
         self.decide(request)
-        kind, said = self.cloud.invoke("AssumeJITRole", event)
+        kind, said = self.cloud.ask("AssumeJITRole", event)
         self.assertEqual((kind, set(said)), ("response", {"sealedCredentials"}), said)
         for change in ({"until": int(time.time()) - 1}, {"until": None}, {"publicKey": None}, {"publicKey": {"kty": "EC"}}):
             self.assertEqual(self.refused("AssumeJITRole", {**event, **change}), "Event.Field", change)
+        until = int(time.time()) + 60
+        self.cloud.ask("AssumeJITRole", {**event, "until": until})
+        self.assertIn(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until)), self.cloud.assumed[-1]["Policy"])
+        self.assertEqual(self.made.admin("audit", "export").stdout.count("role.assumed"), 2)
         self.decide(request, word="revoke")
         self.assertEqual(self.refused("AssumeJITRole", event), "Request.Refused")
         self.assert_no_secret_was_seen()

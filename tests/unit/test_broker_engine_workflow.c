@@ -3,6 +3,7 @@
 
 #include "json.h"
 #include "outbox.h"
+#include "store_ops.h"
 #include "workflow.h"
 
 #define WORKFLOW "arn:aws:states:eu-west-1:123456789012:stateMachine:JITAccessApprovalWorkflow"
@@ -33,6 +34,13 @@ static const char *owed(void)
 	}
 	jb_outbox_rows_clear(&rows);
 	return text;
+}
+
+/* An instance that has heard of nobody. */
+static void broker_restart_engine(int64_t now)
+{
+	jb_engine_free(b->engine);
+	assert_non_null(b->engine = jb_engine_new(b->conf, b->store, &b->issuer.base, now));
 }
 
 static const char *await(const struct jb_request *of, const char *step, const char *token, int64_t now)
@@ -236,6 +244,54 @@ static void whoever_issues_judges_anew(void **state)
 	drop(&ended);
 }
 
+static int64_t heard_elsewhere;
+
+static int last_heard(struct jb_store *store, const char *host, int64_t *ret)
+{
+	(void)store;
+	(void)host;
+	*ret = heard_elsewhere;
+	return 0;
+}
+
+/* A sweep hears of nobody itself. */
+static void who_was_silent_the_sweep_asks_the_store(void **state)
+{
+	struct jb_request *r = in_state(JB_PENDING);
+	const struct jb_store_ops *own = b->store->ops;
+	struct jb_store_ops ops = *own;
+
+	(void)state;
+	ops.last_heard = last_heard;
+	b->store->ops = &ops;
+	broker_restart_engine(NOW + 1);
+	heard_elsewhere = NOW + 5;
+	assert_int_equal(jb_engine_ask_of_hosts(b->engine, NOW + 34), 0);
+	jb_engine_tick(b->engine, NOW + 34);
+	status_is(r->id, NOW + 34, JB_PENDING);
+	assert_int_equal(jb_engine_ask_of_hosts(b->engine, NOW + 35), 0);
+	jb_engine_tick(b->engine, NOW + 35);
+	status_is(r->id, NOW + 35, JB_CANCELLED);
+	b->store->ops = own;
+	drop(&r);
+}
+
+/* Where the store knows nothing of a host, it counts from when the sweep met it first. */
+static void a_host_of_which_nothing_is_known_has_its_time_too(void **state)
+{
+	struct jb_request *r = in_state(JB_PENDING);
+
+	(void)state;
+	broker_restart_engine(NOW + 20);
+	assert_int_equal(jb_engine_ask_of_hosts(b->engine, NOW + 20), 0);
+	jb_engine_tick(b->engine, NOW + 49);
+	status_is(r->id, NOW + 49, JB_PENDING);
+	assert_int_equal(jb_engine_ask_of_hosts(b->engine, NOW + 50), 0);
+	jb_engine_tick(b->engine, NOW + 50);
+	status_is(r->id, NOW + 50, JB_CANCELLED);
+	drop(&r);
+}
+
 #define WITH(name) cmocka_unit_test_setup_teardown(name, with_workflow, teardown)
 
 int main(void)
@@ -251,6 +307,8 @@ int main(void)
 		WITH(being_through_changes_no_state),
 		WITH(the_instant_return_denies_what_nobody_approved_and_nothing_else),
 		WITH(whoever_issues_judges_anew),
+		WITH(who_was_silent_the_sweep_asks_the_store),
+		WITH(a_host_of_which_nothing_is_known_has_its_time_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
