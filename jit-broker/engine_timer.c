@@ -143,7 +143,6 @@ int jb_engine_ask_of_hosts(struct jb_engine *engine, int64_t now)
 			hear(engine, filer_of(found[i]), at > 0 ? at : now);
 	}
 	free_all(found, count);
-	engine->awake = 0;
 	return r < 0 ? -EIO : 0;
 }
 
