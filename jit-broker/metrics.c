@@ -99,7 +99,7 @@ static void print_notifications(const struct jb_gauges *gauges, FILE *out)
 		for (int k = 0; k < JB_NOTIFY_OUTCOMES; k++)
 			fprintf(out, "jit_broker_notifications_total{kind=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
 				kinds[i], outcomes[k], gauges->notify.count[i][k]);
-	one(out, "notification_channels_failing", "gauge", "Webhooks, or mail, whose last try failed.",
+	one(out, "notification_channels_failing", "gauge", "Webhooks, mail or the workflow, whose last try failed.",
 	    gauges->notify.failing);
 }
 

@@ -310,6 +310,25 @@ static void the_broker_section_is_checked(void **state)
 		{"tls = off\nstore = sqlite:/b\nissuer = sts:http://127.0.0.1/\nissuer_credentials = /a\n",
 		 ":4: issuer is"},
 		{"tls = off\nstore = sqlite:/b\nissuer = sts:https://sts.example/\n", ":4: an STS issuer wants"},
+		{"tls = off\nstore = sqlite:/b\nissuer = demo\nworkflow = "
+		 "arn:aws:states:eu-west-1:123456789012:stateMachine:JIT:1\nworkflow_credentials = /a\n",
+		 ":5: workflow is a state machine"},
+		{"tls = off\nstore = sqlite:/b\nissuer = demo\nworkflow = "
+		 "arn:aws:states:eu-west-1:123456789012:stateMachine:JIT\n",
+		 ":5: a workflow wants workflow_credentials"},
+		{"tls = off\nstore = sqlite:/b\nissuer = demo\nworkflow = "
+		 "arn:aws:states:eu-west-1:123456789012:stateMachine:JIT\nworkflow_credentials = /a\nworkflow_endpoint "
+		 "= http://127.0.0.1/\n",
+		 ":7: workflow_endpoint is https"},
+		{"tls = off\nstore = sqlite:/b\nissuer = demo\nissue_function = a:b\nissuer_credentials = /a\n",
+		 ":5: issue_function is a function"},
+		{"tls = off\nstore = sqlite:/b\nissuer = demo\nissue_function = jit\n",
+		 ":5: issue_function and issue_workflow want issuer_credentials"},
+		{"tls = off\nstore = sqlite:/b\nissuer = demo\nissue_function = jit\nissuer_credentials = "
+		 "/a\nissue_endpoint = http://127.0.0.1/\n",
+		 ":7: issue_endpoint is https"},
+		{"tls = off\nstore = sqlite:/b\nissuer = demo\nissue_workflow = jit\nissuer_credentials = /a\n",
+		 ":5: issue_workflow is a state machine"},
 		{"tls = off\nstore = sqlite:/b\nissuer = demo\nlisten = 0.0.0.0:8443\n",
 		 ":2: tls = off is for a loopback"},
 		{"tls = off\nstore = sqlite:/b\nissuer = demo\nlisten = [::]:8443\n",
