@@ -290,7 +290,7 @@ class Steps(Case):
 
 
 class OnDynamo(Workflow):
-    """The same on a table."""
+    """The same on a table, and with the names that a stack gives in the environment."""
 
     def prepare_store(self):
         self.dynamo = self.entered(Dynamo(self.folder))
@@ -298,6 +298,13 @@ class OnDynamo(Workflow):
         with open(self.made.conf, "w", encoding="ascii") as file:
             file.write(text)
         self.made.admin("store", "create")
+        self.cloud.conf = f"{self.folder}/functions.conf"
+        text = re.sub("(?m)^(issue_function|issue_workflow|workflow|workflow_credentials) = .*\n", "", text)
+        text = re.sub("(?m)^store_credentials = .*$", "store_credentials = environment", text)
+        with open(self.cloud.conf, "w", encoding="ascii") as file:
+            file.write(text.replace("dynamodb:requests", "dynamodb:no-such-table"))
+        self.cloud.more = {"JIT_TABLE": "requests", "JIT_WORKFLOW": ARN, "JIT_EXPRESS_WORKFLOW": EXPRESS,
+                           "JIT_ISSUING_FUNCTION": "AssumeJITRole"}
 
     def items(self):
         return {"the table": json.dumps(self.dynamo.call("Scan", TableName="requests")).encode()}
