@@ -12,10 +12,10 @@ FOLDER = os.path.join(TREE, "tests/system/golden")
 WRITE = os.environ.get("PAM_JIT_GOLDEN") == "write"
 REDRAWN = "\r\x1b[K"  # the countdown's line is drawn over once a second
 CHANGING = (
+    (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),  # first: there may be a short id in it
     (r"\b[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{4}\b", "XXXX-XXXX"),
     (r"\bcode \d\d\b", "code NN"),
     (r", \d+:\d\d left", ", M:SS left"),
-    (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
     (r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ \d]\d \d\d:\d\d:\d\d"
      r"( \w+)? \d{4}", "DATE"),
     (r"\b\d\d:\d\d(:\d\d)?\b( UTC)?", "TIME"),
