@@ -72,7 +72,8 @@ static enum jb_step through_step(struct jb_engine *engine, struct jb_request *re
 				 struct jb_fault *fault)
 {
 	(void)arg;
-	if (request->task_step && strcmp(request->task_step, JB_WORKFLOW_THROUGH) == 0)
+	/* The instant return may be through while a step of the other workflow still waits. */
+	if (request->task_token || (request->task_step && strcmp(request->task_step, JB_WORKFLOW_THROUGH) == 0))
 		return JB_STEP_DONE;
 	if (!replace(&request->task_step, JB_WORKFLOW_THROUGH))
 		return JB_STEP_REFUSED;

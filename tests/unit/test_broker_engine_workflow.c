@@ -209,6 +209,20 @@ static void being_through_changes_no_state(void **state)
 	drop(&r);
 }
 
+static void a_step_that_still_waits_is_not_answered_by_another_workflows_end(void **state)
+{
+	struct jb_request *r = in_state(JB_APPROVED), *now = NULL;
+
+	(void)state;
+	assert_string_equal(await(r, JB_AWAIT_COLLECTION, "t1", NOW), "");
+	assert_int_equal(jb_engine_through(b->engine, r->id, NOW, &now, &b->fault), 0);
+	drop(&now);
+	assert_string_equal(owed(), "");
+	assert_string_equal(collect_code(r, NULL, NOW), "");
+	assert_string_equal(owed(), "t1 ACTIVE\n");
+	drop(&r);
+}
+
 static void the_instant_return_denies_what_nobody_approved_and_nothing_else(void **state)
 {
 	struct jb_request *pending = in_state(JB_PENDING), *approved = in_state(JB_APPROVED), *now = NULL;
@@ -306,6 +320,7 @@ int main(void)
 		WITH(a_newer_token_takes_the_place_of_an_older_one),
 		WITH(nothing_expires_before_its_time_and_a_decision_that_was_first_counts),
 		WITH(being_through_changes_no_state),
+		WITH(a_step_that_still_waits_is_not_answered_by_another_workflows_end),
 		WITH(the_instant_return_denies_what_nobody_approved_and_nothing_else),
 		WITH(whoever_issues_judges_anew),
 		WITH(who_was_silent_the_sweep_asks_the_store),
