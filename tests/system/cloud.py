@@ -1,6 +1,7 @@
 """What of AWS the broker's functions meet, on loopback: Lambda's Invoke with a real bootstrap behind each name, Step
 Functions (states.mjs) and an STS that says what a test wants."""
 
+import concurrent.futures
 import http.server
 import json
 import os
@@ -72,7 +73,9 @@ class Cloud:
     def __init__(self, folder):
         self.folder, self.functions, self.sts_denies = folder, {}, False
         self.assumed, self.invoked = [], []  # what STS was asked; what functions were, and said
-        self.conf, self.lock, self.more = None, threading.Lock(), {}
+        self.conf, self.lock, self.keys, self.more = None, threading.Lock(), KEYS, {}
+        # A process dies with the thread that started it, and those of the server end with their connections.
+        self.starter = concurrent.futures.ThreadPoolExecutor(1)
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads, self.server.cloud = True, self
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
@@ -96,17 +99,20 @@ class Cloud:
         with self.lock:
             for function, _ in self.functions.values():
                 function.stop()
+        self.starter.shutdown()
 
     def invoke(self, name, event):
         """(kind, JSON): "response" or "error". One event at a time for each function, as an instance takes them."""
         with self.lock:
             if name not in self.functions:
-                self.functions[name] = (Function([built("bootstrap")], f"{self.folder}/{name}.log",
-                                                 environment(_HANDLER=name, JIT_BROKER_CONF=self.conf, **KEYS, **self.more)),
-                                        threading.Lock())
+                self.functions[name] = self.starter.submit(self.start, name).result(), threading.Lock()
             function, mine = self.functions[name]
         with mine:
             return function.api.invoke(event)
+
+    def start(self, name):
+        return Function([built("bootstrap")], f"{self.folder}/{name}.log",
+                        environment(_HANDLER=name, JIT_BROKER_CONF=self.conf, **self.keys, **self.more))
 
     def ask(self, name, event):
         """The same, and kept: no caller of the API's is asking."""

@@ -2,51 +2,21 @@
 
 The store is SQLite, which the instances share here, and a table of DynamoDB."""
 
-import glob
 import json
-import re
 import tempfile
 import time
 import unittest
 
+import awslib
 import npm
+from awslib import ROLE
 from brokerlib import PUBLIC_KEY, make_broker, new_secret
-from cloud import ARN, EXPRESS, ISSUED, KEYS, Cloud
+from cloud import ISSUED, KEYS, Cloud
 from dynamo import Dynamo
-from lab import read
 from lambdalib import rest_event
 
 prepare = npm.prepare
 
-ROLE = "arn:aws:iam::123456789012:role/JIT-ElevatedAdminRole"
-CONF = """issuer = sts:{url}
-issuer_credentials = environment
-issuer_plain_loopback = yes
-issue_function = AssumeJITRole
-issue_workflow = {express}
-issue_endpoint = {url}
-workflow = {arn}
-workflow_endpoint = {states}
-workflow_credentials = environment
-workflow_plain_loopback = yes
-notify_retry = 1s
-[role admin]
-arn = {role}
-services = sudo
-requesters = op1
-hosts = web-*
-targets = root
-approvers = appr1 appr2
-reason = optional
-code = off
-pending = {pending}
-approvals = {approvals}
-auto_approve = {auto}
-unsealed = allow
-[person op1]
-[person appr1]
-[person appr2]
-"""
 FILING = {"requester": "op1", "role": "admin", "duration": 900, "publicKey": PUBLIC_KEY, "service": "sudo",
           "target": "root", "command": "/usr/bin/id", "resume": True}
 PATIENCE = 20
@@ -65,9 +35,7 @@ class Case(unittest.TestCase):
         return value
 
     def broker(self, pending="5m", approvals=1, auto="never"):
-        self.made = make_broker(self.folder, CONF.format(
-            url=self.cloud.url, states=self.cloud.states_url, arn=ARN, express=EXPRESS, role=ROLE, pending=pending,
-            approvals=approvals, auto=auto))
+        self.made = make_broker(self.folder, awslib.conf(self.cloud, pending=pending, approvals=approvals, auto_approve=auto))
         self.cloud.conf = self.made.conf
         self.prepare_store()
         self.key = new_secret(self.made, "key", "add", "web-1")
@@ -132,17 +100,8 @@ class Case(unittest.TestCase):
                    for one in json.loads(self.cloud.record()) if "invoked" in one)
 
     def assert_no_secret_was_seen(self):
-        seen = {"the record of workflows": self.cloud.record().encode(),
-                "what functions were asked and said": json.dumps(self.cloud.invoked).encode()}
-        for path in glob.glob(f"{self.folder}/*.log") + glob.glob(f"{self.folder}/broker.db*"):
-            with open(path, "rb") as file:
-                seen[path] = file.read()
-        seen.update(self.items())
-        for where, text in seen.items():
-            for secret in (*ISSUED, KEYS["AWS_SECRET_ACCESS_KEY"], KEYS["AWS_SESSION_TOKEN"]):
-                self.assertNotIn(secret.encode(), text, where)
-        self.assertIn(b"requestId", seen["the record of workflows"])  # they are records
-        self.assertIn(b"sealedCredentials", seen["what functions were asked and said"])
+        awslib.assert_none_is_in(awslib.recorded(self.cloud, f"{self.folder}/*.log", f"{self.folder}/broker.db*", **self.items()),
+                                 [*ISSUED, KEYS["AWS_SECRET_ACCESS_KEY"], KEYS["AWS_SESSION_TOKEN"]])
 
     def items(self):
         return {}
@@ -294,20 +253,11 @@ class OnDynamo(Workflow):
 
     def prepare_store(self):
         self.dynamo = self.entered(Dynamo(self.folder))
-        text = re.sub("(?m)^store = sqlite:.*\n", self.dynamo.keys_of("requests"), read(self.made.conf))
-        with open(self.made.conf, "w", encoding="ascii") as file:
-            file.write(text)
-        self.made.admin("store", "create")
-        self.cloud.conf = f"{self.folder}/functions.conf"
-        text = re.sub("(?m)^(issue_function|issue_workflow|workflow|workflow_credentials) = .*\n", "", text)
-        text = re.sub("(?m)^store_credentials = .*$", "store_credentials = environment", text)
-        with open(self.cloud.conf, "w", encoding="ascii") as file:
-            file.write(text.replace("dynamodb:requests", "dynamodb:no-such-table"))
-        self.cloud.more = {"JIT_TABLE": "requests", "JIT_WORKFLOW": ARN, "JIT_EXPRESS_WORKFLOW": EXPRESS,
-                           "JIT_ISSUING_FUNCTION": "AssumeJITRole"}
+        awslib.move_to_table(self.made, self.dynamo)
+        awslib.name_in_environment(self.cloud, self.made)
 
     def items(self):
-        return {"the table": json.dumps(self.dynamo.call("Scan", TableName="requests")).encode()}
+        return {"table": awslib.items(self.dynamo)}
 
 
 if __name__ == "__main__":

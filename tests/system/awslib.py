@@ -1,0 +1,187 @@
+"""The broker as functions on AWS: the configuration that tests of it share, the front door of the template that is shipped,
+and the search for secrets in all that was recorded."""
+
+import base64
+import glob
+import json
+import os
+import re
+import threading
+import time
+import urllib.parse
+
+import cfn
+from cloud import ARN, EXPRESS
+from gateway import Gateway
+from lab import read
+from lambdalib import rest_event
+from namespace import TREE
+
+ROLE = "arn:aws:iam::123456789012:role/JIT-ElevatedAdminRole"
+TABLE = "requests"
+CONF = """issuer = sts:{sts}
+issuer_credentials = environment
+issuer_plain_loopback = yes
+issue_function = AssumeJITRole
+issue_workflow = {express}
+issue_endpoint = {url}
+workflow = {arn}
+workflow_endpoint = {states}
+workflow_credentials = environment
+workflow_plain_loopback = yes
+notify_retry = 1s
+[role admin]
+services = sudo
+requesters = op1
+hosts = web-*
+targets = root
+approvers = appr1 appr2
+reason = optional
+unsealed = allow
+{role}
+[person op1]
+[person appr1]
+[person appr2]
+"""
+OF_THE_ROLE = {"arn": ROLE, "code": "off", "pending": "5m", "approvals": 1, "auto_approve": "never"}
+SHORTEST_SECRET = 16
+
+
+def conf(cloud, sts=None, **role):
+    """For make_broker. The STS is the cloud's own unless another one's address is given."""
+    lines = "\n".join(f"{key} = {value}" for key, value in {**OF_THE_ROLE, **role}.items())
+    return CONF.format(sts=sts or cloud.url, url=cloud.url, states=cloud.states_url, arn=ARN, express=EXPRESS, role=lines)
+
+
+def rewrite(path, text):
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def move_to_table(made, dynamo):
+    """The broker's store is a table from now on."""
+    rewrite(made.conf, re.sub("(?m)^store = sqlite:.*\n", dynamo.keys_of(TABLE), read(made.conf)))
+    made.admin("store", "create")
+
+
+def name_in_environment(cloud, made):
+    """The functions read a configuration without the names that a stack gives them in the environment."""
+    cloud.conf = os.path.join(os.path.dirname(made.conf), "functions.conf")
+    text = re.sub("(?m)^(issue_function|issue_workflow|workflow|workflow_credentials) = .*\n", "", read(made.conf))
+    text = re.sub("(?m)^store_credentials = .*$", "store_credentials = environment", text)
+    rewrite(cloud.conf, text.replace(f"dynamodb:{TABLE}", "dynamodb:no-such-table"))
+    cloud.more = {"JIT_TABLE": TABLE, "JIT_WORKFLOW": ARN, "JIT_EXPRESS_WORKFLOW": EXPRESS,
+                  "JIT_ISSUING_FUNCTION": "AssumeJITRole"}
+
+
+# --- The front door
+
+def routes(template):
+    """{(method, path): handler} of the REST API; a part of the path in braces may be anything."""
+    resources = cfn.of_type(template, "AWS::ApiGateway::Resource")
+
+    def path(name):
+        if name not in resources:
+            return ""
+        part = resources[name]["Properties"]
+        return path(part["ParentId"].get("Ref")) + "/" + part["PathPart"]
+
+    found = {}
+    for method in cfn.of_type(template, "AWS::ApiGateway::Method").values():
+        properties = method["Properties"]
+        function = re.search(r"\$\{(\w+)\.Arn\}", properties["Integration"]["Uri"]["Fn::Sub"])[1]
+        found[properties["HttpMethod"], path(properties["ResourceId"]["Ref"])] = \
+            template["Resources"][function]["Properties"]["Handler"]
+    return found
+
+
+class Plan:
+    """A usage plan with one key: so many calls at once, and so many a second after that."""
+
+    def __init__(self, template, name):
+        throttle = cfn.Resolver(template)(template["Resources"][name]["Properties"]["Throttle"])
+        self.rate, self.burst = float(throttle["RateLimit"]), float(throttle["BurstLimit"])
+        self.left, self.at, self.lock = self.burst, time.monotonic(), threading.Lock()
+
+    def lets_in(self):
+        with self.lock:
+            now = time.monotonic()
+            self.left, self.at = min(self.burst, self.left + self.rate * (now - self.at)), now
+            if self.left < 1:
+                return False
+            self.left -= 1
+            return True
+
+
+class FrontDoor(Gateway):
+    """API Gateway with the paths and usage plans of the template: a call comes in with a key of a plan alone, and goes to
+    its path's function as an event. `plans` is {key: name of the plan's resource}; `tokens` has each Bearer token that
+    came, `refused` the (status, what) of each call that no function answered."""
+
+    def __init__(self, cloud, folder, ca, plans):
+        template = cfn.load(os.path.join(TREE, "packaging/aws/jit-broker.yaml"))
+        self.cloud, self.tokens, self.refused = cloud, set(), []
+        self.plans = {key: Plan(template, name) for key, name in plans.items()}
+        self.routes = [(method, re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), path, handler)
+                       for (method, path), handler in routes(template).items()]
+        super().__init__(folder, ca)
+
+    def answer(self, method, path, headers, body):
+        low = {name.lower(): value for name, value in headers.items()}
+        place, _, query = path.removeprefix("/prod").partition("?")
+        route = next((r for r in self.routes if r[0] == method and r[1].fullmatch(place)), None)
+        plan = self.plans.get(low.get("x-api-key"))
+        if not path.startswith("/prod/") or not route:
+            return self.refuse(403, "Missing Authentication Token", path)
+        if not plan:
+            return self.refuse(403, "Forbidden", path)
+        if not plan.lets_in():
+            return self.refuse(429, "Too Many Requests", path)
+        if low.get("authorization", "").startswith("Bearer "):
+            self.tokens.add(low["authorization"].split()[1])
+        event = rest_event(method, place, query=dict(urllib.parse.parse_qsl(query)) or None, source="127.0.0.1")
+        event.update(resource=route[2], headers=headers, body=body.decode() or None,
+                     multiValueHeaders={name: [value] for name, value in headers.items()})
+        return self.hand_over(route[3], event)
+
+    def hand_over(self, handler, event):
+        kind, said = self.cloud.invoke(handler, event)
+        if kind != "response":
+            return self.refuse(502, "Internal server error", f"{handler}: {said}")
+        return said["statusCode"], said["headers"], said["body"].encode()
+
+    def refuse(self, status, message, what):
+        self.refused.append((status, what))
+        return status, {"Content-Type": "application/json"}, json.dumps({"message": message}).encode()
+
+
+# --- The search for secrets
+
+def items(dynamo):
+    """All of the table."""
+    said = dynamo.call("Scan", TableName=TABLE)
+    assert "LastEvaluatedKey" not in said
+    return json.dumps(said).encode()
+
+
+def recorded(cloud, *patterns, **more):
+    """{where: bytes}: all inputs and outputs of workflows and of functions that one invoked, the files, and more."""
+    seen = {"the record of workflows": cloud.record().encode(),
+            "what functions were asked and said": json.dumps(cloud.invoked).encode(), **more}
+    assert b"requestId" in seen["the record of workflows"]  # they are records
+    assert b"sealedCredentials" in seen["what functions were asked and said"]
+    for path in (path for pattern in patterns for path in glob.glob(pattern)):
+        with open(path, "rb") as file:
+            seen[path] = file.read()
+    return seen
+
+
+def assert_none_is_in(seen, secrets):
+    """In no place, as it is, as JSON may write it, or in base64."""
+    for at, secret in enumerate(secrets):
+        assert len(secret) >= SHORTEST_SECRET, f"secret {at} is none"
+        plain = secret.encode()
+        forms = plain, plain.replace(b"/", b"\\/"), base64.b64encode(plain[:len(plain) // 3 * 3])
+        for where, text in seen.items():
+            if any(form in text for form in forms):
+                raise AssertionError(f"secret {at} of {len(secrets)} stands in {where}")
