@@ -168,12 +168,14 @@ static int open_server(struct broker *broker, char *why, size_t why_size)
 	snprintf(why, why_size, "it was given more than one socket");
 	if (options.listen_fd == -2)
 		return -1;
+	/* Who finds the port open finds the proxy's socket there too. */
+	if (r->conf->proxy_socket && !(r->proxy = jb_proxy_new(broker->base, r->conf, r->api, why, why_size)))
+		return -1;
 	r->server = jb_server_new(broker->base, &options, jb_api_handle, r->api, why, why_size);
-	if (r->server)
-		jb_api_watch(r->api, r->server, broker->issuer, r->notify);
-	if (r->server && r->conf->proxy_socket)
-		r->proxy = jb_proxy_new(broker->base, r->conf, r->api, why, why_size);
-	return r->server && (r->proxy || !r->conf->proxy_socket) ? 0 : -1;
+	if (!r->server)
+		return -1;
+	jb_api_watch(r->api, r->server, broker->issuer, r->notify);
+	return 0;
 }
 
 /* Callers before callees: who waits is told, then nobody is left who could call. */
