@@ -185,7 +185,8 @@ class OtherChanges(PackagedCase):
         current = self.store()
         later = self.store_tables() - FIRST_TABLES
         self.assertIn("event", later)
-        self.assertEqual(self.store(*(f"DROP TABLE {name}" for name in later), "PRAGMA user_version=1"), 1)
+        self.assertEqual(self.store(*(f"DROP TABLE {name}" for name in later), "ALTER TABLE secret DROP COLUMN used",
+                                    "PRAGMA user_version=1"), 1)
         self.machine.install_version(NEW)
         self.machine.run("systemctl stop jit-broker")
         self.assertEqual(self.store(), current)
