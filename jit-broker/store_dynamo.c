@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,18 @@ int jb_ddb_call(struct jb_dynamodb *store, const char *operation, const struct j
 	if (r == 0 && ret)
 		*ret = JIT_TAKE(answer);
 	return r;
+}
+
+char *jb_ddb_key(const char *format, ...)
+{
+	va_list args;
+	char *key;
+
+	va_start(args, format);
+	if (vasprintf(&key, format, args) < 0)
+		key = NULL;
+	va_end(args);
+	return key;
 }
 
 int jb_ddb_get(struct jb_dynamodb *store, const char *key, json_object **ret)

@@ -69,6 +69,8 @@ int64_t jb_ddb_now_us(void);
 
 /* What makes a document's failure one of the call: a document that is NULL is -ENOMEM. */
 int jb_ddb_call(struct jb_dynamodb *store, const char *operation, const struct jb_doc *ask, json_object **ret);
+/* An item's key: jb_ddb_key("host:%s", name). NULL: out of memory; the caller frees. */
+__attribute__((format(printf, 1, 2))) char *jb_ddb_key(const char *format, ...);
 /* The item as it is now; 0, -ENOENT, -EIO, -ENOMEM. */
 int jb_ddb_get(struct jb_dynamodb *store, const char *key, json_object **ret);
 

@@ -12,12 +12,10 @@
 static int calls_get(struct jb_store *base, const char *host, int64_t day, int64_t *ret)
 {
 	JIT_JSON json_object *item = NULL;
-	JIT_FREE char *key = NULL;
+	JIT_FREE char *key = jb_ddb_key("calls:%s", host);
 
-	if (asprintf(&key, "calls:%s", host) < 0) {
-		key = NULL;
+	if (!key)
 		return -ENOMEM;
-	}
 	int r = jb_ddb_get(jb_ddb_of(base), key, &item);
 	if (r < 0 && r != -ENOENT)
 		return r;
@@ -48,12 +46,10 @@ static int add(struct jb_dynamodb *store, const char *key, struct jb_calls *row,
 
 static int add_row(struct jb_dynamodb *store, struct jb_calls *row)
 {
-	JIT_FREE char *key = NULL;
+	JIT_FREE char *key = jb_ddb_key("calls:%s", row->host);
 
-	if (asprintf(&key, "calls:%s", row->host) < 0) {
-		key = NULL;
+	if (!key)
 		return -ENOMEM;
-	}
 	int r = add(store, key, row, true);
 	if (r == -ECANCELED)
 		r = add(store, key, row, false);

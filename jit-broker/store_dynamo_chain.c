@@ -44,12 +44,10 @@ static int chain_event(struct jb_store *base, const char *host, const char *id, 
 {
 	struct jb_dynamodb *store = jb_ddb_of(base);
 	JB_DOC ask = jb_dynamo_ask(store->table);
-	JIT_FREE char *key = NULL;
+	JIT_FREE char *key = jb_ddb_key("event:%s:%s", host, id);
 
-	if (asprintf(&key, "event:%s:%s", host, id) < 0) {
-		key = NULL;
+	if (!key)
 		return -ENOMEM;
-	}
 	const struct jb_ddb_change change = {.key = key, .set = "#forgetAt = :until", .audit = audit};
 	jb_ask_number(&ask, ":until", until);
 	return jb_ddb_insert(store, &ask, &change, audit->at);

@@ -16,12 +16,10 @@ int jb_ddb_heard(struct jb_store *base, const char *host, int64_t now)
 {
 	struct jb_dynamodb *store = jb_ddb_of(base);
 	JB_DOC ask = jb_dynamo_ask(store->table);
-	JIT_FREE char *key = NULL;
+	JIT_FREE char *key = jb_ddb_key("host:%s", host);
 
-	if (asprintf(&key, "host:%s", host) < 0) {
-		key = NULL;
+	if (!key)
 		return -ENOMEM;
-	}
 	const struct jb_ddb_change change = {.key = key,
 					     .condition = "attribute_not_exists(#heard) OR #heard < :heard",
 					     .set = "#heard = :heard, #expiresAt = :until"};
@@ -34,12 +32,10 @@ int jb_ddb_heard(struct jb_store *base, const char *host, int64_t now)
 int jb_ddb_last_heard(struct jb_store *base, const char *host, int64_t *ret)
 {
 	JIT_JSON json_object *item = NULL;
-	JIT_FREE char *key = NULL;
+	JIT_FREE char *key = jb_ddb_key("host:%s", host);
 
-	if (asprintf(&key, "host:%s", host) < 0) {
-		key = NULL;
+	if (!key)
 		return -ENOMEM;
-	}
 	int r = jb_ddb_get(jb_ddb_of(base), key, &item);
 	if (r < 0 && r != -ENOENT)
 		return r;

@@ -190,12 +190,10 @@ static int note_key(struct jb_dynamodb *store, const char *owner, const char *id
 	struct held held = {.store = store, .owner = owner, .now = now};
 	JB_DOC ask = jb_dynamo_ask(store->table);
 	JIT_JSON json_object *item = NULL;
-	JIT_FREE char *key = NULL;
+	JIT_FREE char *key = jb_ddb_key("keys:%s", owner);
 
-	if (asprintf(&key, "keys:%s", owner) < 0) {
-		key = NULL;
+	if (!key)
 		return -ENOMEM;
-	}
 	int r = jb_ddb_get(store, key, &item);
 	const char *notes = r == 0 ? jb_item_text(item, "keys") : NULL;
 	if (r == -ENOENT)

@@ -18,6 +18,7 @@
 #include "conf.h"
 #include "engine.h"
 #include "seal.h"
+#include "uuid.h"
 
 #define NOW ((int64_t)1795363200) /* 2026-11-22T16:00:00Z */
 #define ARN "arn:aws:iam::123456789012:role/JIT-Admin"
@@ -239,6 +240,31 @@ static inline int setup_broker(void **state)
 	broker_start(b, NOW);
 	*state = b;
 	return 0;
+}
+
+/* A request of op1 that waits, not stored; with a key the one that belongs to it. */
+static inline struct jb_request *make(const char *host, const char *key)
+{
+	struct jb_request *r = jb_request_new();
+
+	assert_non_null(r);
+	assert_int_equal(key ? jb_request_id_of_key(host, key, r->id, r->short_id) : jit_uuid_new(r->id, r->short_id),
+			 0);
+	r->version = 1;
+	r->host = strdup(host);
+	r->requester = strdup("op1");
+	r->role = strdup("admin");
+	r->duration = 900;
+	r->requested_at = NOW;
+	r->pending_until = NOW + 300;
+	r->idempotency_key = key ? strdup(key) : NULL;
+	return r;
+}
+
+static inline int insert(struct jb_store *store, struct jb_request *r)
+{
+	return jb_store_insert(store, r, false,
+			       &(struct jb_audit){.at = NOW, .action = "request.filed", .request_id = r->id});
 }
 
 static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

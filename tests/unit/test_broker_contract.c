@@ -11,7 +11,6 @@
 #include "clock.h"
 #include "outbox.h"
 #include "secret.h"
-#include "uuid.h"
 
 static struct broker *b;
 
@@ -21,30 +20,6 @@ static int setup(void **state)
 
 	b = *state;
 	return r;
-}
-
-static struct jb_request *make(const char *host, const char *key)
-{
-	struct jb_request *r = jb_request_new();
-
-	assert_non_null(r);
-	assert_int_equal(key ? jb_request_id_of_key(host, key, r->id, r->short_id) : jit_uuid_new(r->id, r->short_id),
-			 0);
-	r->version = 1;
-	r->host = strdup(host);
-	r->requester = strdup("op1");
-	r->role = strdup("admin");
-	r->duration = 900;
-	r->requested_at = NOW;
-	r->pending_until = NOW + 300;
-	r->idempotency_key = key ? strdup(key) : NULL;
-	return r;
-}
-
-static int insert(struct jb_store *store, struct jb_request *r)
-{
-	return jb_store_insert(store, r, false,
-			       &(struct jb_audit){.at = NOW, .action = "request.filed", .request_id = r->id});
 }
 
 static int update(struct jb_store *store, struct jb_request *r, bool announce)

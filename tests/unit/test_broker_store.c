@@ -2,8 +2,6 @@
  * test_broker_contract.c. */
 #include "broker.h"
 
-#include "uuid.h"
-
 #include <errno.h>
 #include <sqlite3.h>
 
@@ -19,29 +17,6 @@ static int setup(void **state)
 
 	b = *state;
 	return r;
-}
-
-static struct jb_request *make(const char *host, const char *key)
-{
-	struct jb_request *r = jb_request_new();
-
-	assert_non_null(r);
-	assert_int_equal(jit_uuid_new(r->id, r->short_id), 0);
-	r->version = 1;
-	r->host = strdup(host);
-	r->requester = strdup("op1");
-	r->role = strdup("admin");
-	r->duration = 900;
-	r->requested_at = NOW;
-	r->pending_until = NOW + 300;
-	r->idempotency_key = key ? strdup(key) : NULL;
-	return r;
-}
-
-static int insert(struct jb_store *store, struct jb_request *r)
-{
-	return jb_store_insert(store, r, false,
-			       &(struct jb_audit){.at = NOW, .action = "request.filed", .request_id = r->id});
 }
 
 /* 0, or an error and the number of the record at which the chain breaks. */
