@@ -3,42 +3,26 @@
  * open nothing, handed out the way STS's are, later and from the loop.
  */
 #include <errno.h>
-#include <event2/event.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "b64.h"
+#include "issuer_call.h"
 #include "issuer_kinds.h"
 #include "sts.h"
 
 struct demo_call {
-	struct jb_issuer_demo *demo;
-	struct demo_call *prev, *next;
-	struct event *soon;
+	struct jb_issuer_call call;
 	int64_t end;
-	jb_issued done;
-	void *arg;
 };
 
 struct jb_issuer_demo {
 	struct jb_issuer issuer;
 	struct event_base *base;
-	struct demo_call *calls;
+	struct jb_issuer_call *calls;
 };
-
-static void call_free(struct demo_call *call)
-{
-	if (call->prev)
-		call->prev->next = call->next;
-	else
-		call->demo->calls = call->next;
-	if (call->next)
-		call->next->prev = call->prev;
-	event_free(call->soon);
-	free(call);
-}
 
 static bool make(struct jb_credentials *c, int64_t end)
 {
@@ -58,20 +42,14 @@ static bool make(struct jb_credentials *c, int64_t end)
 	return true;
 }
 
-static void on_soon(evutil_socket_t fd, short what, void *arg)
+static void on_soon(struct jb_issuer_call *call)
 {
-	struct demo_call *call = arg;
 	struct jb_credentials credentials = {0};
-	struct jb_issue issue = {.passing = true, .why = "The system's random numbers failed."};
-	jb_issued done = call->done;
-	void *done_arg = call->arg;
+	const bool made = make(&credentials, ((struct demo_call *)call)->end);
 
-	(void)fd;
-	(void)what;
-	if (make(&credentials, call->end))
-		issue = (struct jb_issue){.credentials = &credentials};
-	call_free(call);
-	done(done_arg, &issue);
+	call->passing = true;
+	snprintf(call->why, sizeof(call->why), "The system's random numbers failed.");
+	jb_issuer_call_finish(call, made ? &credentials : NULL);
 	OPENSSL_cleanse(&credentials, sizeof(credentials));
 }
 
@@ -80,21 +58,11 @@ static int demo_issue(struct jb_issuer *issuer, const struct jb_request *request
 {
 	struct jb_issuer_demo *demo = (struct jb_issuer_demo *)issuer;
 	struct demo_call *call = calloc(1, sizeof(*call));
-	struct timeval at_once = {0};
 
-	if (!call || !(call->soon = evtimer_new(demo->base, on_soon, call))) {
-		free(call);
+	if (!call || jb_issuer_call_begin(&call->call, &demo->calls, demo->base, on_soon, done, arg) < 0)
 		return -ENOMEM;
-	}
-	call->demo = demo;
 	call->end = jb_sts_end(request, role, now);
-	call->done = done;
-	call->arg = arg;
-	call->next = demo->calls;
-	if (call->next)
-		call->next->prev = call;
-	demo->calls = call;
-	event_add(call->soon, &at_once);
+	jb_issuer_call_soon(&call->call);
 	return 0;
 }
 
@@ -102,8 +70,7 @@ static void demo_free(struct jb_issuer *issuer)
 {
 	struct jb_issuer_demo *demo = (struct jb_issuer_demo *)issuer;
 
-	while (demo->calls)
-		call_free(demo->calls);
+	jb_issuer_calls_drop(demo->calls);
 	free(demo);
 }
 

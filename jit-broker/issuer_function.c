@@ -6,7 +6,6 @@
  * credential in clear into an input, an output or a history.
  */
 #include <errno.h>
-#include <event2/event.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "aws_post.h"
 #include "cleanup.h"
 #include "credentials.h"
+#include "issuer_call.h"
 #include "issuer_kinds.h"
 #include "json.h"
 #include "lambda_step.h"
@@ -24,8 +24,6 @@
 #define TIMEOUT_MS 25000 /* the Express workflow's own, and more than STS is given */
 #define ANSWER_MAX 131072
 
-struct function_call;
-
 struct jb_issuer_function {
 	struct jb_issuer issuer;
 	struct event_base *base;
@@ -33,53 +31,20 @@ struct jb_issuer_function {
 	struct jit_fetch *fetch;
 	struct jb_arn function, workflow;
 	char *invoke_url, *states_url; /* NULL: there is no such function, no Express workflow */
-	struct function_call *calls;
+	struct jb_issuer_call *calls;
 };
 
 struct function_call {
+	struct jb_issuer_call call;
 	struct jb_issuer_function *by;
-	struct function_call *next, **link;
-	struct jit_fetch_call *fetch;
-	struct event *soon; /* for a failure before anything was sent */
 	EVP_PKEY *key;
 	bool instant; /* by the Express workflow */
-	bool passing;
-	char why[512];
 	int64_t until;
-	jb_issued done;
-	void *arg;
 };
 
-static void call_free(struct function_call *call)
+static void clear(struct jb_issuer_call *call)
 {
-	*call->link = call->next;
-	if (call->next)
-		call->next->link = call->link;
-	jit_fetch_cancel(call->fetch);
-	if (call->soon)
-		event_free(call->soon);
-	EVP_PKEY_free(call->key);
-	free(call);
-}
-
-/* The caller hears of it and the call is no more. */
-static void finish(struct function_call *call, const struct jb_credentials *credentials)
-{
-	jb_issued done = call->done;
-	void *arg = call->arg;
-	const bool passing = call->passing;
-	char why[sizeof(call->why)];
-
-	snprintf(why, sizeof(why), "%s", call->why);
-	call_free(call);
-	done(arg, &(struct jb_issue){.credentials = credentials, .passing = passing, .why = why});
-}
-
-static void on_soon(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	finish(arg, NULL);
+	EVP_PKEY_free(((struct function_call *)call)->key);
 }
 
 static const char *text_of(json_object *json, const char *name)
@@ -94,28 +59,28 @@ static const char *text_of(json_object *json, const char *name)
 /* The error's name and its sentence, from wherever the service puts them. */
 static void take_error(struct function_call *call, const char *error, const char *message)
 {
-	char said[sizeof(call->why)];
+	char said[sizeof(call->call.why)];
 
-	call->passing = !error || strcmp(error, JB_ERROR_REFUSED) != 0;
+	call->call.passing = !error || strcmp(error, JB_ERROR_REFUSED) != 0;
 	snprintf(said, sizeof(said), "%s", message && *message ? message : error ? error : "No reason was given.");
-	jit_text_clean_str(call->why, sizeof(call->why), said);
+	jit_text_clean_str(call->call.why, sizeof(call->call.why), said);
 }
 
-/* What the function answered, or what the workflow put out, which is the same; NULL with the reason in call->why. */
+/* What the function answered, or what the workflow put out, which is the same; NULL with the reason in its why. */
 static json_object *answer_of(struct function_call *call, const struct jit_fetch_result *result)
 {
 	JIT_JSON json_object *json = result->fault == JIT_FETCH_OK ? json_tokener_parse(result->body) : NULL;
 	const char *output = text_of(json, "output"), *cause = text_of(json, "cause");
 
-	call->passing = true;
+	call->call.passing = true;
 	if (result->fault != JIT_FETCH_OK) {
-		snprintf(call->why, sizeof(call->why), "AssumeJITRole cannot be asked: %s.", result->why);
+		snprintf(call->call.why, sizeof(call->call.why), "AssumeJITRole cannot be asked: %s.", result->why);
 		return NULL;
 	}
 	if (result->status != 200 || !json) {
 		const char *said = text_of(json, "message");
 
-		snprintf(call->why, sizeof(call->why), "AssumeJITRole cannot be asked: status %ld%s%.200s.",
+		snprintf(call->call.why, sizeof(call->call.why), "AssumeJITRole cannot be asked: status %ld%s%.200s.",
 			 result->status, said || text_of(json, "Message") ? ": " : "",
 			 said			    ? said
 			 : text_of(json, "Message") ? text_of(json, "Message")
@@ -140,14 +105,15 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 	const char *sealed = text_of(json, "sealedCredentials");
 	bool ok = false;
 
-	call->fetch = NULL; /* freed by the fetcher after this */
+	call->call.fetch = NULL; /* freed by the fetcher after this */
 	if (sealed) {
 		ok = jb_credentials_open(call->key, sealed, &credentials) == 0 && credentials.expiration <= call->until;
-		snprintf(call->why, sizeof(call->why), "What AssumeJITRole sealed is not what was asked for.");
+		snprintf(call->call.why, sizeof(call->call.why),
+			 "What AssumeJITRole sealed is not what was asked for.");
 	} else if (json) {
 		take_error(call, text_of(json, "errorType"), text_of(json, "errorMessage"));
 	}
-	finish(call, ok ? &credentials : NULL);
+	jb_issuer_call_finish(&call->call, ok ? &credentials : NULL);
 	OPENSSL_cleanse(&credentials, sizeof(credentials));
 }
 
@@ -207,13 +173,13 @@ static void start(struct function_call *call, const struct jb_request *request)
 		.max_body = ANSWER_MAX,
 	};
 
-	call->passing = true;
-	snprintf(call->why, sizeof(call->why), "The broker is out of memory.");
+	call->call.passing = true;
+	snprintf(call->call.why, sizeof(call->call.why), "The broker is out of memory.");
 	if (body && !post.url)
-		snprintf(call->why, sizeof(call->why), "The configuration names no issue_function.");
+		snprintf(call->call.why, sizeof(call->call.why), "The configuration names no issue_function.");
 	else if (body)
-		call->fetch = jb_aws_post(by->fetch, by->conf->issuer_credentials, &post, on_answer, call, call->why,
-					  sizeof(call->why));
+		call->call.fetch = jb_aws_post(by->fetch, by->conf->issuer_credentials, &post, on_answer, call,
+					       call->call.why, sizeof(call->call.why));
 }
 
 static int function_issue(struct jb_issuer *issuer, const struct jb_request *request, const struct jb_role *role,
@@ -221,27 +187,18 @@ static int function_issue(struct jb_issuer *issuer, const struct jb_request *req
 {
 	struct jb_issuer_function *by = (struct jb_issuer_function *)issuer;
 	struct function_call *call = calloc(1, sizeof(*call));
-	const struct timeval at_once = {0};
 
 	(void)role;
 	(void)now;
-	if (!call || !(call->soon = evtimer_new(by->base, on_soon, call))) {
-		free(call);
+	if (!call || jb_issuer_call_begin(&call->call, &by->calls, by->base, NULL, done, arg) < 0)
 		return -ENOMEM;
-	}
+	call->call.clear = clear;
 	call->by = by;
 	call->instant = by->states_url && !request->public_key;
 	call->until = request->granted_until;
-	call->done = done;
-	call->arg = arg;
-	call->next = by->calls;
-	call->link = &by->calls;
-	if (call->next)
-		call->next->link = &call->next;
-	by->calls = call;
 	start(call, request);
-	if (!call->fetch)
-		event_add(call->soon, &at_once);
+	if (!call->call.fetch)
+		jb_issuer_call_soon(&call->call);
 	return 0;
 }
 
@@ -249,8 +206,7 @@ static void function_free(struct jb_issuer *issuer)
 {
 	struct jb_issuer_function *by = (struct jb_issuer_function *)issuer;
 
-	while (by->calls)
-		call_free(by->calls);
+	jb_issuer_calls_drop(by->calls);
 	jit_fetch_free(by->fetch);
 	free(by->invoke_url);
 	free(by->states_url);

@@ -2,7 +2,6 @@
  * AssumeRole at STS: the form of sts.h, its answer turned into credentials or a reason.
  */
 #include <errno.h>
-#include <event2/event.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "fetch.h"
+#include "issuer_call.h"
 #include "issuer_kinds.h"
 #include "sts.h"
 
@@ -24,72 +24,32 @@ struct jb_issuer_sts {
 	const struct jb_conf *conf;
 	struct jit_fetch *fetch;
 	char *url;
-	struct sts_call *calls;
+	struct jb_issuer_call *calls;
 };
 
 struct sts_call {
+	struct jb_issuer_call call;
 	struct jb_issuer_sts *sts;
-	struct sts_call *prev, *next;
-	struct jit_fetch_call *fetch;
-	struct event *soon; /* for a failure before anything was sent */
-	char why[512];
-	bool passing;
 	int64_t end;
-	jb_issued done;
-	void *arg;
 };
-
-static void call_free(struct sts_call *call)
-{
-	if (call->prev)
-		call->prev->next = call->next;
-	else if (call->sts->calls == call)
-		call->sts->calls = call->next;
-	if (call->next)
-		call->next->prev = call->prev;
-	jit_fetch_cancel(call->fetch);
-	if (call->soon)
-		event_free(call->soon);
-	free(call);
-}
-
-/* The caller hears of it and the call is no more. */
-static void finish(struct sts_call *call, const struct jb_credentials *credentials)
-{
-	jb_issued done = call->done;
-	void *arg = call->arg;
-	bool passing = call->passing;
-	char why[sizeof(call->why)];
-
-	snprintf(why, sizeof(why), "%s", call->why);
-	call_free(call);
-	done(arg, &(struct jb_issue){.credentials = credentials, .passing = passing, .why = why});
-}
-
-static void on_soon(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	finish(arg, NULL);
-}
 
 /* Reads STS's answer; true when there are credentials. */
 static bool read_answer(struct sts_call *call, const struct jit_fetch_result *result, struct jb_sts_answer *answer)
 {
-	call->passing = true;
+	call->call.passing = true;
 	if (result->fault != JIT_FETCH_OK) {
-		snprintf(call->why, sizeof(call->why), "STS cannot be asked: %s.", result->why);
+		snprintf(call->call.why, sizeof(call->call.why), "STS cannot be asked: %s.", result->why);
 		return false;
 	}
 	jb_sts_parse(result->body, result->body_len, answer);
 	if (answer->kind == JB_STS_ERROR) {
-		jb_sts_explain(answer->code, answer->message, result->status, call->why, sizeof(call->why),
-			       &call->passing);
+		jb_sts_explain(answer->code, answer->message, result->status, call->call.why, sizeof(call->call.why),
+			       &call->call.passing);
 		return false;
 	}
 	if (answer->kind == JB_STS_CREDENTIALS && result->status == 200)
 		return true;
-	snprintf(call->why, sizeof(call->why), "STS answered with status %ld and no AssumeRole document.",
+	snprintf(call->call.why, sizeof(call->call.why), "STS answered with status %ld and no AssumeRole document.",
 		 result->status);
 	return false;
 }
@@ -99,12 +59,12 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 	struct sts_call *call = arg;
 	struct jb_sts_answer answer = {0};
 
-	call->fetch = NULL; /* freed by the fetcher after this */
+	call->call.fetch = NULL; /* freed by the fetcher after this */
 	bool ok = read_answer(call, result, &answer);
 	/* What counts is when the session policy ends access, however long STS's own credential goes on. */
 	if (ok && call->end < answer.credentials.expiration)
 		answer.credentials.expiration = call->end;
-	finish(call, ok ? &answer.credentials : NULL);
+	jb_issuer_call_finish(&call->call, ok ? &answer.credentials : NULL);
 	OPENSSL_cleanse(&answer, sizeof(answer));
 }
 
@@ -115,8 +75,8 @@ static void start(struct sts_call *call, const struct jb_request *request, const
 	int r = jb_sts_form(request, role, call->end, &form);
 
 	if (r < 0) {
-		call->passing = r == -ENOMEM;
-		snprintf(call->why, sizeof(call->why), "%s",
+		call->call.passing = r == -ENOMEM;
+		snprintf(call->call.why, sizeof(call->call.why), "%s",
 			 r == -ENOMEM  ? "The broker is out of memory."
 			 : r == -E2BIG ? "The role's session_policy is too long for AWS (2048 characters)."
 				       : "The role's session_policy has no Statement.");
@@ -131,9 +91,9 @@ static void start(struct sts_call *call, const struct jb_request *request, const
 		.timeout_ms = TIMEOUT_MS,
 		.max_body = ANSWER_MAX,
 	};
-	call->passing = true;
-	call->fetch = jb_aws_post(sts->fetch, sts->conf->issuer_credentials, &post, on_answer, call, call->why,
-				  sizeof(call->why));
+	call->call.passing = true;
+	call->call.fetch = jb_aws_post(sts->fetch, sts->conf->issuer_credentials, &post, on_answer, call,
+				       call->call.why, sizeof(call->call.why));
 }
 
 static int sts_issue(struct jb_issuer *issuer, const struct jb_request *request, const struct jb_role *role,
@@ -141,23 +101,14 @@ static int sts_issue(struct jb_issuer *issuer, const struct jb_request *request,
 {
 	struct jb_issuer_sts *sts = (struct jb_issuer_sts *)issuer;
 	struct sts_call *call = calloc(1, sizeof(*call));
-	struct timeval at_once = {0};
 
-	if (!call || !(call->soon = evtimer_new(sts->base, on_soon, call))) {
-		free(call);
+	if (!call || jb_issuer_call_begin(&call->call, &sts->calls, sts->base, NULL, done, arg) < 0)
 		return -ENOMEM;
-	}
 	call->sts = sts;
 	call->end = jb_sts_end(request, role, now);
-	call->done = done;
-	call->arg = arg;
-	call->next = sts->calls;
-	if (call->next)
-		call->next->prev = call;
-	sts->calls = call;
 	start(call, request, role);
-	if (!call->fetch)
-		event_add(call->soon, &at_once);
+	if (!call->call.fetch)
+		jb_issuer_call_soon(&call->call);
 	return 0;
 }
 
@@ -165,8 +116,7 @@ static void sts_free(struct jb_issuer *issuer)
 {
 	struct jb_issuer_sts *sts = (struct jb_issuer_sts *)issuer;
 
-	while (sts->calls)
-		call_free(sts->calls);
+	jb_issuer_calls_drop(sts->calls);
 	jit_fetch_free(sts->fetch);
 	free(sts->url);
 	free(sts);
