@@ -21,7 +21,7 @@ struct question {
 };
 
 /* The names in its sentence may be a stranger's. */
-static void explain(struct jb_decision *d, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void explain(struct jb_decision *d, const char *format, va_list args)
 {
 	char message[sizeof(d->message)];
 

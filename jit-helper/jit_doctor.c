@@ -78,7 +78,7 @@ static enum jit_exit run_doctor(const struct jit_command *self, int argc, char *
 		jd_print_text(&report, host, jit_page_of_stdout().colour);
 	else if (jd_print_json(&report) < 0)
 		goto no_memory;
-	status = conclude(&report);
+	status = (int)conclude(&report);
 	jd_services_free(&services);
 	jd_report_free(&report);
 	return (enum jit_exit)status;

@@ -154,8 +154,8 @@ static void tell_deeds(const struct removal *r, bool dry_run)
 {
 	static const char *const done[] = {"", "taken out", "commented out",
 					   "commented out, and pam_permit.so put in its place, which jumps count",
-					   "commented out, and pam_permit.so put in its place, without which nobody "
-					   "would get in"};
+					   ("commented out, and pam_permit.so put in its place, without which nobody "
+					    "would get in")};
 
 	for (size_t i = 0; i < r->text.count; i++) {
 		char what[128];
