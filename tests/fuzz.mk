@@ -1,0 +1,46 @@
+# `make fuzz`: bytes that nobody sends on purpose, against the code that reads them (docs/reliability.md, Fuzzing).
+# A tree of objects of its own, by clang: libFuzzer is led by what its instrumented code does.
+
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= 60
+FUZZ_ONLY ?=
+FUZZ_SANITIZERS := address,undefined
+FUZZ_TARGETS := $(patsubst %.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_MAKE = $(MAKE) --no-print-directory SAN=fuzz B=build/fuzz CC='$(FUZZ_CC)' CFLAGS='-O1 -g' \
+	SANFLAGS='-fsanitize=fuzzer-no-link,$(FUZZ_SANITIZERS) -fno-sanitize-recover=all -fno-omit-frame-pointer'
+
+fuzz: fuzz-build ## libFuzzer on each parser: [FUZZ_SECONDS=60] [FUZZ_ONLY=frame]
+	@tests/fuzz/fuzzing.py --seconds $(FUZZ_SECONDS) --only '$(FUZZ_ONLY)'
+
+fuzz-build:
+	@echo 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n); int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return d && n > 9; }' | \
+		$(FUZZ_CC) -fsanitize=fuzzer,$(FUZZ_SANITIZERS) -x c -o /dev/null - 2>/dev/null || { \
+		echo "make $@: $(FUZZ_CC) with libFuzzer is not installed. Run ./setup" >&2; exit 2; }
+	+@$(FUZZ_MAKE) fuzz-targets
+fuzz-targets: $(FUZZ_TARGETS)
+
+# A target sees the room it is named after, and links with it.
+$(O)/tests/fuzz/fuzz_helper_%.o $(O)/tests/fuzz/fuzz_jit_%.o: ALL_CFLAGS += -Ijit-helper
+$(O)/tests/fuzz/fuzz_broker_%.o: ALL_CFLAGS += -Ijit-broker
+$(O)/tests/fuzz/fuzz_module_%.o: ALL_CFLAGS += -Ipam_jit
+
+FUZZ_QUIET := $(O)/tests/fuzz/quiet.o
+# $(call fuzz_link,LIBRARIES)
+define fuzz_link
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) -fsanitize=fuzzer,$(FUZZ_SANITIZERS) -fno-sanitize-recover=all $(FUZZ_LINK) -o $@ $^ $(1)
+endef
+
+$(B)/tests/fuzz/fuzz_common_%: $(O)/tests/fuzz/fuzz_common_%.o $(O)/libcommon.a
+	$(call fuzz_link,$(HELPER_LIBS))
+$(B)/tests/fuzz/fuzz_helper_%: $(O)/tests/fuzz/fuzz_helper_%.o $(FUZZ_QUIET) $(O)/libhelper.a $(O)/libdoctor.a $(O)/libcommon.a
+	$(call fuzz_link,$(HELPER_LIBS))
+$(B)/tests/fuzz/fuzz_jit_%: $(O)/tests/fuzz/fuzz_jit_%.o $(O)/libjit.a $(O)/libdoctor.a $(O)/libcommon.a
+	$(call fuzz_link,$(call pkg_libs,json-c))
+$(B)/tests/fuzz/fuzz_broker_%: $(O)/tests/fuzz/fuzz_broker_%.o $(FUZZ_QUIET) $(O)/libbroker.a $(O)/libcommon.a
+	$(call fuzz_link,$(BROKER_LIBS))
+$(B)/tests/fuzz/fuzz_module_%: $(O)/tests/fuzz/fuzz_module_%.o $(O)/libmodule.a
+	$(call fuzz_link,-lpam)
+
+.PHONY: fuzz fuzz-build fuzz-targets
