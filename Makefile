@@ -206,17 +206,11 @@ install: all ## install below DESTDIR (PREFIX=/usr); gates nothing by itself
 	$(call put,$(wildcard etc/tmpfiles.d/*.conf),$(PREFIX)/lib/tmpfiles.d)
 	$(if $(wildcard etc/apparmor.d/*),$(call put,$(wildcard etc/apparmor.d/*),$(APPARMOR_DIR)))
 
-# The rest of the interface: named here so that nobody takes silence for success.
-bench: ## ratios against other ways to gate sudo, side by side (not there yet)
-
-bench:
-	@echo "make $@: not there yet (CHANGELOG.md says what is)" >&2; exit 2
-
-include packaging/lambda.mk tests/lint.mk tests/fuzz.mk packaging/debian.mk packaging/rpm.mk packaging/dist.mk
+include packaging/lambda.mk tests/lint.mk tests/fuzz.mk tests/bench.mk packaging/debian.mk packaging/rpm.mk packaging/dist.mk
 
 clean: ## remove what was built
 	rm -rf build compile_commands.json
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 
-.PHONY: help all clean tests-build unit-tests install check check-full bench fuzz demo
+.PHONY: help all clean tests-build unit-tests install check check-full demo

@@ -1,0 +1,77 @@
+#!/usr/bin/python3
+"""make bench: what pam_jit costs, side by side with others in one run, each goal with PASS or MISS.
+
+  bench.py [--only ROW,ROW…] [--rounds PERCENT] [--list]
+
+Run it on a machine that has nothing else to do. It exits with 0 whatever it finds: a figure is no error."""
+
+import argparse
+import os
+import shutil
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "system")]
+
+import namespace  # noqa: E402  (its folder has just been added)
+
+TOOLS = os.path.join(namespace.TREE, "build/bench")
+# What it needs of the distribution, and the package that has it.
+NEEDED = {"/lib/x86_64-linux-gnu/security/pam_duo.so": "libpam-duo", "gnuplot": "gnuplot-nox", "curl": "curl",
+          "sudo": "sudo", "openssl": "openssl"}
+
+
+def what_is_missing():
+    return [package for what, package in NEEDED.items() if not (os.path.exists(what) or shutil.which(what))]
+
+
+def chosen(rows, only):
+    names = [name for name in only.split(",") if name]
+    unknown = [name for name in names if name not in rows]
+    if unknown:
+        sys.exit(f"bench: there is no row {unknown[0]}; rows are {' '.join(rows)}")
+    return {name: row for name, row in rows.items() if not names or name in names}
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--rounds", type=int, default=100, help="percent of the usual number of repetitions")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    missing = what_is_missing()
+    if missing:
+        sys.exit(f"bench: missing: {' '.join(missing)}. Run ./setup, which installs them.")
+    if not namespace.inside():
+        reason = namespace.why_not()
+        if reason:
+            sys.exit(f"bench: it cannot run here: {reason}.")
+        namespace.heed_the_keyboard()
+        namespace.enter([sys.executable, os.path.abspath(__file__), *sys.argv[1:]],
+                        {"PAM_JIT_LOGS": os.path.join(TOOLS, "logs")})
+    run(options)
+
+
+def run(options):
+    import rows_host
+    import rows_sudo
+    from host import Host
+    from report import Report
+
+    rows = {**rows_sudo.ROWS, **rows_host.ROWS}
+    if options.list:
+        print(" ".join(rows))
+        return
+    rows = chosen(rows, options.only)
+    host, report = Host(), Report()
+    try:
+        for row in rows.values():
+            row(host, report, lambda usual: max(2, usual * options.rounds // 100))
+    finally:
+        host.lab.stop()
+    report.write(TOOLS)
+    print(f"\n{report.table()}\n\nIn build/bench: report.md, report.json.")
+
+
+if __name__ == "__main__":
+    main()
