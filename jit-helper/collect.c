@@ -130,7 +130,9 @@ static void judge_failure(struct jh_grant *g, const struct jit_fetch_result *res
 		snprintf(trouble, sizeof(trouble), "%s", message);
 	else
 		jh_trouble(result, jh_broker_url(g->helper->broker), trouble, sizeof(trouble));
+	g->collector.refused = result->fault == JIT_FETCH_OK && strcmp(code, "issuer.refused") == 0;
 	try_later(g, trouble);
+	jh_waiters_wake(g);
 }
 
 /* The answer to either call, when it is one; shortens the clock. False: judged, and the grant may be gone. */
@@ -199,7 +201,7 @@ static void on_credentials(void *arg, const struct jit_fetch_result *result)
 	jit_log(LOG_INFO, "%s: credentials for %lld s", g->short_id,
 		(long long)(c->creds.expires_ms - c->creds.taken_ms) / 1000);
 	c->failures = 0;
-	c->without_token = false;
+	c->without_token = c->refused = false;
 	c->trouble[0] = '\0';
 	if (c->renew_ms)
 		jh_alarm_at(&c->again, c->renew_ms);

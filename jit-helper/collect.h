@@ -28,6 +28,7 @@ struct jh_collector {
 	struct jh_creds creds;
 	int64_t renew_ms;	     /* boottime: when creds want renewal; 0: never again */
 	char trouble[JIT_LINE_SIZE]; /* why the last try failed; "" after one that did not */
+	bool refused;		     /* and AWS said so for good: who waits need not wait for the next one */
 };
 
 void jh_collect_init(struct jh_grant *grant);

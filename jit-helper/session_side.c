@@ -115,12 +115,16 @@ static void answer_credentials(struct jh_peer *peer, const struct jh_elevation *
 static void tell_none(struct jh_peer *peer, const struct jh_grant *g)
 {
 	const struct jh_collector *c = &g->collector;
+	const char *none = c->creds.plain ? "the last credentials are over, and the broker gave no new ones"
+					  : "no credentials from the broker yet";
+	const char *colon = c->trouble[0] ? ": " : "";
 	char sentence[JIT_LINE_SIZE];
 
-	snprintf(sentence, sizeof(sentence), "%s%s%.384s; try again in a moment",
-		 c->creds.plain ? "the last credentials are over, and the broker gave no new ones"
-				: "no credentials from the broker yet",
-		 c->trouble[0] ? ": " : "", c->trouble);
+	if (c->refused)
+		snprintf(sentence, sizeof(sentence), "%s%s%.384s; tell the operator of this host", none, colon,
+			 c->trouble);
+	else
+		snprintf(sentence, sizeof(sentence), "%s%s%.384s; try again in a moment", none, colon, c->trouble);
 	jh_fault_and_close(peer, JIT_EXIT_UNAVAILABLE, sentence);
 }
 
@@ -166,7 +170,7 @@ void jh_waiters_wake(struct jh_grant *grant)
 	const struct jh_creds *creds = jh_collect_current(grant);
 	struct waiter *w = LIST_FIRST(&waiters), *next;
 
-	for (; w && creds; w = next) {
+	for (; w && (creds || grant->collector.refused); w = next) {
 		struct jh_peer *peer = w->peer;
 		struct jh_elevation *e = w->elevation;
 
@@ -174,7 +178,10 @@ void jh_waiters_wake(struct jh_grant *grant)
 		if (e->grant != grant)
 			continue;
 		waiter_free(w);
-		answer_credentials(peer, e, creds);
+		if (creds)
+			answer_credentials(peer, e, creds);
+		else
+			tell_none(peer, grant);
 	}
 }
 

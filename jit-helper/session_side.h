@@ -18,7 +18,7 @@ void jh_fault_and_close(struct jh_peer *peer, enum jit_exit status, const char *
 
 struct jh_listener *jh_session_side_new(struct jh_helper *helper, int fd);
 
-/* The grant's credentials have come: whoever waits for them is answered. */
+/* The grant's credentials have come, or AWS refuses them for good: whoever waits for them is told. */
 void jh_waiters_wake(struct jh_grant *grant);
 /* The elevation ends: whoever waits under it gets a FAULT. */
 void jh_waiters_refuse(struct jh_elevation *elevation, enum jit_exit status, const char *sentence);
