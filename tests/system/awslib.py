@@ -164,6 +164,13 @@ def items(dynamo):
     return json.dumps(said).encode()
 
 
+def item_of(dynamo, short_id):
+    """A request's item, as DynamoDB writes it."""
+    found = dynamo.call("Query", TableName=TABLE, IndexName="shortId", KeyConditionExpression="shortId = :it",
+                        ExpressionAttributeValues={":it": {"S": short_id}})["Items"]
+    return dynamo.call("GetItem", TableName=TABLE, Key={"requestId": found[0]["requestId"]}, ConsistentRead=True)["Item"]
+
+
 def recorded(cloud, *patterns, **more):
     """{where: bytes}: all inputs and outputs of workflows and of functions that one invoked, the files, and more."""
     seen = {"the record of workflows": cloud.record().encode(),

@@ -190,10 +190,10 @@ class Sts:
             raise AssertionError(f"radosgw-admin {command}: {done.stderr}")
         return done.stdout
 
-    def create_role(self, name, policy):
-        """A role that `broker` may assume, with this permission policy (a dict). Returns its ARN."""
+    def create_role(self, name, policy, user="broker"):
+        """A role that the user may assume, with this permission policy (a dict). Returns its ARN."""
         trust = {"Version": "2012-10-17", "Statement": [
-            {"Effect": "Allow", "Principal": {"AWS": ["arn:aws:iam:::user/broker"]},
+            {"Effect": "Allow", "Principal": {"AWS": [f"arn:aws:iam:::user/{user}"]},
              "Action": ["sts:AssumeRole", "sts:TagSession"]}]}
         made = self._admin("role", "create", f"--role-name={name}", "--path=/",
                            f"--assume-role-policy-doc={json.dumps(trust, separators=(',', ':'))}")

@@ -1,5 +1,6 @@
 """Real sudo on a host whose broker is the form on AWS: front door, functions, table, workflow as they are shipped, and a
-real STS; and that no secret stands in anything that is kept of it."""
+real STS. Whatever becomes of a request, it stands in the table and on the person's terminal; and no secret of all these runs
+stands in anything that is kept of them."""
 
 import json
 import os
@@ -12,7 +13,7 @@ import npm
 from cloud import Cloud
 from dynamo import Dynamo
 from lab import HOSTNAME, read
-from stscase import StsCase
+from stscase import LIST_AND_READ, StsCase, permissions
 from terminal import wait_until
 
 prepare = npm.prepare
@@ -23,10 +24,42 @@ CA = "/etc/pam-jit/broker-ca.pem"
 GIVEN = "/run/lab/given.json"
 APPROVERS_KEY = "the-gateways-key-of-the-approvers"
 PATIENCE = 30
+# Who asks, and whether by sudo or by sudo -i, chooses the role.
+ROLES = """[role hasty]
+services = sudo
+requesters = op2
+hosts = web-*
+targets = root
+approvers = appr1
+reason = optional
+pending = {pending}s
+[role of-two]
+services = sudo-i
+requesters = op1
+hosts = web-*
+targets = root
+approvers = appr1 appr2
+approvals = 2
+reason = optional
+arn = {arn}
+[role nobodys]
+services = sudo-i
+requesters = op2
+hosts = web-*
+targets = root
+approvers = appr1
+reason = optional
+arn = {nobodys}
+[person op2]
+"""
+PENDING = 3  # seconds
+NOT_NOW = 4  # exit status of `jit credentials`
 
 
 class AwsSudo(StsCase):
     """The host's own jit-broker does not run."""
+
+    given = []  # credentials
 
     @classmethod
     def setUpClass(cls):
@@ -35,51 +68,90 @@ class AwsSudo(StsCase):
         cls.lab.stop_helper()
         cls.lab.broker.stop()
         cls.lab.forget_state()
-        cls.lab.set_pam(account="timeout=60")
+        for service in ("sudo", "sudo-i"):
+            cls.lab.set_pam(account="timeout=60", service=service)
         os.mkdir(FOLDER, 0o700)
         cls.cloud = cls.enterClassContext(Cloud(cls.lab.logs))
         cls.dynamo = cls.enterClassContext(Dynamo(FOLDER))
         cls.deploy()
         cls.lab.set_api_key(cls.key)
-        cls.lab.configure(helper={("helper", "broker"): cls.url})
+        cls.lab.configure(helper={("helper", "broker"): cls.url, ("service sudo", "role"): None})
         cls.lab.start_helper()
         cls.addClassCleanup(cls.lab.stop_helper)
 
     @classmethod
     def deploy(cls):
+        nobodys = cls.peer.create_role("JIT-NobodysRole", permissions(*LIST_AND_READ), "somebody-else")
         made = brokerlib.make_broker(FOLDER, awslib.conf(
-            cls.cloud, cls.peer.endpoint, arn=cls.peer.arns["admin"], code="required", credential_lifetime="12s"))
+            cls.cloud, cls.peer.endpoint, arn=cls.peer.arns["admin"], code="required", credential_lifetime="12s") +
+            ROLES.format(pending=PENDING, arn=cls.peer.arns["admin"], nobodys=nobodys))
         awslib.move_to_table(made, cls.dynamo)
         awslib.name_in_environment(cls.cloud, made)
         cls.cloud.keys = {"AWS_ACCESS_KEY_ID": cls.peer.access_key, "AWS_SECRET_ACCESS_KEY": cls.peer.secret_key,
                           "AWS_REGION": "eu-west-1"}
         cls.key = brokerlib.new_secret(made, "key", "add", HOSTNAME)
-        cls.token = brokerlib.new_secret(made, "token", "add", "appr1")
+        cls.tokens = {name: brokerlib.new_secret(made, "token", "add", name) for name in ("appr1", "appr2")}
         cls.door = awslib.FrontDoor(cls.cloud, SECRETS, CA, {cls.key: "HostPlan", APPROVERS_KEY: "ApproverPlan"})
         cls.addClassCleanup(cls.door.close)
         cls.url = f"https://broker.example:{cls.door.port}/prod"
 
-    def decide(self, request, word, key=APPROVERS_KEY, **body):
+    @classmethod
+    def tearDownClass(cls):
+        """Of all that was given, nothing stands in what workflows, functions, the table, the front door and all programs
+        kept."""
+        if not cls.given:  # of these tests one alone was run
+            return super().tearDownClass()
+        places = awslib.recorded(cls.cloud, f"{FOLDER}/*.log", f"{cls.lab.logs}/*.log", table=awslib.items(cls.dynamo),
+                                 door=repr((cls.door.events, cls.door.refused)).encode())
+        secrets = [keys[name] for keys in cls.given for name in ("SecretAccessKey", "SessionToken")]
+        awslib.assert_none_is_in(places, [*secrets, *cls.door.tokens, *cls.tokens.values(), cls.key, APPROVERS_KEY,
+                                          cls.peer.secret_key])
+        return super().tearDownClass()
+
+    def decide(self, request, word, key=APPROVERS_KEY, who="appr1", **body):
         """As an approver's program does: (status, JSON)."""
         call = urllib.request.Request(f"{self.url}/requests/{request[0]}/{word}", json.dumps(body).encode(), {
-            "x-api-key": key, "Authorization": f"Bearer {self.token}", "Content-Type": "application/json"})
+            "x-api-key": key, "Authorization": f"Bearer {self.tokens[who]}", "Content-Type": "application/json"})
         try:
             with urllib.request.urlopen(call, context=brokerlib.trusting(CA), timeout=PATIENCE) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
-    def end_of_workflow(self, decided):
+    def approve_it(self, request, who="appr1", status="APPROVED"):
+        answer, decided = self.decide(request, "approve", who=who, code=request[1])
+        self.assertEqual((answer, decided.get("status")), (200, status), decided)
+        return decided
+
+    def item(self, request):
+        """What stands in the table."""
+        return awslib.item_of(self.dynamo, request[0])
+
+    def wait_for_status(self, request, status):
+        wait_until(f"the table says {status}", lambda: self.item(request)["status"]["S"] == status, PATIENCE)
+
+    def end_of_workflow(self, request):
+        name = self.item(request)["requestId"]["S"]
+
         def over():
-            known = self.cloud.execution(decided["requestId"])
+            known = self.cloud.execution(name)
             return known if known and known["status"] != "RUNNING" else None
         return wait_until("the workflow ends", over, PATIENCE)
+
+    def tokens_sent_back(self, request):
+        """The task tokens of that request's workflow that were answered."""
+        record, name = json.loads(self.cloud.record()), self.item(request)["requestId"]["S"]
+        its = {one["payload"]["taskToken"] for one in record
+               if "taskToken" in one.get("payload", {}) and one["payload"]["requestId"] == name}
+        return [one["body"]["taskToken"] for one in record
+                if one.get("called") == "SendTaskSuccess" and one["body"]["taskToken"] in its]
 
     def credentials_of(self, terminal):
         """What the elevated session gets, on no terminal."""
         status, text = terminal.run(f"sudo sh -c 'umask 077; exec jit credentials >{GIVEN}'", PATIENCE)
         self.assertEqual(status, 0, text)
-        return json.loads(read(GIVEN))
+        self.given.append(json.loads(read(GIVEN)))
+        return self.given[-1]
 
     def renewed(self, terminal, given):
         """What the session gets once those are near their end: asked for with the grant's token."""
@@ -88,19 +160,11 @@ class AwsSudo(StsCase):
             return now if now["AccessKeyId"] != given["AccessKeyId"] else None
         return wait_until("the credentials are renewed", others, PATIENCE, 0.5)
 
-    def assert_no_secret_was_recorded(self, *secrets):
-        self.assertGreaterEqual(len(self.door.tokens), 2)  # the approver's and the grant's
-        places = awslib.recorded(self.cloud, f"{FOLDER}/*.log", f"{self.lab.logs}/*.log", table=awslib.items(self.dynamo),
-                                 door=repr((self.door.events, self.door.refused)).encode())
-        awslib.assert_none_is_in(places, [*secrets, *self.door.tokens, self.token, self.key, APPROVERS_KEY,
-                                          self.peer.secret_key])
-
     def test_an_approval_lets_sudo_go_on_with_credentials_that_work_and_that_nothing_keeps(self):
         terminal = self.open_terminal()
         request = self.ask(terminal)
         self.assertEqual(self.decide(request, "approve", key="a-key-of-no-usage-plan")[0], 403)
-        status, decided = self.decide(request, "approve", code=request[1])
-        self.assertEqual((status, decided.get("status")), (200, "APPROVED"), decided)
+        self.approve_it(request)
         terminal.expect(rf"request {request[0]}: approved by appr1")
         status, text = terminal.finish(PATIENCE)
         self.assertEqual(status, 0, text)
@@ -111,7 +175,7 @@ class AwsSudo(StsCase):
         status, text = terminal.run(f"sudo {self.s3} s3 ls", PATIENCE)
         self.assertEqual(status, 0, text)
         self.assertIn("reports", text)
-        ended = self.end_of_workflow(decided)
+        ended = self.end_of_workflow(request)
         self.assertEqual((ended["output"], ended["states"]), (
             {"status": "ACTIVE"},
             ["SimulateApproval", "AwaitDecision", "Decision", "AssumeJITRole", "Collected", "Approved", "Over"]))
@@ -119,9 +183,9 @@ class AwsSudo(StsCase):
         self.assertIsNone(self.verdict_on(renewed))
         self.assertGreaterEqual([event.get("step") for function, event, _ in self.cloud.invoked
                                  if function == "AssumeJITRole"].count("issue"), 2)
+        self.assertGreaterEqual(len(self.door.tokens), 2)  # the approver's and the grant's, which the search is for
         self.assertEqual(terminal.run("jit end", PATIENCE)[0], 0)
-        self.assert_no_secret_was_recorded(*(keys[name] for keys in (given, renewed)
-                                             for name in ("SecretAccessKey", "SessionToken")))
+        self.wait_for_status(request, "ENDED")
 
     def test_a_denial_refuses_sudo_with_the_approvers_comment(self):
         terminal = self.open_terminal()
@@ -132,4 +196,62 @@ class AwsSudo(StsCase):
         self.assertEqual(status, 1, text)
         self.assertIn(f"request {request[0]}: denied by appr1: not during the freeze", text)
         self.assertNotIn("uid=0", text)
-        self.assertEqual(self.end_of_workflow(decided)["output"], {"status": "DENIED"})
+        self.assertEqual(self.end_of_workflow(request)["output"], {"status": "DENIED"})
+        self.assertEqual(self.item(request)["status"]["S"], "DENIED")
+
+    def test_nobody_decides_in_time_and_sudo_is_refused_and_the_workflow_over(self):
+        terminal = self.open_terminal("op2")
+        request = self.ask(terminal)
+        status, text = terminal.finish(PATIENCE)
+        self.assertEqual(status, 1, text)
+        self.assertIn(f"request {request[0]}: nobody decided within {PENDING} s", text)
+        self.assertNotIn("uid=0", text)
+        self.assertEqual(self.end_of_workflow(request)["output"]["status"], "EXPIRED")
+        self.assertEqual(self.item(request)["status"]["S"], "EXPIRED")
+        self.assertEqual(self.decide(request, "approve", code=request[1])[0], 409)
+
+    def test_one_approval_of_two_leaves_sudo_waiting_and_the_second_lets_it_go_on(self):
+        terminal = self.open_terminal()
+        request = self.ask(terminal, "sudo -i id")
+        self.approve_it(request, "appr1", "PENDING")
+        asked = len(self.door.events)
+        self.door.wait_for("answered", "/prod/changes", 2, asked, PATIENCE)
+        self.assertEqual((self.item(request)["status"]["S"], self.door.named("asked", "/prod/requests/", asked)), ("PENDING", []))
+        self.approve_it(request, "appr2")
+        terminal.expect(rf"request {request[0]}: approved by appr1 appr2")
+        status, text = terminal.finish(PATIENCE)
+        self.assertEqual(status, 0, text)
+        self.assertIn("uid=0(root)", text)
+        self.assertEqual((self.end_of_workflow(request)["output"], self.item(request)["status"]["S"]),
+                         ({"status": "ACTIVE"}, "ACTIVE"))
+
+    def test_a_task_token_that_is_used_twice_changes_nothing_of_the_grant(self):
+        terminal = self.open_terminal()
+        request = self.ask(terminal)
+        self.approve_it(request)
+        self.assertEqual(terminal.finish(PATIENCE)[0], 0)
+        ended = self.end_of_workflow(request)
+        tokens = set(self.tokens_sent_back(request))
+        self.assertEqual(len(tokens), 2)  # of the decision and of the collection
+        for token in tokens:
+            status, said = self.cloud.call("SendTaskSuccess", taskToken=token, output='{"status":"DENIED"}')
+            self.assertEqual((status, said["__type"]), (400, "com.amazonaws.states#TaskTimedOut"))
+        self.assertEqual(self.end_of_workflow(request), ended)
+        self.assertEqual(self.item(request)["status"]["S"], "ACTIVE")
+        self.assertIsNone(self.verdict_on(self.credentials_of(terminal)))
+
+    def test_what_sts_refuses_is_said_on_the_terminal_and_stands_in_the_record(self):
+        terminal = self.open_terminal("op2", columns=400)
+        request = self.ask(terminal, "sudo -i jit credentials")
+        self.approve_it(request)
+        terminal.expect(rf"request {request[0]}: approved by appr1")
+        status, text = terminal.finish(PATIENCE)
+        self.assertEqual(status, NOT_NOW, text)
+        self.assertIn("jit: no credentials from the broker yet: AWS gave no credentials: STS refused the role "
+                      "(AccessDenied); tell the operator of this host", text)
+        self.assertEqual(self.end_of_workflow(request)["output"], {"status": "ACTIVE"})
+        item = self.item(request)
+        self.assertEqual(item["status"]["S"], "ACTIVE")
+        self.assertTrue(any(record["S"].count('"credentials.refused"') for record in item["audit"]["L"]), item)
+        terminal.run("jit end", PATIENCE)
+        self.wait_for_status(request, "ENDED")
