@@ -160,7 +160,7 @@ static int check_demo(const struct reading *r)
 			r, "broker_type = seed-demo needs a section [role NAME] with a role_arn for each role that "
 			   "may be asked for");
 	TAILQ_FOREACH(role, &c->roles, link)
-	if (strncmp(role->arn, "arn:", 4) != 0)
+	if (!role->arn || strncmp(role->arn, "arn:", 4) != 0)
 		errors += complain(r, "role_arn must be a role's ARN, such as arn:aws:iam::123456789012:role/Name");
 	return errors;
 }
@@ -197,7 +197,8 @@ static int check(const struct reading *r)
 		errors +=
 			complain(r, "[helper] must name the broker, such as broker = https://broker.example.org:8443");
 	for (size_t i = 0; i < c->broker_count; i++)
-		if (strncmp(c->brokers[i], "http:", 5) == 0 && !c->plain_loopback)
+		if (strncmp(c->brokers[i], "http:", 5) == 0 &&
+		    !(c->plain_loopback && jit_fetch_is_plain_loopback(c->brokers[i])))
 			errors +=
 				complain(r, "broker must begin with https:// (plain http is only for a broker on this "
 					    "machine, with plain_loopback = yes)");

@@ -124,7 +124,7 @@ static bool set_url(const struct jh_conf_key *key, struct jh_conf *conf, const c
 	size_t len = strlen(value);
 
 	if ((strncmp(value, "https://", 8) != 0 && strncmp(value, "http://", 7) != 0) ||
-	    strpbrk(value, " \t?#@\"\\<>") || strlen(strchr(value, ':')) < 4) {
+	    strpbrk(value, " \t?#@\"\\<>") || !strchr(value, ':')[3] || strchr(value, ':')[3] == '/') {
 		snprintf(why, size, "broker must be a URL such as https://broker.example.org:8443");
 		return false;
 	}
