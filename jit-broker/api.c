@@ -198,8 +198,10 @@ void jb_api_handle(void *arg, struct jb_call *call)
 		route->open(&ask);
 		return;
 	}
-	if (route->host &&
-	    (!route->person || jb_call_header(call, "x-api-key") || !jb_call_header(call, "Authorization"))) {
+	const int of_host = route->host && route->person ? jb_api_is_hosts(&ask) : route->host != NULL;
+	if (of_host < 0)
+		return;
+	if (of_host) {
 		if (jb_api_know_host(&ask, name, sizeof(name)) < 0)
 			return;
 		/* Also one that is too fast is heard: what it waits for stays. Its connections are as good as a

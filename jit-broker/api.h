@@ -106,6 +106,12 @@ void jb_api_openapi(struct jb_ask *ask);
 /* Who calls. Each: 0 and the name; -1 when the call has been refused. */
 int jb_api_know_host(struct jb_ask *ask, char *name, size_t size);
 int jb_api_know_person(struct jb_ask *ask, char *name, size_t size);
+/*
+ * On a path that both sides have: is it a host's call? With an approver's token it is the approver's, unless its key is
+ * a host's: what that host may see is then the answer, or that its key is not good here. A key of nobody's counts for
+ * nothing beside a token: a front door may want one of its own. -1: the call has been answered.
+ */
+int jb_api_is_hosts(struct jb_ask *ask);
 /* A key may have been revoked while its call waited: false when that has been answered. */
 bool jb_api_still_known(struct jb_api *api, struct jb_call *call, const char *host);
 /* One more call under the usage plan of the host ask->who. 0; -1 when it has been refused. */

@@ -77,6 +77,29 @@ static bool is_bound(struct jb_ask *ask, const char *name, enum jb_kept_out *ret
 	return has_its_certificate(ask, host);
 }
 
+static const char *token_of(struct jb_ask *ask)
+{
+	const char *given = jb_call_header(ask->call, "Authorization");
+
+	return given && strncasecmp(given, "Bearer ", 7) == 0 ? given + 7 : NULL;
+}
+
+int jb_api_is_hosts(struct jb_ask *ask)
+{
+	const char *key = jb_call_header(ask->call, "x-api-key");
+	char name[JIT_NAME_SIZE];
+
+	if (!key)
+		return !jb_call_header(ask->call, "Authorization");
+	if (!token_of(ask))
+		return 1;
+	int r = jb_store_secret_check(ask->api->store, "host", key, name, sizeof(name));
+	if (r == 0 || r == -ENOENT || r == -EINVAL)
+		return r == 0;
+	refuse_store(ask->call, r);
+	return -1;
+}
+
 int jb_api_know_host(struct jb_ask *ask, char *name, size_t size)
 {
 	const char *key = jb_call_header(ask->call, "x-api-key"), *vouched = jb_call_host(ask->call);
@@ -113,8 +136,7 @@ bool jb_api_still_known(struct jb_api *api, struct jb_call *call, const char *ho
 /* The same for a person, who must still be declared in the configuration. */
 int jb_api_know_person(struct jb_ask *ask, char *name, size_t size)
 {
-	const char *given = jb_call_header(ask->call, "Authorization");
-	const char *token = given && strncasecmp(given, "Bearer ", 7) == 0 ? given + 7 : NULL;
+	const char *token = token_of(ask);
 	int r = token ? jb_store_secret_check(ask->api->store, "person", token, name, size) : -ENOENT;
 
 	if (r == 0 && jb_conf_person(ask->api->conf, name)) {

@@ -109,9 +109,13 @@ class AwsSudo(StsCase):
         return super().tearDownClass()
 
     def decide(self, request, word, key=APPROVERS_KEY, who="appr1", **body):
+        return self.call("POST", f"/requests/{request[0]}/{word}", key, who, body)
+
+    def call(self, method, path, key=APPROVERS_KEY, who="appr1", body=None):
         """As an approver's program does: (status, JSON)."""
-        call = urllib.request.Request(f"{self.url}/requests/{request[0]}/{word}", json.dumps(body).encode(), {
-            "x-api-key": key, "Authorization": f"Bearer {self.tokens[who]}", "Content-Type": "application/json"})
+        data = None if body is None else json.dumps(body).encode()
+        call = urllib.request.Request(self.url + path, data, {
+            "x-api-key": key, "Authorization": f"Bearer {self.tokens[who]}", "Content-Type": "application/json"}, method=method)
         try:
             with urllib.request.urlopen(call, context=brokerlib.trusting(CA), timeout=PATIENCE) as answer:
                 return answer.status, json.load(answer)
@@ -164,6 +168,8 @@ class AwsSudo(StsCase):
         terminal = self.open_terminal()
         request = self.ask(terminal)
         self.assertEqual(self.decide(request, "approve", key="a-key-of-no-usage-plan")[0], 403)
+        status, listed = self.call("GET", "/requests?status=PENDING")
+        self.assertEqual((status, [r["shortId"] for r in listed["requests"]]), (200, [request[0]]), listed)
         self.approve_it(request)
         terminal.expect(rf"request {request[0]}: approved by appr1")
         status, text = terminal.finish(PATIENCE)

@@ -220,6 +220,28 @@ class Calls(LambdaCase):
                 status, _ = self.answer(function, event("GET", "/requests", key, source=source))
                 self.assertEqual(status, expected, (key, source, event.__name__))
 
+    def test_an_approvers_token_lists_beside_a_key_of_the_gateways_and_a_hosts_key_stays_the_hosts(self):
+        request, function = self.file(), self.function("Status")
+        token = new_secret(self.broker, "token", "add", "appr1")
+        bound = new_secret(self.broker, "key", "add", "web-2")
+
+        def asked(path, key, authorization, source="192.0.2.7"):
+            """The status, and of each request whether it is shown as approvers see it, or the error."""
+            status, said = self.answer(function, rest_event("GET", path, key, source=source,
+                                                            headers={"Authorization": authorization}))
+            return status, ["person" in r for r in said.get("requests", [said])] if status == 200 else said.get("error")
+
+        one, gateways = "/requests/" + request["requestId"], "a-key-of-the-gateways-alone"
+        for path, others in (("/requests", (200, [])), (one, (404, "request.unknown"))):
+            for key, authorization, expected in (
+                    (gateways, f"Bearer {token}", (200, [True])), (None, f"Bearer {token}", (200, [True])),
+                    (self.key, f"Bearer {token}", (200, [False])), (self.key, "Bearer no", (200, [False])),
+                    (bound, f"Bearer {token}", others), (gateways, "Bearer no", (401, "auth.token")),
+                    (gateways, f"Basic {token}", (403, None)), (None, "Basic no", (401, "auth.token"))):
+                self.assertEqual(asked(path, key, authorization), expected, (path, key, authorization))
+            # A host's key in a wrong place is refused, not passed over for the token beside it.
+            self.assertEqual(asked(path, bound, f"Bearer {token}", "198.51.100.7"), (403, None))
+
     def test_a_call_that_is_refused_before_anybody_looks_at_it_is_told_so(self):
         function = self.function("Status")
         status, said = self.answer(function, rest_event("PUT", "/requests", self.key))
