@@ -164,6 +164,7 @@ static void poll_now(void *arg)
 	struct jh_changes *c = arg;
 	char path[96] = "/changes";
 
+	jh_alarm_clear(&c->again); /* what an answer brought may have hurried the next one: there is one at a time */
 	c->asked_ms = jit_boottime_ms();
 	if (c->cursor >= 0)
 		snprintf(path, sizeof(path), "/changes?after=%lld&wait=%d", (long long)c->cursor, POLL_S);

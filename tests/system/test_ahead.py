@@ -278,6 +278,21 @@ class Ahead(LabCase):
         for pending in self.lab.pending():
             self.lab.as_approver("appr1", "deny", pending["shortId"], "--comment", "tidy")
 
+    def test_what_a_control_node_asks_for_leaves_this_host_with_one_poll(self):
+        def polls():
+            """Calls of hosts that wait at the broker."""
+            with urllib.request.urlopen("https://broker.example:8443/metrics", timeout=10,
+                                        context=brokerlib.trusting("/etc/pam-jit/broker-ca.pem")) as answer:
+                return int(re.search(r"(?m)^jit_broker_waiters (\d+)$", answer.read().decode())[1])
+
+        wait_until("this host waits", lambda: polls() == 1, 10)
+        request = self.file_as_control("wide")
+        self.wait_for_log(f"{request['shortId']}: .* filed by control: taken up")
+        wait_until("this host waits again", polls, 10)
+        self.lab.as_approver("appr1", "deny", request["shortId"], "--comment", "tidy")
+        wait_until("this host waits again", polls, 10)
+        self.assertEqual(polls(), 1)
+
     def test_a_pending_one_of_a_control_node_is_waited_for_and_good_once(self):
         request = self.file_as_control("admin")
         self.wait_for_log(f"{request['shortId']}: .* filed by control: taken up")
