@@ -16,6 +16,12 @@
 
 #define IDEMPOTENCY_KEY_MAX 64
 #define PUBLIC_KEY_MAX	    1024
+/*
+ * When a call that cannot wait is to be made again: while something is open, and by a host that has nothing open, which
+ * is paid for by the call. With its jitter of half as much again a host comes before the 20 s that it keeps to.
+ */
+#define AGAIN_S		    2
+#define AGAIN_IDLE_S	    13
 
 /* A call whose answer waits for the issuer. The peer may leave meanwhile: then `call` is NULL. */
 struct jb_collecting {
@@ -139,19 +145,24 @@ static void get_wait_over(void *arg, const struct jb_wait *const waits[], size_t
 }
 
 /* True when the call waits now, or has been refused for it. */
-static bool waits(struct jb_ask *ask, const char *id, int64_t after, int64_t seconds, jb_wait_answer answer)
+static bool waits(struct jb_ask *ask, const struct jb_wait *wait, unsigned again_s, jb_wait_answer answer)
 {
-	const struct jb_wait wait = {
-		.call = ask->call, .host = ask->who, .id = id, .after = after, .seconds = (unsigned)seconds};
-
-	if (!jb_call_can_wait(ask->call) || seconds == 0)
+	if (!jb_call_can_wait(ask->call, again_s) || wait->seconds == 0)
 		return false;
-	int r = jb_waiters_add(ask->api->waiters, &wait, answer);
+	int r = jb_waiters_add(ask->api->waiters, wait, answer);
 	if (r == -EBUSY)
 		jb_reply_error(ask->call, 429, "limit.waiting", "This host waits with too many calls at once.");
 	else if (r < 0)
 		jb_reply_json(ask->call, 503, NULL);
 	return true;
+}
+
+/* The same for a request that somebody has to decide. */
+static bool waits_for_decision(struct jb_ask *ask, const struct jb_request *r, int64_t seconds, jb_wait_answer answer)
+{
+	const struct jb_wait wait = {.call = ask->call, .host = ask->who, .id = r->id, .seconds = (unsigned)seconds};
+
+	return r->status == JB_PENDING && waits(ask, &wait, AGAIN_S, answer);
 }
 
 static int read_idempotency_key(struct jb_ask *ask, const char **ret)
@@ -185,7 +196,7 @@ static void file_request(struct jb_ask *ask, struct jb_filing *filing, int64_t w
 	if (!replayed && !r->filed_by) /* of those the engine has told already */
 		jb_log_request("filed", r);
 	jb_api_filed(ask->api);
-	if (r->status == JB_PENDING && waits(ask, r->id, 0, wait, filed_wait_over))
+	if (waits_for_decision(ask, r, wait, filed_wait_over))
 		jb_request_free(r);
 	else
 		answer_filed(ask->api, ask->call, ask->who, r);
@@ -252,14 +263,17 @@ void jb_api_changes(struct jb_ask *ask)
 {
 	struct jb_request **requests = NULL;
 	struct jb_fault fault;
-	int64_t after = -1, wait = 0, next = 0;
+	int64_t after = -1, seconds = 0, idle = 0, next = 0;
 	size_t count = 0;
 
-	if (jb_api_number(ask, "after", INT64_MAX, &after) < 0 || jb_api_number(ask, "wait", JB_WAIT_MAX, &wait) < 0)
+	if (jb_api_number(ask, "after", INT64_MAX, &after) < 0 ||
+	    jb_api_number(ask, "wait", JB_WAIT_MAX, &seconds) < 0 || jb_api_number(ask, "idle", 1, &idle) < 0)
 		return;
+	const struct jb_wait wait = {
+		.call = ask->call, .host = ask->who, .id = "", .after = after, .seconds = (unsigned)seconds};
 	if (jb_engine_changes(ask->api->engine, ask->who, after, &requests, &count, &next, &fault) < 0) {
 		jb_reply_fault(ask->call, &fault);
-	} else if (count == 0 && after >= 0 && waits(ask, "", after, wait, changes_wait_over)) {
+	} else if (count == 0 && after >= 0 && waits(ask, &wait, idle ? AGAIN_IDLE_S : AGAIN_S, changes_wait_over)) {
 		free(requests);
 	} else {
 		jb_reply_json(ask->call, 200, changes_json(ask->who, requests, count, next));
@@ -286,7 +300,7 @@ void jb_api_host_get(struct jb_ask *ask)
 	if (jb_api_number(ask, "wait", JB_WAIT_MAX, &wait) < 0)
 		return;
 	struct jb_request *r = look_up(ask->api, ask->call, ask->who, ask->id);
-	if (r && !(r->status == JB_PENDING && waits(ask, r->id, 0, wait, get_wait_over)))
+	if (r && !waits_for_decision(ask, r, wait, get_wait_over))
 		jb_reply_json(ask->call, 200, jb_request_for_host(r, ask->now));
 	jb_request_free(r);
 }

@@ -58,9 +58,9 @@ void jb_call_trust(struct jb_call *call)
 		call->transport->trust(call);
 }
 
-bool jb_call_can_wait(struct jb_call *call)
+bool jb_call_can_wait(struct jb_call *call, unsigned again_s)
 {
-	call->asks_again = !call->transport->may_wait;
+	call->again_s = call->transport->may_wait ? 0 : again_s;
 	return call->transport->may_wait;
 }
 

@@ -39,8 +39,9 @@ const char *jb_call_host(const struct jb_call *call);
 /* The peer proved who it is: its connection may lie idle for long. */
 void jb_call_trust(struct jb_call *call);
 
-/* True: its answer may come when something has changed. False: it has to come now, and tells when to ask again. */
-bool jb_call_can_wait(struct jb_call *call);
+/* True: its answer may come when something has changed. False: it has to come now, and says after how many seconds to
+ * ask again. */
+bool jb_call_can_wait(struct jb_call *call, unsigned again_s);
 
 /*
  * For an answer that comes later: `gone` is told when the peer leaves (or 60 s

@@ -19,7 +19,8 @@ struct jb_call {
 	char *body; /* head.content_length bytes and a NUL */
 	struct jb_address peer;
 	const char *host; /* see jb_call_host */
-	bool asks_again;  /* nothing has changed, and it cannot wait: the answer is to say when to ask again */
+	unsigned again_s; /* nothing has changed, and it cannot wait: the answer says when to ask again; 0: it does not
+			   */
 	void (*gone)(void *arg);
 	void *gone_arg;
 };

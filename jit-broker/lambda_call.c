@@ -19,7 +19,6 @@
 #include "usage.h"
 
 #define HEADERS_MAX 4096
-#define AGAIN	    "Retry-After: 2\r\n"
 
 struct event_call {
 	struct jb_call call; /* the first: a call of ours is its event */
@@ -37,10 +36,12 @@ static void refuse_event(struct jb_lambda_answer *answer, const char *error, con
 static void reply(struct jb_call *call, int status, const char *headers, const char *body, size_t len)
 {
 	struct event_call *c = (struct event_call *)call;
-	char lines[HEADERS_MAX];
+	char lines[HEADERS_MAX], again[40] = "";
+
+	if (call->again_s && !strstr(headers, "Retry-After:"))
+		snprintf(again, sizeof(again), "Retry-After: %u\r\n", call->again_s);
 	int n = snprintf(lines, sizeof(lines), "%s%s%s",
-			 strstr(headers, "Cache-Control:") ? "" : "Cache-Control: no-store\r\n", headers,
-			 call->asks_again && !strstr(headers, "Retry-After:") ? AGAIN : "");
+			 strstr(headers, "Cache-Control:") ? "" : "Cache-Control: no-store\r\n", headers, again);
 
 	if (n > 0 && (size_t)n < sizeof(lines))
 		c->answer->text = jb_gateway_answer(status, lines, body, len, &c->answer->len);

@@ -159,6 +159,12 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 	back_off(c, result->fault == JIT_FETCH_OK ? result->retry_after : 0);
 }
 
+/* Nobody waits, and nothing can be revoked: a broker that does not hold the poll may be asked seldom. */
+static bool is_idle(const struct jh_helper *helper)
+{
+	return LIST_EMPTY(&helper->requests) && LIST_EMPTY(&helper->grants);
+}
+
 static void poll_now(void *arg)
 {
 	struct jh_changes *c = arg;
@@ -167,7 +173,8 @@ static void poll_now(void *arg)
 	jh_alarm_clear(&c->again); /* what an answer brought may have hurried the next one: there is one at a time */
 	c->asked_ms = jit_boottime_ms();
 	if (c->cursor >= 0)
-		snprintf(path, sizeof(path), "/changes?after=%lld&wait=%d", (long long)c->cursor, POLL_S);
+		snprintf(path, sizeof(path), "/changes?after=%lld&wait=%d%s", (long long)c->cursor, POLL_S,
+			 is_idle(c->helper) ? "&idle=1" : "");
 	const struct jh_call call = {
 		.method = "GET", .path = path, .longer_ms = c->cursor >= 0 ? POLL_S * 1000 : 0, .max_body = LIST_MAX};
 	c->call = jh_broker_call(c->helper->broker, &call, on_answer, c);

@@ -18,8 +18,8 @@ struct jh_changes *jh_changes_new(struct jh_helper *helper);
 void jh_changes_free(struct jh_changes *changes);
 
 /*
- * Somebody waits: a poll that is not under way (the broker is away, or does not hold polls) comes at once, or around
- * that many seconds from now where the broker said so of the request.
+ * Something is open now: a poll that is not under way (the broker is away, or does not hold polls) comes at once, or
+ * around that many seconds from now where the broker said so of the request.
  */
 void jh_changes_hurry(struct jh_changes *changes, long retry_after_s);
 

@@ -176,7 +176,6 @@ void jh_request_wait(struct jh_request *r, const struct jh_answer *answer)
 	}
 	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: waiting for approval", r->short_id, r->question.requester,
 		asked_by(r), r->role);
-	jh_changes_hurry(r->helper->changes, r->retry_after_s);
 	if (jh_changes_strangers(r->helper->changes) != r->strangers)
 		jh_request_look(r);
 	/* The last that goes may take the request with it, so it is asked for nothing any more. */

@@ -62,6 +62,7 @@ void jh_request_filed(struct jh_request *r, struct jh_answer *answer)
 	if (r->ahead)
 		jh_ahead_filed(r->ahead, answer);
 	if (send_away(r)) {
+		jh_changes_hurry(r->helper->changes, r->retry_after_s);
 		if (answer->status == JH_PENDING)
 			jh_request_wait(r, answer);
 		else

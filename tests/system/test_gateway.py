@@ -61,6 +61,37 @@ class GatewayCase(LabCase):
         status, text = terminal.finish()
         self.assertEqual(status, 0, text)
 
+    def test_a_host_says_that_it_is_idle_while_it_has_nothing_open_and_not_else(self):
+        gateway = self.go_through(1)
+
+        def idle(since):
+            """Of the next poll with a cursor."""
+            gateway.wait_for("asked", CHANGES + "?after", 1, since)
+            path = next(path for _, what, _, path in gateway.events[since:] if what == "asked" and "?after" in path)
+            return "&idle=1" in path
+
+        self.assertTrue(idle(0))
+        terminal = self.open_terminal()
+        request = self.ask(terminal)
+        self.assertFalse(idle(len(gateway.events)))
+        self.approve(request)
+        self.assertEqual(terminal.finish()[0], 0)
+        self.assertFalse(idle(len(gateway.events)))
+        terminal.run("jit end")
+        since = len(gateway.events)
+        gateway.wait_for("asked", CHANGES, 1, since)  # one may have been on its way
+        self.assertTrue(idle(len(gateway.events)))
+
+    def test_a_grant_that_comes_at_once_is_watched_at_once(self):
+        self.lab.restart(broker={("role admin", "auto_approve"): "hours Mon-Sun 00:00-24:00 UTC"})
+        self.addCleanup(self.lab.restart)
+        gateway = self.go_through(3600)
+        gateway.wait_for("answered", CHANGES, 1)
+        gateway.retry_after = None  # what is decided names no time
+        since = len(gateway.events)
+        self.assertEqual(self.open_terminal().run("sudo id")[0], 0)
+        gateway.wait_for("asked", CHANGES + "?after", 1, since, timeout=15)
+
     def test_ctrl_c_is_told_at_once_however_long_the_pause(self):
         gateway = self.go_through(20)
         terminal = self.open_terminal()

@@ -196,19 +196,24 @@ class Calls(LambdaCase):
 
     def test_nothing_waits_and_the_answer_says_when_to_ask_again(self):
         request = self.file()
-        self.assertIn("Retry-After", self.last["headers"])
+        self.assertEqual(self.last["headers"]["Retry-After"], "2")
         self.assertEqual(self.last["headers"]["Cache-Control"], "no-store")
         function = self.function("Status")
         kind, answer = function.api.invoke(rest_event("GET", "/requests/" + request["requestId"], self.key,
                                                       query={"wait": "25"}), 15)
-        self.assertEqual((kind, answer["statusCode"]), ("response", 200))
-        self.assertIn("Retry-After", answer["headers"])
+        self.assertEqual((kind, answer["statusCode"], answer["headers"]["Retry-After"]), ("response", 200, "2"))
+
+    def test_a_host_that_has_nothing_open_may_come_back_later(self):
         function = self.function("Changes")
         _, changes = self.answer(function, http_event("GET", "/changes", self.key))
-        kind, answer = function.api.invoke(
-            http_event("GET", "/changes", self.key, query=f"after={changes['next']}&wait=25"), 15)
-        self.assertEqual((kind, answer["statusCode"]), ("response", 200))
-        self.assertIn("Retry-After", answer["headers"])
+        after = f"after={changes['next']}&wait=25"
+        for query, again in ((after, "2"), (after + "&idle=1", "13"), (after + "&idle=0", "2"), (after + "&idle=7", "13"),
+                             ("idle=1", None)):
+            kind, answer = function.api.invoke(http_event("GET", "/changes", self.key, query=query), 15)
+            self.assertEqual((kind, answer["statusCode"], answer["headers"].get("Retry-After")), ("response", 200, again))
+        self.file()
+        status, said = self.answer(function, http_event("GET", "/changes", self.key, query="idle=1"))
+        self.assertEqual((status, len(said["changes"]), self.last["headers"].get("Retry-After")), (200, 1, None))
 
     def test_a_key_is_as_good_as_on_a_connection(self):
         function = self.function("Status")

@@ -80,6 +80,8 @@ static void whatever_the_broker_says_the_host_is_heard_before_it_counts_as_gone(
 	assert_int_equal(jh_pace_around_ms(3600, 0), JH_PACE_MAX_MS);
 	assert_int_equal(jh_pace_around_ms(3600, 1000), JH_PACE_MAX_MS);
 	assert_int_equal(jh_pace_around_ms(0, 1000), 0);
+	/* What our own functions say to an idle host comes to its turn with all its spread. */
+	assert_in_range(jh_pace_around_ms(13, 1000), 19000, JH_PACE_MAX_MS - 1);
 	assert_int_equal(jh_pace_around_ms(-5, 1000), 0);
 	for (unsigned i = 0; i < 1000; i++)
 		assert_in_range(jh_pace_chance(), 0, 1000);
