@@ -4,26 +4,15 @@ those through alone whose signature is the same."""
 import json
 import socket
 import subprocess
-import sys
 import time
 import unittest
-import urllib.parse
 
+import signatures
 from badserver import BadServer, http, send
 from gateway import Gateway
 from imds import Imds
 from lab import LabCase, read
 from terminal import wait_until
-
-try:
-    sys.path.append("/usr/lib/python3/dist-packages")  # where Debian's packages lie, whichever python3 this is
-    import botocore.auth
-    import botocore.awsrequest
-    import botocore.credentials
-except ImportError:
-    botocore = None
-
-REGION = "eu-west-1"
 
 
 class SignedDoor(Gateway):
@@ -33,32 +22,9 @@ class SignedDoor(Gateway):
         self.imds, self.api_key, self.let_in, self.turned_away = imds, api_key, [], []
         super().__init__("/run/lab/secrets", "/etc/pam-jit/broker-ca.pem", retry_after=1)
 
-    def signature(self, method, path, headers, body):
-        """What botocore makes of the call with the headers that were signed."""
-        signed = headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
-        keys = next(keys for keys in self.imds.given if keys["Token"] == headers["x-amz-security-token"])
-        again = botocore.awsrequest.AWSRequest(method, f"https://broker.example:{self.port}{path.split('?')[0]}",
-                                               data=body, headers={name: headers[name] for name in signed},
-                                               params=self.parameters(path))
-        again.context["timestamp"] = headers["x-amz-date"]
-        signer = botocore.auth.SigV4Auth(
-            botocore.credentials.Credentials(keys["AccessKeyId"], keys["SecretAccessKey"]), "execute-api", REGION)
-        canonical = signer.canonical_request(again)
-        scope = f"Credential={keys['AccessKeyId']}/{headers['x-amz-date'][:8]}/{REGION}/execute-api/aws4_request"
-        return scope, signed, signer.signature(signer.string_to_sign(again, canonical), again)
-
-    @staticmethod
-    def parameters(path):
-        return urllib.parse.parse_qsl(path.partition("?")[2])
-
     def answer(self, method, path, headers, body):
         low = {name.lower(): value for name, value in headers.items()}
-        try:
-            scope, signed, signature = self.signature(method, path, low, body)
-            good = scope in low["authorization"] and low["authorization"].endswith(f"Signature={signature}") and \
-                {"host", "x-amz-date", "x-amz-security-token"} <= set(signed)
-        except (KeyError, StopIteration, IndexError):
-            good = False
+        good = signatures.is_good(self.imds, f"https://broker.example:{self.port}{path}", method, low, body)
         (self.let_in if good else self.turned_away).append((method, path, low))
         if not good:
             return 403, {"Content-Type": "application/json"}, b'{"message":"Forbidden"}'
@@ -66,7 +32,7 @@ class SignedDoor(Gateway):
         return super().answer(method, path, {**kept, "x-api-key": self.api_key}, body)
 
 
-@unittest.skipIf(botocore is None, "botocore is not installed (python3-botocore)")
+@unittest.skipUnless(signatures.is_installed(), "botocore is not installed (python3-botocore)")
 class IamCase(LabCase):
     broker_conf = {("role admin", "credential_lifetime"): "5s", ("host web-1", "may_request_for"): "*"}
 
@@ -84,7 +50,7 @@ class IamCase(LabCase):
         self.lab.stop_helper()
         self.lab.forget_state()
         self.lab.configure(helper={("helper", name): value for name, value in {
-            "broker": f"https://broker.example:{self.door.port}", "broker_auth": "iam", "broker_region": REGION,
+            "broker": f"https://broker.example:{self.door.port}", "broker_auth": "iam", "broker_region": signatures.REGION,
             "imds_endpoint": self.imds.url, "api_key_file": "/etc/pam-jit/no.key", **changes}.items()})
 
     def serve(self, **changes):
