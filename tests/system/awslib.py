@@ -11,13 +11,16 @@ import time
 import urllib.parse
 
 import cfn
+import signatures
 from cloud import ARN, EXPRESS
 from gateway import Gateway
 from lab import read
-from lambdalib import rest_event
+from lambdalib import http_event, rest_event
 from namespace import TREE
 
 ROLE = "arn:aws:iam::123456789012:role/JIT-ElevatedAdminRole"
+INSTANCE = "arn:aws:sts::123456789012:assumed-role/jit-host/i-0b6cbd46"
+TEMPLATE = os.path.join(TREE, "packaging/aws/jit-broker.yaml")
 TABLE = "requests"
 CONF = """issuer = sts:{sts}
 issuer_credentials = environment
@@ -113,36 +116,41 @@ class Plan:
             return True
 
 
-class FrontDoor(Gateway):
-    """API Gateway with the paths and usage plans of the template: a call comes in with a key of a plan alone, and goes to
-    its path's function as an event. `plans` is {key: name of the plan's resource}; `tokens` has each Bearer token that
-    came, `refused` the (status, what) of each call that no function answered."""
+def signed_routes(template):
+    """The same of the HTTP API."""
+    found = {}
+    for route in cfn.of_type(template, "AWS::ApiGatewayV2::Route").values():
+        integration = route["Properties"]["Target"]["Fn::Sub"].removeprefix("integrations/${").rstrip("}")
+        function = template["Resources"][integration]["Properties"]["IntegrationUri"]["Fn::GetAtt"][0]
+        assert route["Properties"]["AuthorizationType"] == "AWS_IAM"
+        found[tuple(route["Properties"]["RouteKey"].split(" "))] = template["Resources"][function]["Properties"]["Handler"]
+    return found
 
-    def __init__(self, cloud, folder, ca, plans):
-        template = cfn.load(os.path.join(TREE, "packaging/aws/jit-broker.yaml"))
+
+class _Door(Gateway):
+    """What the API Gateways of the template have in common: a call goes to its path's function as an event. `tokens` has
+    each token that came, `refused` the (status, what) of each call that no function answered."""
+
+    def __init__(self, cloud, folder, ca, paths):
         self.cloud, self.tokens, self.refused = cloud, set(), []
-        self.plans = {key: Plan(template, name) for key, name in plans.items()}
         self.routes = [(method, re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), path, handler)
-                       for (method, path), handler in routes(template).items()]
+                       for (method, path), handler in paths.items()]
         super().__init__(folder, ca)
+        self.url = f"https://broker.example:{self.port}/prod"
 
     def answer(self, method, path, headers, body):
         low = {name.lower(): value for name, value in headers.items()}
         place, _, query = path.removeprefix("/prod").partition("?")
         route = next((r for r in self.routes if r[0] == method and r[1].fullmatch(place)), None)
-        plan = self.plans.get(low.get("x-api-key"))
         if not path.startswith("/prod/") or not route:
             return self.refuse(403, "Missing Authentication Token", path)
-        if not plan:
-            return self.refuse(403, "Forbidden", path)
-        if not plan.lets_in():
-            return self.refuse(429, "Too Many Requests", path)
-        if low.get("authorization", "").startswith("Bearer "):
-            self.tokens.add(low["authorization"].split()[1])
-        event = rest_event(method, place, query=dict(urllib.parse.parse_qsl(query)) or None, source="127.0.0.1")
-        event.update(resource=route[2], headers=headers, body=body.decode() or None,
-                     multiValueHeaders={name: [value] for name, value in headers.items()})
-        return self.hand_over(route[3], event)
+        for name in ("authorization", "x-jit-grant-token"):
+            if not low.get(name, "AWS4-").startswith("AWS4-"):
+                self.tokens.add(low[name].split()[-1])
+        why = self.why_not(method, path, low, body)
+        if why:
+            return self.refuse(*why, path)
+        return self.hand_over(route[3], self.event(method, place, route[2], query, headers, body))
 
     def hand_over(self, handler, event):
         kind, said = self.cloud.invoke(handler, event)
@@ -153,6 +161,48 @@ class FrontDoor(Gateway):
     def refuse(self, status, message, what):
         self.refused.append((status, what))
         return status, {"Content-Type": "application/json"}, json.dumps({"message": message}).encode()
+
+
+class FrontDoor(_Door):
+    """The REST API: a call comes in with a key of a usage plan alone. `plans` is {key: name of the plan's resource}."""
+
+    def __init__(self, cloud, folder, ca, plans):
+        template = cfn.load(TEMPLATE)
+        self.plans = {key: Plan(template, name) for key, name in plans.items()}
+        super().__init__(cloud, folder, ca, routes(template))
+
+    def why_not(self, _method, _path, low, _body):
+        plan = self.plans.get(low.get("x-api-key"))
+        if not plan:
+            return 403, "Forbidden"
+        return None if plan.lets_in() else (429, "Too Many Requests")
+
+    def event(self, method, place, resource, query, headers, body):
+        event = rest_event(method, place, query=dict(urllib.parse.parse_qsl(query)) or None, source="127.0.0.1")
+        event.update(resource=resource, headers=headers, body=body.decode() or None,
+                     multiValueHeaders={name: [value] for name, value in headers.items()})
+        return event
+
+
+class SignedFrontDoor(_Door):
+    """The HTTP API: a call comes in with a signature of the instance's role alone. `let_in` has each one's headers."""
+
+    def __init__(self, cloud, folder, ca, imds):
+        self.imds, self.let_in = imds, []
+        super().__init__(cloud, folder, ca, signed_routes(cfn.load(TEMPLATE)))
+
+    def why_not(self, method, path, low, body):
+        if not signatures.is_good(self.imds, self.url.removesuffix("/prod") + path, method, low, body):
+            return 403, "Forbidden"
+        self.let_in.append(low)
+        return None
+
+    def event(self, method, place, resource, query, headers, body):
+        event = http_event(method, place, query=query, source="127.0.0.1")
+        event.update(routeKey=f"{method} {resource}", headers={name.lower(): value for name, value in headers.items()},
+                     **({"body": body.decode()} if body else {}))
+        event["requestContext"]["authorizer"] = {"iam": {"accountId": "123456789012", "userArn": INSTANCE}}
+        return event
 
 
 # --- The search for secrets

@@ -4,14 +4,17 @@ stands in anything that is kept of them."""
 
 import json
 import os
+import re
 import urllib.error
 import urllib.request
 
 import awslib
 import brokerlib
 import npm
+import signatures
 from cloud import Cloud
 from dynamo import Dynamo
+from imds import Imds
 from lab import HOSTNAME, read
 from stscase import LIST_AND_READ, StsCase, permissions
 from terminal import wait_until
@@ -75,9 +78,14 @@ class AwsSudo(StsCase):
         cls.dynamo = cls.enterClassContext(Dynamo(FOLDER))
         cls.deploy()
         cls.lab.set_api_key(cls.key)
-        cls.lab.configure(helper={("helper", "broker"): cls.url, ("service sudo", "role"): None})
-        cls.lab.start_helper()
+        cls.start_helper(cls.door)
         cls.addClassCleanup(cls.lab.stop_helper)
+
+    @classmethod
+    def start_helper(cls, door, **more):
+        cls.lab.configure(helper={("helper", "broker"): door.url, ("service sudo", "role"): None,
+                                  **{("helper", name): value for name, value in more.items()}})
+        cls.lab.start_helper()
 
     @classmethod
     def deploy(cls):
@@ -93,7 +101,11 @@ class AwsSudo(StsCase):
         cls.tokens = {name: brokerlib.new_secret(made, "token", "add", name) for name in ("appr1", "appr2")}
         cls.door = awslib.FrontDoor(cls.cloud, SECRETS, CA, {cls.key: "HostPlan", APPROVERS_KEY: "ApproverPlan"})
         cls.addClassCleanup(cls.door.close)
-        cls.url = f"https://broker.example:{cls.door.port}/prod"
+        cls.imds = Imds()
+        cls.addClassCleanup(cls.imds.close)
+        cls.signed = awslib.SignedFrontDoor(cls.cloud, SECRETS, CA, cls.imds)
+        cls.addClassCleanup(cls.signed.close)
+        cls.made = made
 
     @classmethod
     def tearDownClass(cls):
@@ -101,11 +113,13 @@ class AwsSudo(StsCase):
         kept."""
         if not cls.given:  # of these tests one alone was run
             return super().tearDownClass()
+        doors = cls.door, cls.signed
         places = awslib.recorded(cls.cloud, f"{FOLDER}/*.log", f"{cls.lab.logs}/*.log", table=awslib.items(cls.dynamo),
-                                 door=repr((cls.door.events, cls.door.refused)).encode())
+                                 doors=repr([(door.events, door.refused) for door in doors]).encode())
         secrets = [keys[name] for keys in cls.given for name in ("SecretAccessKey", "SessionToken")]
-        awslib.assert_none_is_in(places, [*secrets, *cls.door.tokens, *cls.tokens.values(), cls.key, APPROVERS_KEY,
-                                          cls.peer.secret_key])
+        secrets += [keys[name] for keys in cls.imds.given for name in ("SecretAccessKey", "Token")]
+        awslib.assert_none_is_in(places, [*secrets, *doors[0].tokens, *doors[1].tokens, *cls.tokens.values(), cls.key,
+                                          APPROVERS_KEY, cls.peer.secret_key])
         return super().tearDownClass()
 
     def decide(self, request, word, key=APPROVERS_KEY, who="appr1", **body):
@@ -114,7 +128,7 @@ class AwsSudo(StsCase):
     def call(self, method, path, key=APPROVERS_KEY, who="appr1", body=None):
         """As an approver's program does: (status, JSON)."""
         data = None if body is None else json.dumps(body).encode()
-        call = urllib.request.Request(self.url + path, data, {
+        call = urllib.request.Request(self.door.url + path, data, {
             "x-api-key": key, "Authorization": f"Bearer {self.tokens[who]}", "Content-Type": "application/json"}, method=method)
         try:
             with urllib.request.urlopen(call, context=brokerlib.trusting(CA), timeout=PATIENCE) as answer:
@@ -256,8 +270,50 @@ class AwsSudo(StsCase):
         self.assertIn("jit: no credentials from the broker yet: AWS gave no credentials: STS refused the role "
                       "(AccessDenied); tell the operator of this host", text)
         self.assertEqual(self.end_of_workflow(request)["output"], {"status": "ACTIVE"})
-        item = self.item(request)
-        self.assertEqual(item["status"]["S"], "ACTIVE")
-        self.assertTrue(any(record["S"].count('"credentials.refused"') for record in item["audit"]["L"]), item)
+        self.assertEqual(self.item(request)["status"]["S"], "ACTIVE")
+        self.assertIn(b"credentials.refused", awslib.items(self.dynamo))
         terminal.run("jit end", PATIENCE)
         self.wait_for_status(request, "ENDED")
+
+    def test_over_the_http_api_sudo_goes_on_with_a_signature_and_the_hosts_key(self):
+        if not signatures.is_installed():
+            self.skipTest("botocore is not installed (python3-botocore)")
+        self.lab.stop_helper()
+        self.start_helper(self.signed, broker_auth="both", broker_region=signatures.REGION, imds_endpoint=self.imds.url)
+        self.addCleanup(self.start_helper, self.door)
+        self.addCleanup(self.lab.stop_helper)
+        terminal = self.open_terminal()
+        request = self.ask(terminal)
+        self.approve_it(request)
+        status, text = terminal.finish(PATIENCE)
+        self.assertEqual(status, 0, text)
+        self.assertIn("uid=0(root)", text)
+        given = self.credentials_of(terminal)
+        self.assertIsNone(self.verdict_on(given))
+        self.assertIsNone(self.verdict_on(self.renewed(terminal, given)))
+        self.assertEqual(terminal.run("jit end", PATIENCE)[0], 0)
+        self.wait_for_status(request, "ENDED")
+        self.assertEqual(self.signed.refused, [])
+        self.assertEqual({headers.get("x-api-key") for headers in self.signed.let_in}, {self.key})
+        self.assertEqual(len(self.signed.tokens), 1)  # the grant's, in a header of its own
+
+    def test_a_decision_at_a_process_on_the_same_table_lets_a_host_of_the_functions_go_on(self):
+        text = re.sub("(?m)^(issuer|workflow|store)_credentials = .*$", rf"\1_credentials = {self.dynamo.keys}",
+                      read(self.made.conf))
+        awslib.rewrite(f"{FOLDER}/process.conf", text)
+        process = brokerlib.Broker(brokerlib.built("jit-broker"), f"{FOLDER}/process.conf", f"{FOLDER}/process.log",
+                                   self.made.port)
+        process.start()
+        self.addCleanup(process.stop)
+        approver = brokerlib.Api(process.port, f"{FOLDER}/ca.pem", token=self.tokens["appr1"])
+        self.addCleanup(approver.close)
+        terminal = self.open_terminal()
+        request = self.ask(terminal)
+        listed = approver.get("/requests?status=PENDING").json["requests"]
+        self.assertEqual([r["shortId"] for r in listed], [request[0]])
+        decided = approver.post(f"/requests/{request[0]}/approve", {"code": request[1]})
+        self.assertEqual((decided.status, decided.json["status"]), (200, "APPROVED"), decided.body)
+        terminal.expect(rf"request {request[0]}: approved by appr1")
+        self.assertEqual(terminal.finish(PATIENCE)[0], 0)
+        self.assertIsNone(self.verdict_on(self.credentials_of(terminal)))
+        self.assertEqual(self.end_of_workflow(request)["output"], {"status": "ACTIVE"})
