@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "unasked.h"
 
 #define SPARE_DESCRIPTORS 1024 /* store, log, AWS, webhooks, the proxy's connections */
 
@@ -84,6 +85,7 @@ int jb_listen_local(const char *path, char *why, size_t why_size)
 		snprintf(why, why_size, "cannot listen on %s: %s", path, strerror(errno));
 		return -1;
 	}
+	jit_unasked_refuse(fd);
 	return jit_take_fd(&fd);
 }
 

@@ -20,6 +20,7 @@
 #include "http.h"
 #include "listen.h"
 #include "tls.h"
+#include "unasked.h"
 
 #define HEAD_MAX	4096 /* bytes of an answer: a redirect to an identity provider is long */
 #define MAX_CONNECTIONS 16384
@@ -390,7 +391,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	(void)listener;
 	(void)len;
 	if (server->admit && !server->admit(server->admit_arg, fd)) {
-		close(fd);
+		jit_unasked_close(fd);
 		return;
 	}
 	jb_listen_accepted(fd);

@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "helper.h"
 #include "log.h"
+#include "unasked.h"
 
 #define CONNECTIONS_MAX 256
 #define FIRST_FRAME_MS	5000
@@ -29,6 +30,22 @@ struct jh_listener {
 	LIST_HEAD(jh_peer_list, jh_peer) peers;
 };
 
+/* A listener that expects descriptors is root's alone, who makes nobody wait. */
+static int receive(const struct jh_peer *peer, struct jit_frame *frame)
+{
+	if (peer->listener->options.descriptors)
+		return jit_frame_recv_fd(peer->fd, frame, &peer->helper->passed);
+	return jit_unasked_recv(peer->fd, frame);
+}
+
+static void close_socket(const struct jh_listener *l, int fd)
+{
+	if (l->options.descriptors)
+		close(fd);
+	else
+		jit_unasked_close(fd);
+}
+
 void jh_peer_close(struct jh_peer *peer)
 {
 	LIST_REMOVE(peer, link);
@@ -41,7 +58,7 @@ void jh_peer_close(struct jh_peer *peer)
 	if (peer->pidfd >= 0)
 		close(peer->pidfd);
 	if (peer->fd >= 0)
-		close(peer->fd);
+		close_socket(peer->listener, peer->fd);
 	free(peer);
 }
 
@@ -58,8 +75,9 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	struct jh_helper *helper = peer->helper;
 	struct jit_frame *frame = helper->in;
 
+	(void)fd;
 	(void)what;
-	int r = jit_frame_recv_fd(fd, frame, peer->listener->options.descriptors ? &helper->passed : NULL);
+	int r = receive(peer, frame);
 	if (r == -EAGAIN || r == -EINTR)
 		return;
 	if (r == 1) {
@@ -194,7 +212,7 @@ static void admit(struct jh_listener *l, int fd)
 	struct jh_peer *peer = calloc(1, sizeof(*peer));
 
 	if (!peer) {
-		close(fd);
+		close_socket(l, fd);
 		return;
 	}
 	peer->listener = l;
@@ -252,6 +270,8 @@ struct jh_listener *jh_listener_new(struct jh_helper *helper, int fd, const stru
 	l->helper = helper;
 	l->options = *options;
 	l->fd = fd;
+	if (!options->descriptors)
+		jit_unasked_refuse(fd);
 	LIST_INIT(&l->peers);
 	jh_alarm_init(&l->resume, helper->alarms, on_resume, l);
 	l->readable = event_new(helper->base, fd, EV_READ | EV_PERSIST, on_connection, l);
@@ -281,7 +301,7 @@ void jh_listener_free(struct jh_listener *l)
 	jh_alarm_clear(&l->resume);
 	if (l->readable)
 		event_free(l->readable);
-	close(l->fd);
+	close_socket(l, l->fd); /* and what waits in its queue */
 	free(l);
 }
 
