@@ -113,6 +113,21 @@ def in_a_process(work):
     return pid
 
 
+def children_named(parent, name):
+    """The pids of what that process started under that name, and of what these started, the oldest first."""
+    found, parents = [], {parent}
+    for pid in sorted(int(pid) for pid in os.listdir("/proc") if pid.isdigit()):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+                called, rest = file.read().split("(", 1)[1].rsplit(")", 1)
+        except OSError:
+            continue
+        if called == name and int(rest.split()[1]) in parents:
+            found.append(pid)
+            parents.add(pid)
+    return found
+
+
 def end(pid):
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

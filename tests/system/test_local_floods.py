@@ -1,0 +1,196 @@
+"""Somebody with a shell on the host wears the helper out: floods of connections and of frames that are none, giant and
+tiny ones, descriptors sent along, all they may have of waits, a sudo that is stopped. Others are let in meanwhile, what
+the helper holds stays bounded, and afterwards all of it is given back."""
+
+import array
+import contextlib
+import os
+import signal
+import socket
+
+import attackers
+import frames
+from frames import ELEVATE, GENEROUS, OUTCOME, SESSION_SOCKET, TEXT, UNAVAILABLE, VERDICT, WAITING, Module
+from lab import PAM_SOCKET, LabCase
+from terminal import wait_until
+
+ROOM_KB = 16384  # what a flood may add to the helper's memory: connections have limits of number and of size
+
+
+class Floods(LabCase):
+    def setUp(self):
+        self.helper = attackers.Helper(self.lab)
+        self.before = self.helper.descriptors(), self.helper.memory_kb()
+
+    def attack(self, work, user="op1", times=2):
+        for _ in range(times):
+            pid = attackers.harmful(user, work)
+            self.addCleanup(self.relent, pid)
+            self.attackers.append(pid)
+
+    def run(self, result=None):
+        self.attackers = []
+        return super().run(result)
+
+    def relent(self, pid=None):
+        """They stop, all or that one."""
+        for each in [pid] if pid else list(self.attackers):
+            if each in self.attackers:
+                self.attackers.remove(each)
+                frames.end(each)
+
+    def assert_another_gets_in(self, user="op2"):
+        terminal = self.open_terminal(user)
+        self.assertIn("uid=0", self.run_approved(terminal)[1])
+        status, text = terminal.run("jit status")
+        self.assertEqual(status, 0, text)
+        status, text = terminal.run("jit end")
+        self.assertEqual(status, 0, text)
+        terminal.close()
+
+    def assert_all_is_given_back(self):
+        wait_until("the descriptors are given back", lambda: self.helper.descriptors() <= self.before[0], GENEROUS)
+        self.assertLess(self.helper.memory_kb() - self.before[1], ROOM_KB)
+
+    def assert_nobody_is_kept_out_by(self, work, **how):
+        self.attack(work, **how)
+        self.assert_another_gets_in()
+        self.assertLess(self.helper.memory_kb() - self.before[1], ROOM_KB)
+        self.relent()
+        self.assert_all_is_given_back()
+
+    def test_a_flood_of_connections_and_half_frames_keeps_nobody_out(self):
+        self.assert_nobody_is_kept_out_by(attackers.half_frames)
+
+    def test_a_descriptor_that_lingers_holds_up_nobody(self):
+        """The last close of such a socket waits: in the helper, when it reads what the socket came with, and when it
+        closes a connection on which that lies unread."""
+        kept = []
+
+        def send_along():
+            sock, reader = attackers.lingering()
+            kept.append(reader)
+            with contextlib.suppress(OSError), attackers.connection() as jit, sock:
+                try:
+                    for _ in range(2):
+                        socket.send_fds(jit, [frames.frame(frames.STATUS)], [sock.fileno()])
+                except PermissionError:  # Linux 6.16 and later: what cannot be sent would linger here
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes(8))
+            if len(kept) > 100:
+                kept.pop(0).close()
+
+        self.assert_nobody_is_kept_out_by(send_along)
+
+    def test_as_many_descriptors_as_go_along_are_all_given_back(self):
+        read_end, write_end = os.pipe()
+        with contextlib.suppress(PermissionError):  # of Linux 6.16 and later, which lets none in
+            for _ in range(20):
+                with attackers.connection() as jit:
+                    rights = array.array("i", [write_end] * 253)
+                    jit.sendmsg([frames.frame(frames.STATUS)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        for nth in range(20):
+            with Module() as module:
+                rights = array.array("i", [write_end] * (1 + 250 * (nth % 2)))
+                module.sendmsg([b"PJ\x01"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+                self.assertEqual(module.verdict()[0], frames.INVALID)
+        os.close(write_end)
+        self.assertEqual(os.read(read_end, 1), b"", "nobody holds it")
+        os.close(read_end)
+        self.assert_all_is_given_back()
+
+    def test_lies_about_who_sends_are_not_believed(self):
+        """SCM_CREDENTIALS of a process of root's may name anybody; who asks is whoever connected."""
+        credentials = array.array("i", [os.getpid(), frames.uid_of("op2"), 0]).tobytes()
+        with attackers.connection() as jit:
+            with contextlib.suppress(OSError):
+                jit.sendmsg([frames.frame(32, TOKEN=bytes(32))], [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS,
+                                                                   credentials)])
+            kind, fields = frames.parse(jit.recv(16384))
+        self.assertEqual(kind, frames.FAULT, fields)
+
+    def test_nobody_but_root_may_speak_to_the_modules_socket(self):
+        def knock():
+            os.setresuid(*[frames.uid_of("op1")] * 3)
+            try:
+                Module().close()
+            except PermissionError:
+                return True
+            raise AssertionError("it was let in")
+
+        frames.end(frames.in_a_process(knock))
+
+    def test_a_flood_by_services_that_root_runs_keeps_nobody_out(self):
+        """Anybody can make root's sudo connect, and stop it before it has said anything."""
+        silent = []
+        self.addCleanup(lambda: [module.close() for module in silent])
+        for _ in range(300):
+            silent.append(Module())
+        for packet in attackers.HALF[1:]:
+            with contextlib.suppress(OSError), Module() as module:
+                module.send(packet)
+                self.assertEqual(module.verdict()[0], frames.INVALID)
+        self.assert_another_gets_in()
+        for module in silent:
+            module.close()
+        self.assert_all_is_given_back()
+
+    def test_who_has_all_the_waits_that_one_may_have_is_told_so_and_others_are_let_in(self):
+        waits = []
+        self.addCleanup(lambda: [module.close() for module in waits])
+        frames.log_in_here("op1")
+        for nth in range(64):
+            waits.append(Module())
+            waits[-1].ask(ELEVATE, REASON=f"disk {nth % 4} full")
+        with Module() as one_more:
+            one_more.ask(ELEVATE)
+            said = one_more.verdict()
+        self.assertEqual(said, (UNAVAILABLE, "you have too many privileged sessions open at a time; close one and try "
+                                "again"))
+        self.assert_another_gets_in()
+        for module in waits:
+            module.close()
+        wait_until("what waited is withdrawn", lambda: not self.lab.pending(), GENEROUS)
+        self.assert_all_is_given_back()
+
+
+class Stopped(LabCase):
+    """A sudo that its own user stops: with SIGSTOP, for as long as they like."""
+
+    helper_conf = {("service sudo", "duration"): "4s"}
+
+    def stop_sudo(self, terminal):
+        """Its pids: sudo is the invoker's own to signal until it has become root."""
+        pids = frames.children_named(terminal.pid, "sudo")
+        self.assertTrue(pids)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+            self.addCleanup(self.go_on, pid)
+        return pids
+
+    @staticmethod
+    def go_on(pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    def assert_another_gets_in(self):
+        self.assertIn("uid=0", self.run_approved(self.open_terminal("op2"))[1])
+
+    def test_stopped_in_its_wait_it_takes_no_approval_and_keeps_nobody_waiting(self):
+        helper = attackers.Helper(self.lab)
+        before = helper.descriptors()
+        terminal = self.open_terminal()
+        request = self.ask(terminal)
+        self.stop_sudo(terminal)
+        self.approve(request)
+        self.assert_another_gets_in()
+        self.lab.wait_for_status(request[0], "CANCELLED")  # as an ALLOW that is not taken falls
+        wait_until("its place is given back", lambda: helper.descriptors() <= before, GENEROUS)
+
+    def test_stopped_in_its_elevation_the_grant_ends_in_time(self):
+        terminal = self.open_terminal()
+        request = self.ask(terminal, "sudo sh -c 'echo ready; cat'")
+        self.approve(request)
+        terminal.expect("ready")
+        self.stop_sudo(terminal)
+        self.assert_another_gets_in()
+        self.lab.wait_for_status(request[0], "EXPIRED")
