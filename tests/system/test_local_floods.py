@@ -10,8 +10,8 @@ import socket
 
 import attackers
 import frames
-from frames import ELEVATE, GENEROUS, OUTCOME, SESSION_SOCKET, TEXT, UNAVAILABLE, VERDICT, WAITING, Module
-from lab import PAM_SOCKET, LabCase
+from frames import ELEVATE, GENEROUS, UNAVAILABLE, Module
+from lab import LabCase
 from terminal import wait_until
 
 ROOM_KB = 16384  # what a flood may add to the helper's memory: connections have limits of number and of size
