@@ -202,10 +202,13 @@ class HandedOver(WarningCase):
         self.assertEqual(os.read(read_again, 1), b"")
         with frames.Module(frames.SESSION_SOCKET) as jit:
             third, fourth = os.pipe()
-            jit.sendmsg([frames.frame(frames.STATUS)],
-                        [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fourth]))])
+            try:
+                jit.sendmsg([frames.frame(frames.STATUS)],
+                            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fourth]))])
+                jit.recv(16384)
+            except PermissionError:
+                pass  # Linux 6.16 and later: not even sent
             os.close(fourth)
-            jit.recv(16384)
             self.assertEqual(os.read(third, 1), b"")
         for each in (read_end, read_again, third):
             os.close(each)
