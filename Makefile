@@ -206,7 +206,7 @@ install: all ## install below DESTDIR (PREFIX=/usr); gates nothing by itself
 	$(call put,$(wildcard etc/tmpfiles.d/*.conf),$(PREFIX)/lib/tmpfiles.d)
 	$(if $(wildcard etc/apparmor.d/*),$(call put,$(wildcard etc/apparmor.d/*),$(APPARMOR_DIR)))
 
-include packaging/lambda.mk tests/lint.mk tests/fuzz.mk tests/bench.mk packaging/debian.mk packaging/rpm.mk packaging/dist.mk
+include packaging/lambda.mk tests/lint.mk tests/fuzz.mk tests/bench.mk tests/coverage.mk packaging/debian.mk packaging/rpm.mk packaging/dist.mk
 
 clean: ## remove what was built
 	rm -rf build compile_commands.json
