@@ -9,7 +9,8 @@
 #include "log.h"
 #include "visit.h"
 
-#define REQUESTER_MAX 64 /* connections of one requester */
+#define CONNECTIONS_MAX 1000 /* each elevated session is one; less than JH_SAVED_LIST_MAX */
+#define REQUESTER_MAX	64   /* connections of one requester */
 
 static int send_out(struct jh_peer *peer)
 {
@@ -110,7 +111,7 @@ static const struct jh_peer_owner nobody = {.frame = first_frame};
 struct jh_listener *jh_pam_side_new(struct jh_helper *helper, int fd)
 {
 	const struct jh_listener_options options = {
-		.first = &nobody, .refuse = refuse, .root_only = true, .descriptors = true};
+		.first = &nobody, .refuse = refuse, .max = CONNECTIONS_MAX, .root_only = true, .descriptors = true};
 
 	return jh_listener_new(helper, fd, &options);
 }

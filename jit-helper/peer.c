@@ -14,7 +14,6 @@
 #include "log.h"
 #include "unasked.h"
 
-#define CONNECTIONS_MAX 256
 #define FIRST_FRAME_MS	5000
 #define ACCEPT_PAUSE_MS 100 /* when no descriptor is free */
 
@@ -200,7 +199,7 @@ static const char *judge(struct jh_listener *l, struct jh_peer *peer)
 		return "only root may ask here";
 	if (l->options.max_of_uid && count_uid(l, peer->uid) > l->options.max_of_uid)
 		return "you have too many connections to jit-helper; try again in a moment";
-	if (l->count > CONNECTIONS_MAX && !make_room(l))
+	if (l->count > l->options.max && !make_room(l))
 		return FULL;
 	if (watch(peer) < 0)
 		return "jit-helper is out of memory";

@@ -41,7 +41,8 @@ struct jh_listener_options {
 	void (*refuse)(struct jh_peer *peer, bool senseless, const char *sentence);
 	bool root_only;
 	bool descriptors;    /* one may come with a frame, for jh_peer_take_passed */
-	unsigned max_of_uid; /* connections; 0: counted otherwise */
+	unsigned max;	     /* connections */
+	unsigned max_of_uid; /* of them; 0: counted otherwise */
 };
 
 /* Listens on `fd`, which it takes over. NULL: out of memory. */

@@ -120,27 +120,58 @@ static struct json_object *ending_json(const struct jh_ending *e)
 	return json;
 }
 
-struct json_object *jh_saved_format(const struct jh_helper *helper, const char *boot_id)
+/* One at a time: hundreds of them as one tree would be megabytes. */
+static void put_item(FILE *out, bool first, struct json_object *json)
 {
-	struct json_object *json = json_object_new_object(), *list;
+	fprintf(out, "%s%s", first ? "" : ",", json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
+	json_object_put(json);
+}
+
+static void put_all(FILE *out, const struct jh_helper *helper, const char *boot_id)
+{
 	const struct jh_elevation *e;
 	const struct jh_ending *n;
 	const struct jh_grant *g;
+	bool first = true;
 
-	put_number(json, "version", VERSION);
-	put_text(json, "boot", boot_id);
-	json_object_object_add(json, "grants", list = json_object_new_array());
+	fprintf(out, "{\"version\":%d,\"boot\":\"%s\",\"grants\":[", VERSION, boot_id);
 	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link))
-		if (!g->demo) /* its credentials would be lost, and nobody could ask for others */
-			json_object_array_add(list, grant_json(g));
-	json_object_object_add(json, "elevations", list = json_object_new_array());
+		if (!g->demo) { /* its credentials would be lost, and nobody could ask for others */
+			put_item(out, first, grant_json(g));
+			first = false;
+		}
+	fprintf(out, "],\"elevations\":[");
+	first = true;
 	for (e = LIST_FIRST(&helper->elevations); e; e = LIST_NEXT(e, link))
-		if (e->stands && !e->grant->demo)
-			json_object_array_add(list, elevation_json(e));
-	json_object_object_add(json, "endings", list = json_object_new_array());
-	for (n = LIST_FIRST(&helper->endings); n; n = LIST_NEXT(n, link))
-		json_object_array_add(list, ending_json(n));
-	return json;
+		if (e->stands && !e->grant->demo) {
+			put_item(out, first, elevation_json(e));
+			first = false;
+		}
+	fprintf(out, "],\"endings\":[");
+	first = true;
+	for (n = LIST_FIRST(&helper->endings); n; n = LIST_NEXT(n, link)) {
+		put_item(out, first, ending_json(n));
+		first = false;
+	}
+	fprintf(out, "]}");
+}
+
+char *jh_saved_format(const struct jh_helper *helper, const char *boot_id, size_t *ret_len)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return NULL;
+	put_all(out, helper, boot_id);
+	bool whole = !ferror(out);
+	if (fclose(out) != 0 || !whole) {
+		free(text);
+		return NULL;
+	}
+	*ret_len = len;
+	return text;
 }
 
 /* Reading: every field must be there, of its type and in its range. */

@@ -17,6 +17,7 @@
 #include "place.h"
 #include "status.h"
 
+#define CONNECTIONS_MAX	    256
 #define UID_MAX_CONNECTIONS 32
 #define CREDENTIALS_MS	    10000 /* how long an answer is held where there are no credentials */
 
@@ -389,7 +390,7 @@ static void refuse(struct jh_peer *peer, bool senseless, const char *sentence)
 struct jh_listener *jh_session_side_new(struct jh_helper *helper, int fd)
 {
 	const struct jh_listener_options options = {
-		.first = &nobody, .refuse = refuse, .max_of_uid = UID_MAX_CONNECTIONS};
+		.first = &nobody, .refuse = refuse, .max = CONNECTIONS_MAX, .max_of_uid = UID_MAX_CONNECTIONS};
 
 	return jh_listener_new(helper, fd, &options);
 }

@@ -14,7 +14,6 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "helper.h"
-#include "json.h"
 #include "log.h"
 #include "peer.h"
 #include "safefile.h"
@@ -114,9 +113,8 @@ static int replace_file(const char *dir, const char *text, size_t len)
 
 static void write_now(struct jh_state *s)
 {
-	JIT_JSON struct json_object *json = jh_saved_format(s->helper, s->boot);
 	size_t len = 0;
-	const char *text = json ? json_object_to_json_string_length(json, JSON_C_TO_STRING_PLAIN, &len) : NULL;
+	JIT_FREE char *text = jh_saved_format(s->helper, s->boot, &len);
 	int r = !text ? -ENOMEM : len > JH_SAVED_MAX ? -EFBIG : replace_file(s->helper->conf->state_dir, text, len);
 
 	if (r < 0 && !s->troubled)
