@@ -1,0 +1,113 @@
+#!/usr/bin/python3
+"""What a helper takes while so many elevated sessions live, each with a grant and credentials of its own, and while nothing
+happens in them.
+
+  tests/system/namespace.py tests/system/livesessions.py [SESSIONS [SECONDS]]
+
+prints a line of JSON: `empty` and `live` (bytes and counts of footprint.take), `bytes_each`, and of the quietest stretch of
+that many seconds `ticks` of processor time (1/100 s) and `wakeups`."""
+
+import json
+import os
+import sys
+import time
+
+import footprint
+from doors import role
+from frames import ALLOW, ELEVATE, OPEN, OUTCOME, TEXT, VERDICT, GRANT, Module, end, frame, in_a_process, log_in_here, uid_of, TAKEN
+from lab import HELPER_STATE, Lab, read
+from terminal import wait_until
+
+EACH = 50  # sessions of one person; the helper takes 64 grants of one
+STRETCHES = 3  # the broker's answer to the long poll, every 25 s, falls into one of them at most
+BROKER_CONF = {**role("live", services="sshd", targets="self", scope="user", reason="optional", requesters="@crowd",
+                      auto_approve="hours Mon-Sun 00:00-24:00", credential_lifetime="1h"), ("usage_plan default", "rate"): "10000"}
+HELPER_CONF = {("service sshd", "role"): "live", ("service sshd", "duration"): "1h"}
+
+
+def people(sessions):
+    return [f"crowd{number}" for number in range(-(-sessions // EACH))]
+
+
+def broker_conf(sessions):
+    persons = {(f"person {name}", "unix"): name for name in people(sessions)}
+    return {**BROKER_CONF, **persons, ("group crowd", "members"): " ".join(people(sessions))}
+
+
+def begin(name, number):
+    """One login of that person from a place of its own: the connection that is its elevation."""
+    who = {"TARGET": name, "REQUESTER": name, "UID": uid_of(name), "RHOST": f"192.0.2.{number + 1}"}
+    with Module() as asking:
+        asking.ask(ELEVATE, "sshd", **who)
+        said = asking.expect(VERDICT)
+        if said[OUTCOME][3] != ALLOW:
+            raise AssertionError(f"{name} is refused: {said.get(TEXT)}")
+        asking.take()
+    opened = Module()
+    opened.ask(OPEN, "sshd", **who, GRANT=said[GRANT].decode())
+    said = opened.expect(VERDICT)
+    if said[OUTCOME][3] != ALLOW:
+        raise AssertionError(f"{name}'s session is refused: {said.get(TEXT)}")
+    opened.send(frame(TAKEN))
+    return opened
+
+
+def crowd(name, count):
+    def work():
+        log_in_here(name)
+        return [begin(name, number) for number in range(count)]
+
+    return in_a_process(work)
+
+
+def quietest(pid, seconds):
+    """Of some stretches that long the one with the least effort. That nothing happens has no event to wait for."""
+    found = []
+    for _ in range(STRETCHES):
+        before = footprint.effort(pid)
+        time.sleep(seconds)
+        after = footprint.effort(pid)
+        found.append({"wakeups": after["wait"] + after["aside"] - before["wait"] - before["aside"],
+                      "ticks": after["ticks"] - before["ticks"]})
+        if not any(found[-1].values()):
+            break
+    return min(found, key=lambda stretch: (stretch["ticks"], stretch["wakeups"]))
+
+
+def elevations():
+    return len(json.loads(read(HELPER_STATE))["elevations"]) if os.path.exists(HELPER_STATE) else 0
+
+
+def measure(lab, sessions, seconds):
+    """In a laboratory that runs with broker_conf(sessions) and HELPER_CONF. Everybody has left when it returns."""
+    for name in people(sessions):
+        if name not in read("/etc/passwd"):
+            lab.as_root("useradd", "--no-create-home", "--shell", "/bin/bash", name)
+    empty = footprint.take(lab.helper.pid)
+    processes = []
+    try:
+        for number, name in enumerate(people(sessions)):
+            processes.append(crowd(name, min(EACH, sessions - number * EACH)))
+        wait_until("all of them are written down", lambda: elevations() == sessions, 30)
+        wait_until("they have credentials", lambda: read(lab.log("jit-helper")).count(": credentials for ") >= sessions, 60)
+        live = footprint.take(lab.helper.pid)
+        idle = quietest(lab.helper.pid, seconds)
+    finally:
+        for pid in processes:
+            end(pid)
+    wait_until("all of them have ended", lambda: elevations() == 0, 30)
+    return {"sessions": sessions, "empty": empty, "live": live, "bytes_each": (live["own"] - empty["own"]) // sessions,
+            "seconds": seconds, **idle, "left": footprint.take(lab.helper.pid)}
+
+
+def main(sessions=500, seconds=10):
+    lab = Lab.here()
+    lab.restart(broker_conf(sessions), HELPER_CONF)
+    try:
+        print(json.dumps(measure(lab, sessions, seconds)))
+    finally:
+        lab.stop()
+
+
+if __name__ == "__main__":
+    main(*(int(word) for word in sys.argv[1:]))
