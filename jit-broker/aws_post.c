@@ -33,6 +33,7 @@ static struct jit_fetch_call *start(struct jit_fetch *fetch, const struct jb_aws
 		.body_len = strlen(post->body),
 		.timeout_ms = post->timeout_ms,
 		.max_body = post->max_body,
+		.secret = post->secret,
 		.sigv4 = provider,
 		.sigv4_key = key,
 	};

@@ -19,6 +19,7 @@ struct jb_aws_post {
 	const char *body;
 	long timeout_ms;
 	size_t max_body; /* bytes of the answer */
+	bool secret;	 /* as in struct jit_fetch_request */
 };
 
 /* `credentials` as jb_aws_keys_read takes them. NULL with a sentence in why: `done` is not called then. */

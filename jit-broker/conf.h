@@ -66,6 +66,12 @@ enum jb_key {
 	JB_KEY_NOTIFY_RETRY,
 	JB_KEY_NOTIFY_RETRY_MAX,
 	JB_KEY_NOTIFY_GIVE_UP,
+	JB_KEY_SSM_PATH,
+	JB_KEY_SSM_REGION,
+	JB_KEY_SSM_ENDPOINT,
+	JB_KEY_SSM_CREDENTIALS,
+	JB_KEY_SSM_CA,
+	JB_KEY_SSM_PLAIN_LOOPBACK,
 	/* [role NAME] */
 	JB_KEY_REGION,
 	JB_KEY_ARN,
@@ -226,7 +232,7 @@ struct jb_webhook {
 	struct jb_lines lines;
 	char *name;
 	char *url;
-	char *secret; /* file of what its messages are signed with */
+	char *secret; /* file of what its messages are signed with, or "ssm:NAME" */
 	char *ca;     /* PEM; NULL: the system's */
 	enum jb_format format;
 	bool plain_loopback; /* allow http:// to loopback */
@@ -288,12 +294,18 @@ struct jb_conf {
 	char *url;		       /* "https://jit.example": where people find the broker; NULL: no links */
 	char *mail_server;	       /* "smtp://…", "smtps://…"; NULL: no mail */
 	char *mail_from;	       /* address */
-	char *mail_credentials;	       /* file of user and password; NULL: none */
+	char *mail_credentials;	       /* file of user and password, or "ssm:NAME"; NULL: none */
 	char *mail_ca;		       /* PEM; NULL: the system's */
 	bool mail_plain_loopback;      /* allow a server on loopback without TLS */
 	uint32_t notify_retry;	       /* seconds after the first failed try of a notification */
 	uint32_t notify_retry_max;     /* and between later ones at most */
 	uint32_t notify_give_up;       /* seconds after which one is given up */
+	char *ssm_path;		       /* of the parameters that "ssm:NAME" is below of; NULL: none */
+	char *ssm_region;	       /* for SigV4, and the endpoint; default us-east-1 */
+	char *ssm_endpoint;	       /* "https://host[:port]"; NULL: the region's own */
+	char *ssm_credentials;	       /* as issuer_credentials */
+	char *ssm_ca;		       /* PEM; NULL: the system's */
+	bool ssm_plain_loopback;       /* allow http:// to loopback */
 	struct jb_role *roles;
 	size_t role_count;
 	struct jb_group *groups;

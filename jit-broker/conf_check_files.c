@@ -51,6 +51,7 @@ static void check_issuer(struct check *c)
 {
 	const struct jb_conf *conf = c->conf;
 
+	check_keys(c, conf->ssm_credentials, JB_KEY_SSM_CREDENTIALS);
 	check_keys(c, conf->workflow_credentials, JB_KEY_WORKFLOW_CREDENTIALS);
 	jb_check_file(c, conf->workflow_ca, jb_conf_line(&conf->lines, JB_KEY_WORKFLOW_CA), "workflow_ca");
 	if (strcmp(conf->issuer, "demo") == 0 && !conf->issue_function && !conf->issue_workflow)

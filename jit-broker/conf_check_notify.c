@@ -1,18 +1,18 @@
 /* See conf_check.h: of notifications, what would otherwise be found out when the first one does not arrive. */
 #include <curl/curl.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <openssl/crypto.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "conf_check_private.h"
 #include "fetch.h"
+#include "keeper.h"
 #include "mail.h"
 #include "notice.h"
-#include "safefile.h"
 #include "sign.h"
 #include "smtp.h"
+#include "ssm.h"
 
 #define WEBHOOKS_MAX 32 /* each has its own connections */
 
@@ -69,10 +69,27 @@ static void check_interest(struct check *c, const struct jb_interest *interest, 
 				      interest->roles.word[i], interest->roles.word[i]);
 }
 
-static void check_webhook(struct check *c, const struct jb_webhook *webhook)
+static bool is_webhook_secret(const char *text, char *why, size_t why_size)
 {
 	struct jb_sign_keys keys;
-	char why[384];
+	const bool ok = jb_sign_keys_parse(text, &keys, why, why_size);
+
+	OPENSSL_cleanse(&keys, sizeof(keys));
+	return ok;
+}
+
+static bool is_login(const char *text, char *why, size_t why_size)
+{
+	struct jb_smtp_login login;
+	const bool ok = jb_smtp_login_parse(text, &login, why, why_size);
+
+	OPENSSL_cleanse(&login, sizeof(login));
+	return ok;
+}
+
+static void check_webhook(struct check *c, const struct jb_webhook *webhook)
+{
+	char why[512];
 
 	if (!webhook->url ||
 	    !is_url(webhook->url, webhook->plain_loopback && jit_fetch_is_plain_loopback(webhook->url)))
@@ -81,10 +98,10 @@ static void check_webhook(struct check *c, const struct jb_webhook *webhook)
 			      webhook->name);
 	if (!webhook->secret)
 		jb_check_tell(c, webhook->lines.section,
-			      "webhook %s wants secret, a file of what its messages are signed with", webhook->name);
-	else if (!jb_sign_keys_read(webhook->secret, &keys, why, sizeof(why)))
+			      "webhook %s wants secret, a file (or ssm:NAME) of what its messages are signed with",
+			      webhook->name);
+	else if (!jb_keeper_check(c->conf, webhook->secret, is_webhook_secret, why, sizeof(why)))
 		jb_check_tell(c, jb_conf_line(&webhook->lines, JB_KEY_WEBHOOK_SECRET), "%s", why);
-	explicit_bzero(&keys, sizeof(keys));
 	jb_check_file(c, webhook->ca, jb_conf_line(&webhook->lines, JB_KEY_WEBHOOK_CA), "ca");
 	check_interest(c, &webhook->interest, jb_conf_line(&webhook->lines, JB_KEY_WEBHOOK_EVENTS),
 		       jb_conf_line(&webhook->lines, JB_KEY_WEBHOOK_ROLES));
@@ -103,9 +120,7 @@ static void check_address(struct check *c, const char *address, unsigned line, c
 static void check_mail_server(struct check *c)
 {
 	const struct jb_conf *conf = c->conf;
-	const struct jit_file_rule rule = {.secret = true, .max_size = 512};
-	char why[384], *text;
-	size_t len;
+	char why[512];
 
 	if (conf->mail_server && jb_smtp_scheme_of(conf->mail_server, conf->mail_plain_loopback) == JB_SMTP_BAD)
 		jb_check_tell(
@@ -116,15 +131,24 @@ static void check_mail_server(struct check *c)
 			      "mail_server wants mail_from, the address that mail comes from");
 	if (conf->mail_from)
 		check_address(c, conf->mail_from, jb_conf_line(&conf->lines, JB_KEY_MAIL_FROM), "mail_from");
-	if (conf->mail_credentials) {
-		if (jit_file_read(conf->mail_credentials, &rule, &text, &len, why, sizeof(why)) < 0) {
-			jb_check_tell(c, jb_conf_line(&conf->lines, JB_KEY_MAIL_CREDENTIALS), "%s", why);
-		} else {
-			explicit_bzero(text, len);
-			free(text);
-		}
-	}
+	if (conf->mail_credentials && !jb_keeper_check(conf, conf->mail_credentials, is_login, why, sizeof(why)))
+		jb_check_tell(c, jb_conf_line(&conf->lines, JB_KEY_MAIL_CREDENTIALS), "%s", why);
 	jb_check_file(c, conf->mail_ca, jb_conf_line(&conf->lines, JB_KEY_MAIL_CA), "mail_ca");
+}
+
+static void check_ssm(struct check *c)
+{
+	const struct jb_conf *conf = c->conf;
+	const char *endpoint = conf->ssm_endpoint;
+
+	if (conf->ssm_path && !jb_ssm_is_path(conf->ssm_path))
+		jb_check_tell(c, jb_conf_line(&conf->lines, JB_KEY_SSM_PATH),
+			      "ssm_path is a path of parameters, like /jit-broker/notify, without a slash at its end");
+	if (endpoint && strncmp(endpoint, "https://", 8) != 0 &&
+	    !(conf->ssm_plain_loopback && strncmp(endpoint, "http://", 7) == 0))
+		jb_check_tell(c, jb_conf_line(&conf->lines, JB_KEY_SSM_ENDPOINT),
+			      "ssm_endpoint is https://... (http:// to loopback wants ssm_plain_loopback = yes)");
+	jb_check_file(c, conf->ssm_ca, jb_conf_line(&conf->lines, JB_KEY_SSM_CA), "ssm_ca");
 }
 
 static void check_mail_list(struct check *c, const struct jb_mail_list *list)
@@ -145,6 +169,7 @@ void jb_check_notify(struct check *c)
 
 	check_broker_url(c);
 	check_mail_server(c);
+	check_ssm(c);
 	if (conf->notify_retry_max < conf->notify_retry)
 		jb_check_tell(c, jb_conf_line(&conf->lines, JB_KEY_NOTIFY_RETRY_MAX),
 			      "notify_retry_max is shorter than notify_retry");

@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "fetch.h"
 #include "json.h"
+#include "keeper.h"
 #include "mail.h"
 #include "sign.h"
 #include "smtp.h"
@@ -23,8 +25,10 @@
 #define LINK_GOOD_S 86400 /* how long the link of a message is good, from sending */
 
 struct jb_courier {
+	struct event_base *base;
 	const struct jb_conf *conf;
 	const struct jb_webhook *webhook; /* NULL: mail, or the workflow */
+	struct jb_keeper *keeper;	  /* of the secret that messages want; NULL: they want none */
 	struct jit_fetch *fetch;
 	struct jb_smtp *smtp;
 	struct jb_states *states;
@@ -33,6 +37,10 @@ struct jb_courier {
 
 struct jb_sending {
 	struct jb_sending *next, **link; /* in courier->sendings */
+	struct jb_courier *courier;
+	const struct jb_notice *notice;
+	int64_t now;
+	struct jb_keeper_call *secret;
 	struct jit_fetch_call *fetch;
 	struct jb_smtp_call *smtp;
 	struct jb_states_call *states;
@@ -45,6 +53,7 @@ static void sending_free(struct jb_sending *s)
 	*s->link = s->next;
 	if (s->next)
 		s->next->link = s->link;
+	jb_keeper_cancel(s->secret);
 	jit_fetch_cancel(s->fetch);
 	jb_smtp_cancel(s->smtp);
 	jb_states_cancel(s->states);
@@ -127,6 +136,19 @@ static void post(struct jb_sending *s, const struct jb_courier *courier, const c
 	s->fetch = jit_fetch_start(courier->fetch, &request, on_answer, s);
 }
 
+/* "FILE: what is wrong with it". False with that sentence in why. */
+static bool read_sign_keys(const struct jb_courier *courier, struct jb_sign_keys *ret, char *why, size_t why_size)
+{
+	const char *text = jb_keeper_text(courier->keeper, jit_boottime_ms(), why, why_size);
+	char reason[256];
+
+	*ret = (struct jb_sign_keys){0};
+	if (!text || jb_sign_keys_parse(text, ret, reason, sizeof(reason)))
+		return text != NULL;
+	snprintf(why, why_size, "%s: %s", jb_keeper_name(courier->keeper), reason);
+	return false;
+}
+
 /* False with the reason in ret->why. */
 static bool send_webhook(struct jb_sending *s, const struct jb_courier *courier, const struct jb_notice *notice,
 			 json_object *doc, int64_t now, struct jb_brought_result *ret)
@@ -136,7 +158,7 @@ static bool send_webhook(struct jb_sending *s, const struct jb_courier *courier,
 	JIT_FREE char *body = NULL;
 	struct jb_sign_keys keys;
 
-	if (jb_sign_keys_read(webhook->secret, &keys, ret->why, sizeof(ret->why))) {
+	if (read_sign_keys(courier, &keys, ret->why, sizeof(ret->why))) {
 		snprintf(ret->why, sizeof(ret->why), "the broker could not write or sign the message");
 		if (make_link(courier->conf, doc, &keys, webhook->name, now, link) == 0 &&
 		    (body = jb_webhook_body(webhook->format, doc, link)) &&
@@ -180,14 +202,42 @@ static const char *address_of(const struct jb_conf *conf, const char *receiver)
 	return NULL;
 }
 
+/* As read_sign_keys. */
+static bool read_login(const struct jb_courier *courier, struct jb_smtp_login *ret, char *why, size_t why_size)
+{
+	const char *text = jb_keeper_text(courier->keeper, jit_boottime_ms(), why, why_size);
+	char reason[256];
+
+	*ret = (struct jb_smtp_login){0};
+	if (!text || jb_smtp_login_parse(text, ret, reason, sizeof(reason)))
+		return text != NULL;
+	snprintf(why, why_size, "%s: %s", jb_keeper_name(courier->keeper), reason);
+	return false;
+}
+
+/* Signs in, where that is asked for, and hands over the mail. False with the reason in ret->why. */
+static bool hand_over(struct jb_sending *s, const struct jb_courier *courier, const struct jb_mail *mail,
+		      struct jb_brought_result *ret)
+{
+	struct jb_smtp_result failed = {.why = "the broker is out of memory"};
+	struct jb_smtp_login login = {0};
+	struct jb_smtp_mail sent = {.from = mail->from, .to = mail->to, .login = courier->keeper ? &login : NULL};
+	JIT_FREE char *text = jb_mail_format(mail, &sent.len);
+
+	sent.text = text;
+	if (text && (!courier->keeper || read_login(courier, &login, failed.why, sizeof(failed.why))))
+		s->smtp = jb_smtp_send(courier->smtp, &sent, on_mailed, s, &failed);
+	OPENSSL_cleanse(&login, sizeof(login));
+	snprintf(ret->why, sizeof(ret->why), "%s", failed.why);
+	return s->smtp != NULL;
+}
+
 static bool send_mail(struct jb_sending *s, const struct jb_courier *courier, const struct jb_notice *notice,
 		      json_object *doc, int64_t now, struct jb_brought_result *ret)
 {
 	const char *to = address_of(courier->conf, notice->receiver);
-	struct jb_smtp_result failed;
 	char link[JB_LINK_MAX], first[JB_NOTICE_ID_SIZE];
 	struct jb_message message;
-	size_t len;
 
 	if (!to) {
 		ret->how = JB_BROUGHT_REFUSED;
@@ -208,13 +258,7 @@ static bool send_mail(struct jb_sending *s, const struct jb_courier *courier, co
 				     .date = notice->at,
 				     .link = link,
 				     .message = &message};
-	JIT_FREE char *text = jb_mail_format(&mail, &len);
-	snprintf(ret->why, sizeof(ret->why), "the broker is out of memory");
-	if (text)
-		s->smtp = jb_smtp_send(courier->smtp, mail.from, to, text, len, on_mailed, s, &failed);
-	if (text && !s->smtp)
-		snprintf(ret->why, sizeof(ret->why), "%s", failed.why);
-	return s->smtp != NULL;
+	return hand_over(s, courier, &mail, ret);
 }
 
 /* The workflow */
@@ -227,36 +271,49 @@ static void on_states(void *arg, const struct jb_brought_result *result)
 	finish(s, result);
 }
 
-static bool set_off(struct jb_sending *s, struct jb_courier *courier, const struct jb_notice *notice, json_object *doc,
-		    int64_t now, struct jb_brought_result *ret)
+static bool set_off(struct jb_sending *s, struct jb_brought_result *ret)
 {
+	struct jb_courier *courier = s->courier;
+	JIT_JSON json_object *doc = json_tokener_parse(s->notice->doc);
+
+	*ret = (struct jb_brought_result){.how = JB_BROUGHT_TROUBLE, .why = "the broker is out of memory"};
+	if (!doc)
+		return false;
 	if (courier->webhook)
-		return send_webhook(s, courier, notice, doc, now, ret);
+		return send_webhook(s, courier, s->notice, doc, s->now, ret);
 	if (courier->smtp)
-		return send_mail(s, courier, notice, doc, now, ret);
-	s->states = jb_states_send(courier->states, notice, on_states, s, ret->why, sizeof(ret->why));
+		return send_mail(s, courier, s->notice, doc, s->now, ret);
+	s->states = jb_states_send(courier->states, s->notice, on_states, s, ret->why, sizeof(ret->why));
 	return s->states != NULL;
+}
+
+static void on_secret(void *arg)
+{
+	struct jb_sending *s = arg;
+	struct jb_brought_result result;
+
+	s->secret = NULL;
+	if (!set_off(s, &result))
+		finish(s, &result);
 }
 
 struct jb_sending *jb_courier_send(struct jb_courier *courier, const struct jb_notice *notice, int64_t now,
 				   jb_brought_fn done, void *arg, struct jb_brought_result *ret)
 {
 	struct jb_sending *s = calloc(1, sizeof(*s));
-	JIT_JSON json_object *doc = json_tokener_parse(notice->doc);
 
 	*ret = (struct jb_brought_result){.how = JB_BROUGHT_TROUBLE, .why = "the broker is out of memory"};
-	if (!s || !doc) {
-		free(s);
+	if (!s)
 		return NULL;
-	}
-	s->done = done;
-	s->arg = arg;
+	*s = (struct jb_sending){.courier = courier, .notice = notice, .now = now, .done = done, .arg = arg};
 	s->next = courier->sendings;
 	s->link = &courier->sendings;
 	if (s->next)
 		s->next->link = &s->next;
 	courier->sendings = s;
-	if (set_off(s, courier, notice, doc, now, ret))
+	if (courier->keeper && jb_keeper_is_due(courier->keeper, jit_boottime_ms()))
+		s->secret = jb_keeper_fetch(courier->keeper, on_secret, s);
+	if (s->secret || set_off(s, ret))
 		return s;
 	sending_free(s);
 	return NULL;
@@ -278,7 +335,6 @@ static struct jb_smtp *mail_client(struct event_base *base, const struct jb_conf
 	const struct jb_smtp_options options = {
 		.server = conf->mail_server,
 		.ca = conf->mail_ca,
-		.credentials = conf->mail_credentials,
 		.plain_loopback = conf->mail_plain_loopback,
 	};
 
@@ -300,15 +356,19 @@ struct jb_courier *jb_courier_new(struct event_base *base, const struct jb_conf 
 	snprintf(why, why_size, "out of memory");
 	if (!courier)
 		return NULL;
+	courier->base = base;
 	courier->conf = conf;
 	courier->webhook = webhook;
+	const char *secret = webhook ? webhook->secret : mail ? conf->mail_credentials : NULL;
 	if (mail)
 		courier->smtp = mail_client(base, conf);
 	else if (workflow)
 		courier->states = jb_states_new(base, conf, why, why_size);
 	else
 		courier->fetch = webhook_client(base, webhook);
-	if (!courier->smtp && !courier->fetch && !courier->states) {
+	if (secret)
+		courier->keeper = jb_keeper_new(base, conf, secret, why, why_size);
+	if ((secret && !courier->keeper) || (!courier->smtp && !courier->fetch && !courier->states)) {
 		jb_courier_free(courier);
 		return NULL;
 	}
@@ -324,5 +384,66 @@ void jb_courier_free(struct jb_courier *courier)
 	jit_fetch_free(courier->fetch);
 	jb_smtp_free(courier->smtp);
 	jb_states_free(courier->states);
+	jb_keeper_free(courier->keeper);
 	free(courier);
+}
+
+/* Is what the keeper has what messages want? False with a sentence in why. */
+static bool is_usable(const struct jb_courier *courier, char *why, size_t why_size)
+{
+	struct jb_sign_keys keys = {0};
+	struct jb_smtp_login login = {0};
+	const bool ok = courier->webhook ? read_sign_keys(courier, &keys, why, why_size)
+					 : read_login(courier, &login, why, why_size);
+
+	OPENSSL_cleanse(&keys, sizeof(keys));
+	OPENSSL_cleanse(&login, sizeof(login));
+	return ok;
+}
+
+static void on_tried(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void on_late(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	*(bool *)arg = true;
+}
+
+static void wait_for(struct event_base *base, const bool *done, int64_t until_ms)
+{
+	const int64_t left_ms = until_ms - jit_boottime_ms();
+	const struct timeval tv = {.tv_sec = left_ms / 1000, .tv_usec = left_ms % 1000 * 1000};
+	bool is_late = left_ms <= 0;
+	struct event *late = evtimer_new(base, on_late, &is_late);
+
+	is_late |= !late || event_add(late, &tv) < 0;
+	while (!*done && !is_late && event_base_loop(base, EVLOOP_ONCE) == 0)
+		;
+	if (late)
+		event_free(late);
+}
+
+enum jb_brought jb_courier_try_secret(struct jb_courier *courier, int64_t until_ms, char *why, size_t why_size)
+{
+	struct jb_keeper *keeper = courier->keeper;
+	bool done = false;
+
+	if (!keeper)
+		return JB_BROUGHT;
+	struct jb_keeper_call *call =
+		jb_keeper_is_due(keeper, jit_boottime_ms()) ? jb_keeper_fetch(keeper, on_tried, &done) : NULL;
+	if (call)
+		wait_for(courier->base, &done, until_ms);
+	if (call && !done) {
+		jb_keeper_cancel(call);
+		snprintf(why, why_size, "the parameter %s cannot be read: no answer in time", jb_keeper_name(keeper));
+		return JB_BROUGHT_TROUBLE;
+	}
+	if (is_usable(courier, why, why_size))
+		return JB_BROUGHT;
+	return jb_keeper_is_passing(keeper) ? JB_BROUGHT_TROUBLE : JB_BROUGHT_REFUSED;
 }

@@ -35,8 +35,18 @@ struct jb_courier *jb_courier_new(struct event_base *base, const struct jb_conf 
 /* Drops what is under way without a word. NULL is fine. */
 void jb_courier_free(struct jb_courier *courier);
 
-/* The notice is read before this returns. `done` comes once, from the loop; NULL with *ret filled: it will not. */
+/*
+ * The notice must stay as it is until `done`, or until the courier is freed. `done` comes once, from the loop; NULL
+ * with *ret filled: it will not.
+ */
 struct jb_sending *jb_courier_send(struct jb_courier *courier, const struct jb_notice *notice, int64_t now,
 				   jb_brought_fn done, void *arg, struct jb_brought_result *ret);
+
+/*
+ * For a program's start: is the secret there that messages want, and is it one? It is fetched first where it lies
+ * elsewhere (keeper.h), on the loop, until that instant of jit_boottime_ms. JB_BROUGHT: yes; JB_BROUGHT_TROUBLE: a
+ * passing trouble keeps from finding out; JB_BROUGHT_REFUSED: no. Both with a sentence in why.
+ */
+enum jb_brought jb_courier_try_secret(struct jb_courier *courier, int64_t until_ms, char *why, size_t why_size);
 
 #endif

@@ -7,6 +7,7 @@
  */
 #include "notify.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -437,6 +438,22 @@ void jb_notify_flush(struct jb_notify *notify, int64_t until_ms)
 	}
 	if (late)
 		event_free(late);
+}
+
+int jb_notify_try_secrets(struct jb_notify *notify, int64_t until_ms, char *why, size_t why_size)
+{
+	for (struct channel *c = notify->channels; c; c = c->next) {
+		switch (jb_courier_try_secret(c->courier, until_ms, why, why_size)) {
+		case JB_BROUGHT_REFUSED:
+			return -EINVAL;
+		case JB_BROUGHT_TROUBLE:
+			jit_log(LOG_WARNING, "%s: %s; its notifications wait", c->name, why);
+			break;
+		case JB_BROUGHT:
+			break;
+		}
+	}
+	return 0;
 }
 
 struct jb_notify *jb_notify_new(struct event_base *base, const struct jb_conf *conf, struct jb_store *store)

@@ -7,6 +7,7 @@
 #ifndef JB_NOTIFY_H
 #define JB_NOTIFY_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "conf.h"
@@ -30,6 +31,13 @@ void jb_notify_set_conf(struct jb_notify *notify, const struct jb_conf *conf);
  * jit_boottime_ms. What is under way then is told again by whoever comes next.
  */
 void jb_notify_flush(struct jb_notify *notify, int64_t until_ms);
+
+/*
+ * For a function's start: are the secrets there that messages are signed with? Runs the loop until that instant of
+ * jit_boottime_ms at most. 0; -EINVAL with a sentence in why: one is not, and it will not come by itself. What SSM's
+ * trouble keeps from finding out is logged, and counts as yes: messages wait.
+ */
+int jb_notify_try_secrets(struct jb_notify *notify, int64_t until_ms, char *why, size_t why_size);
 
 enum jb_notify_kind { JB_NOTIFY_MAIL, JB_NOTIFY_WEBHOOK, JB_NOTIFY_WORKFLOW, JB_NOTIFY_KINDS };
 /* Of a channel's name. */

@@ -10,10 +10,8 @@
 #include <string.h>
 
 #include "b64.h"
-#include "safefile.h"
 
 #define PREFIX	  "whsec_"
-#define FILE_MAX  512 /* bytes of the secret's file */
 #define MAC_BYTES 32
 
 /* Standard base64 with its padding, strictly. The number of bytes, 0 when it is none. */
@@ -56,24 +54,8 @@ bool jb_sign_keys_parse(const char *text, struct jb_sign_keys *ret, char *why, s
 		text += len;
 	}
 	if (ret->count == 0)
-		snprintf(why, why_size, "the file of a webhook's secret is empty");
+		snprintf(why, why_size, "the webhook's secret is empty");
 	return ret->count > 0;
-}
-
-bool jb_sign_keys_read(const char *path, struct jb_sign_keys *ret, char *why, size_t why_size)
-{
-	const struct jit_file_rule rule = {.secret = true, .max_size = FILE_MAX};
-	char reason[256], *text;
-	size_t len;
-
-	if (jit_file_read(path, &rule, &text, &len, why, why_size) < 0)
-		return false;
-	const bool ok = jb_sign_keys_parse(text, ret, reason, sizeof(reason));
-	if (!ok)
-		snprintf(why, why_size, "%s: %s", path, reason);
-	OPENSSL_cleanse(text, len);
-	free(text);
-	return ok;
 }
 
 static int mac_of(const struct jb_sign_keys *keys, size_t which, const char *text, size_t len,

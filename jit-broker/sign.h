@@ -1,7 +1,7 @@
 /*
  * What proves that a webhook's message, and the link in it, are this broker's:
  * HMAC-SHA256 with a secret that the receiver has too, in the form of Standard
- * Webhooks (https://www.standardwebhooks.com). No I/O but for reading the secret.
+ * Webhooks (https://www.standardwebhooks.com). No I/O.
  */
 #ifndef JB_SIGN_H
 #define JB_SIGN_H
@@ -29,8 +29,6 @@ struct jb_sign_keys {
  * with a sentence in why; the caller wipes *ret.
  */
 bool jb_sign_keys_parse(const char *text, struct jb_sign_keys *ret, char *why, size_t why_size);
-/* From a file that others cannot read. */
-bool jb_sign_keys_read(const char *path, struct jb_sign_keys *ret, char *why, size_t why_size);
 
 /* The header webhook-signature of that message: "v1,… v1,…", one for each key. 0 or -EIO. */
 int jb_sign(const struct jb_sign_keys *keys, const char *id, int64_t timestamp, const char *body, size_t len,

@@ -3,7 +3,6 @@
 
 #include <curl/curl.h>
 #include <event2/event.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,17 +10,15 @@
 #include "cleanup.h"
 #include "curlloop.h"
 #include "fetch_fault.h"
-#include "safefile.h"
 #include "text.h"
 
-#define TIMEOUT_MS	30000L /* of one mail */
-#define CONNECT_MS	10000L
-#define CREDENTIALS_MAX 512 /* bytes */
+#define TIMEOUT_MS 30000L /* of one mail */
+#define CONNECT_MS 10000L
 
 struct jb_smtp {
 	struct jit_curlloop *loop;
 	struct jb_smtp_call *calls;
-	char *server, *ca, *credentials;
+	char *server, *ca;
 	enum jb_smtp_scheme scheme;
 };
 
@@ -159,33 +156,26 @@ static size_t on_read(char *buf, size_t size, size_t count, void *arg)
 	return n;
 }
 
-/* The line at the front, cut off; *ret_rest is what comes behind it. */
-static char *next_line(char *text, char **ret_rest)
+/* The line at the front into the buffer. What comes behind it; NULL: there is none, or it does not fit. */
+static const char *take_line(const char *text, char buf[static JB_SMTP_WORD])
 {
 	const size_t len = strcspn(text, "\r\n");
 
-	*ret_rest = text + len + strspn(text + len, "\r\n");
-	text[len] = '\0';
-	return text;
+	if (len == 0 || len >= JB_SMTP_WORD)
+		return NULL;
+	memcpy(buf, text, len);
+	buf[len] = '\0';
+	return text + len + strspn(text + len, "\r\n");
 }
 
-/* User and password, a line each. False with a sentence in why. */
-static bool set_credentials(CURL *easy, const char *path, char *why, size_t why_size)
+bool jb_smtp_login_parse(const char *text, struct jb_smtp_login *ret, char *why, size_t why_size)
 {
-	const struct jit_file_rule rule = {.secret = true, .max_size = CREDENTIALS_MAX};
-	char *text, *rest;
-	size_t len;
-
-	if (jit_file_read(path, &rule, &text, &len, why, why_size) < 0)
-		return false;
-	char *user = next_line(text, &rest), *password = next_line(rest, &rest);
-	const bool ok = *user && *password && curl_easy_setopt(easy, CURLOPT_USERNAME, user) == CURLE_OK &&
-			curl_easy_setopt(easy, CURLOPT_PASSWORD, password) == CURLE_OK;
-	if (!ok)
-		snprintf(why, why_size, "%s holds no two lines, the user and the password of the mail server", path);
-	OPENSSL_cleanse(text, len);
-	free(text);
-	return ok;
+	*ret = (struct jb_smtp_login){0};
+	text = take_line(text, ret->user);
+	if (text && take_line(text, ret->password))
+		return true;
+	snprintf(why, why_size, "there are no two lines, the user and the password of the mail server");
+	return false;
 }
 
 static CURLcode set_transport(struct jb_smtp_call *call)
@@ -220,20 +210,24 @@ static CURLcode set_transport(struct jb_smtp_call *call)
 	return bad;
 }
 
-static CURLcode set_mail(struct jb_smtp_call *call, const char *from)
+static CURLcode set_mail(struct jb_smtp_call *call, const struct jb_smtp_mail *mail)
 {
 	CURL *e = call->easy;
 	CURLcode bad = CURLE_OK;
 
+	if (mail->login) {
+		bad |= curl_easy_setopt(e, CURLOPT_USERNAME, mail->login->user);
+		bad |= curl_easy_setopt(e, CURLOPT_PASSWORD, mail->login->password);
+	}
 	bad |= curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
-	bad |= curl_easy_setopt(e, CURLOPT_MAIL_FROM, from);
+	bad |= curl_easy_setopt(e, CURLOPT_MAIL_FROM, mail->from);
 	bad |= curl_easy_setopt(e, CURLOPT_MAIL_RCPT, call->to);
 	bad |= curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
 	bad |= curl_easy_setopt(e, CURLOPT_READDATA, call);
 	return bad;
 }
 
-static struct jb_smtp_call *call_new(struct jb_smtp *smtp, const char *to, const char *text, size_t len)
+static struct jb_smtp_call *call_new(struct jb_smtp *smtp, const struct jb_smtp_mail *mail)
 {
 	struct jb_smtp_call *call = calloc(1, sizeof(*call));
 
@@ -241,27 +235,26 @@ static struct jb_smtp_call *call_new(struct jb_smtp *smtp, const char *to, const
 		return NULL;
 	call->smtp = smtp;
 	call->easy = curl_easy_init();
-	call->to = curl_slist_append(NULL, to);
-	call->text = malloc(len ? len : 1);
-	call->len = len;
+	call->to = curl_slist_append(NULL, mail->to);
+	call->text = malloc(mail->len ? mail->len : 1);
+	call->len = mail->len;
 	if (call->easy && call->to && call->text) {
-		memcpy(call->text, text, len);
+		memcpy(call->text, mail->text, mail->len);
 		return call;
 	}
 	call_free(call);
 	return NULL;
 }
 
-struct jb_smtp_call *jb_smtp_send(struct jb_smtp *smtp, const char *from, const char *to, const char *text, size_t len,
-				  jb_smtp_done done, void *arg, struct jb_smtp_result *ret)
+struct jb_smtp_call *jb_smtp_send(struct jb_smtp *smtp, const struct jb_smtp_mail *mail, jb_smtp_done done, void *arg,
+				  struct jb_smtp_result *ret)
 {
-	struct jb_smtp_call *call = call_new(smtp, to, text, len);
+	struct jb_smtp_call *call = call_new(smtp, mail);
 
 	*ret = (struct jb_smtp_result){.why = "the broker is out of memory"};
 	if (!call)
 		return NULL;
-	if (set_transport(call) != CURLE_OK || set_mail(call, from) != CURLE_OK ||
-	    (smtp->credentials && !set_credentials(call->easy, smtp->credentials, ret->why, sizeof(ret->why))) ||
+	if (set_transport(call) != CURLE_OK || set_mail(call, mail) != CURLE_OK ||
 	    jit_curlloop_add(smtp->loop, call->easy) < 0) {
 		call_free(call);
 		return NULL;
@@ -291,10 +284,8 @@ struct jb_smtp *jb_smtp_new(struct event_base *base, const struct jb_smtp_option
 	smtp->scheme = jb_smtp_scheme_of(options->server, options->plain_loopback);
 	smtp->server = strdup(options->server);
 	smtp->ca = options->ca ? strdup(options->ca) : NULL;
-	smtp->credentials = options->credentials ? strdup(options->credentials) : NULL;
 	smtp->loop = jit_curlloop_new(base, on_done);
-	if (smtp->scheme == JB_SMTP_BAD || !smtp->server || !smtp->loop || (options->ca && !smtp->ca) ||
-	    (options->credentials && !smtp->credentials)) {
+	if (smtp->scheme == JB_SMTP_BAD || !smtp->server || !smtp->loop || (options->ca && !smtp->ca)) {
 		jb_smtp_free(smtp);
 		return NULL;
 	}
@@ -310,6 +301,5 @@ void jb_smtp_free(struct jb_smtp *smtp)
 	jit_curlloop_free(smtp->loop);
 	free(smtp->server);
 	free(smtp->ca);
-	free(smtp->credentials);
 	free(smtp);
 }

@@ -18,9 +18,8 @@ enum jb_smtp_scheme { JB_SMTP_BAD, JB_SMTP_STARTTLS, JB_SMTP_TLS, JB_SMTP_PLAIN 
 enum jb_smtp_scheme jb_smtp_scheme_of(const char *url, bool plain_loopback);
 
 struct jb_smtp_options {
-	const char *server;	 /* URL */
-	const char *ca;		 /* PEM; NULL: the system's */
-	const char *credentials; /* file of two lines, user and password, read for each mail; NULL: none */
+	const char *server; /* URL */
+	const char *ca;	    /* PEM; NULL: the system's */
 	bool plain_loopback;
 };
 /* NULL: out of memory. */
@@ -35,9 +34,23 @@ struct jb_smtp_result {
 };
 typedef void (*jb_smtp_done)(void *arg, const struct jb_smtp_result *result);
 
-/* Addresses and text are copied. `done` comes once, from the loop; NULL with *ret filled: it will not come. */
-struct jb_smtp_call *jb_smtp_send(struct jb_smtp *smtp, const char *from, const char *to, const char *text, size_t len,
-				  jb_smtp_done done, void *arg, struct jb_smtp_result *ret);
+#define JB_SMTP_WORD 256
+/* Who signs in at the server. */
+struct jb_smtp_login {
+	char user[JB_SMTP_WORD], password[JB_SMTP_WORD];
+};
+/* Two lines. False with a sentence in why; the caller wipes *ret. */
+bool jb_smtp_login_parse(const char *text, struct jb_smtp_login *ret, char *why, size_t why_size);
+
+struct jb_smtp_mail {
+	const char *from, *to; /* addresses */
+	const char *text;
+	size_t len;
+	const struct jb_smtp_login *login; /* NULL: none */
+};
+/* All of the mail is copied. `done` comes once, from the loop; NULL with *ret filled: it will not come. */
+struct jb_smtp_call *jb_smtp_send(struct jb_smtp *smtp, const struct jb_smtp_mail *mail, jb_smtp_done done, void *arg,
+				  struct jb_smtp_result *ret);
 /* One that has not called back. NULL is fine. */
 void jb_smtp_cancel(struct jb_smtp_call *call);
 

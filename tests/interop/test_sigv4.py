@@ -1,4 +1,4 @@
-"""The calls to STS, DynamoDB, Lambda and Step Functions that jit-broker really sends, signed again by botocore: both must come to the same
+"""The calls to STS, DynamoDB, Lambda, Step Functions and SSM that jit-broker really sends, signed again by botocore: both must come to the same
 signature."""
 
 import http.server
@@ -133,6 +133,18 @@ class SignatureTest(unittest.TestCase):
             broker.stop()
         return {headers["X-Amz-Target"]: (path, headers, body) for path, headers, body in self.server.seen}
 
+    def asked_for_a_secret(self, token):
+        """What SSM is asked before a message is signed."""
+        self.write_keys(token)
+        conf = (f"ssm_path = /jit/notify\nssm_region = {REGION}\nssm_endpoint = {self.endpoint}\nssm_credentials = "
+                f"{self.folder}/keys\nssm_plain_loopback = yes\n" + CONF.format(
+                    endpoint=self.endpoint, region=REGION, folder=self.folder, arn=ARN)
+                + f"[webhook chat]\nurl = {self.endpoint}\nplain_loopback = yes\nsecret = ssm:chat\n")
+        done = make_broker(self.folder, conf).admin("notify", "test", "chat", check=False)
+        self.assertIn("/jit/notify/chat cannot be read", done.stdout)
+        self.assertEqual(len(self.server.seen), 1)
+        return self.server.seen[0]
+
     def check(self, token):
         path, headers, body = self.sent_with(token)
         self.check_signature(path, headers, body, token, "sts")
@@ -173,6 +185,16 @@ class SignatureTest(unittest.TestCase):
         self.server.seen.clear()
         asked = self.asked_by_workflows(True)
         self.check_signature(*asked["AWSStepFunctions.StartSyncExecution"], TOKEN, "states")
+
+    def test_what_the_parameter_store_is_asked_is_signed_as_botocore_signs_it(self):
+        for token in (None, TOKEN):
+            with self.subTest(token=bool(token)):
+                self.server.seen.clear()
+                path, headers, body = self.asked_for_a_secret(token)
+                self.check_signature(path, headers, body, token, "ssm")
+                self.assertEqual(headers["X-Amz-Target"], "AmazonSSM.GetParameter")
+                self.assertEqual(headers["Content-Type"], "application/x-amz-json-1.1")
+                self.assertEqual(json.loads(body), {"Name": "/jit/notify/chat", "WithDecryption": True})
 
     def test_what_a_table_is_asked_is_signed_as_botocore_signs_it(self):
         for token in (None, TOKEN):
