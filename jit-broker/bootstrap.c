@@ -4,6 +4,7 @@
  * jit-broker(8).
  */
 #include <event2/event.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,10 +29,14 @@
 #include "lambda_sweep.h"
 #include "log.h"
 #include "notify.h"
+#include "ssm.h"
 #include "store.h"
 
-#define TASK_ROOT "/var/task"
-#define CONF_NAME "jit-broker.conf"
+#define TASK_ROOT    "/var/task"
+#define CONF_NAME    "jit-broker.conf"
+#define SECRETS_MS   6000 /* of the ten seconds that Lambda gives a start */
+#define SECRET_LEAST 16
+#define SECRET_HEAP  (2 * 1024 * 1024) /* all channels at once, each call with its session token and its answer */
 
 struct parts {
 	struct jb_conf *conf;
@@ -117,12 +122,14 @@ static int take_settings(struct jb_conf *conf, struct fault *fault)
 	const char *region = setting("AWS_REGION", NULL);
 	const char *store_region = conf->lines.key[JB_KEY_STORE_REGION] ? NULL : region;
 	const char *issuer_region = conf->lines.key[JB_KEY_ISSUER_REGION] ? NULL : region;
+	const char *ssm_region = conf->lines.key[JB_KEY_SSM_REGION] ? NULL : region;
 	struct jb_arn arn;
 
 	if (!put(&conf->store, "dynamodb:", setting("JIT_TABLE", NULL)) ||
 	    !put(&conf->workflow, "", setting("JIT_WORKFLOW", NULL)) ||
 	    !put(&conf->issue_workflow, "", setting("JIT_EXPRESS_WORKFLOW", NULL)) ||
 	    !put(&conf->issue_function, "", setting("JIT_ISSUING_FUNCTION", NULL)) ||
+	    !put(&conf->ssm_path, "", setting("JIT_NOTIFY_PATH", NULL)) || !put(&conf->ssm_region, "", ssm_region) ||
 	    !put(&conf->store_region, "", store_region) || !put(&conf->issuer_region, "", issuer_region) ||
 	    (!conf->store_credentials && !put(&conf->store_credentials, "", JB_AWS_ENVIRONMENT)) ||
 	    (!conf->issuer_credentials && !put(&conf->issuer_credentials, "", JB_AWS_ENVIRONMENT)) ||
@@ -130,6 +137,8 @@ static int take_settings(struct jb_conf *conf, struct fault *fault)
 		return fail(fault, "Function.OutOfMemory", "There is no memory for the configuration.");
 	if (conf->workflow && !jb_arn_parse(conf->workflow, "states", "stateMachine", &arn))
 		return fail(fault, "Configuration.Invalid", "JIT_WORKFLOW is no ARN of a state machine.");
+	if (conf->ssm_path && !jb_ssm_is_path(conf->ssm_path))
+		return fail(fault, "Configuration.Invalid", "JIT_NOTIFY_PATH is no path like /jit-broker/notify.");
 	return 0;
 }
 
@@ -140,6 +149,21 @@ static int read_conf(struct parts *parts, struct fault *fault)
 	snprintf(path, sizeof(path), "%s/" CONF_NAME, setting("LAMBDA_TASK_ROOT", TASK_ROOT));
 	parts->conf = jb_conf_read_public(setting("JIT_BROKER_CONF", path), on_conf_error, fault);
 	return parts->conf ? take_settings(parts->conf, fault) : -1;
+}
+
+/* Who tells people has to sign for it. */
+static int open_notify(struct parts *parts, struct fault *fault)
+{
+	char why[512];
+
+	/* Where the platform does not let it be locked it is still wiped, and a function has no swap. */
+	CRYPTO_secure_malloc_init(SECRET_HEAP, SECRET_LEAST);
+	parts->broker.notify = jb_notify_new(parts->broker.base, parts->conf, parts->store);
+	if (!parts->broker.notify)
+		return fail(fault, "Function.OutOfMemory", "There is no memory for the broker.");
+	if (jb_notify_try_secrets(parts->broker.notify, jit_boottime_ms() + SECRETS_MS, why, sizeof(why)) < 0)
+		return fail(fault, "Secret.Unavailable", why);
+	return 0;
 }
 
 static int open_parts(struct parts *parts, struct fault *fault)
@@ -162,10 +186,8 @@ static int open_parts(struct parts *parts, struct fault *fault)
 	parts->engine = jb_engine_new(parts->conf, parts->store, parts->issuer, jit_wall_s());
 	if (!parts->engine)
 		return fail(fault, "Store.Unavailable", jb_store_error(parts->store));
-	parts->broker.notify =
-		kind == JB_FUNCTION_SWEEP ? jb_notify_new(parts->broker.base, parts->conf, parts->store) : NULL;
-	if (kind == JB_FUNCTION_SWEEP && !parts->broker.notify)
-		return fail(fault, "Function.OutOfMemory", "There is no memory for the broker.");
+	if (kind == JB_FUNCTION_SWEEP && open_notify(parts, fault) < 0)
+		return -1;
 	if (kind != JB_FUNCTION_SWEEP && parts->conf->workflow &&
 	    !(parts->broker.owed =
 		      jb_lambda_owed_new(parts->broker.base, parts->conf, parts->engine, why, sizeof(why))))

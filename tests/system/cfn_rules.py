@@ -14,8 +14,6 @@ from namespace import TREE
 
 FOLDER = os.path.join(TREE, "packaging/aws")
 BROKER, ELSEWHERE = (os.path.join(FOLDER, name) for name in ("jit-broker.yaml", "jit-elevated-role.yaml"))
-# What is deployed before the code knows of it: a name leaves this list with the code that has it.
-SETTINGS_AHEAD = {"JIT_NOTIFY_PATH"}
 
 # Where Resource may be "*": (resource, statement) -> why. Actions without a resource type, and a boundary's sentences.
 STARS = {
@@ -48,6 +46,8 @@ FORGETS = {("dynamodb:DeleteItem", TABLE)}  # a filing, or an event, puts away w
 SEALS = CHANGES | FORGETS | {("dynamodb:PutItem", TABLE)}
 TELLS = {("states:SendTaskSuccess", MACHINE)}
 STARTS = {("states:StartExecution", MACHINE)}
+READS_SECRETS = {("ssm:" + re.search(r'"AmazonSSM\.(\w+)"', read(f"{TREE}/jit-broker/ssm.h"))[1],
+                  f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/*")}
 GIVES_UP = {("sqs:SendMessage", QUEUE)}
 STREAM = {(f"dynamodb:{action}", TABLE + "/stream/*") for action in
           ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")}
@@ -62,9 +62,8 @@ DOES = {
     "AssumeJITRole": CHANGES | TELLS | {(f"sts:{action}", ELEVATED) for action in
                                         ("AssumeRole", "TagSession", "SetSourceIdentity")},
     "UpdateAccessStatus": CHANGES | TELLS,
-    "Notify": SEALS | GIVES_UP | TELLS | STARTS | STREAM | {
-        ("ssm:GetParameter", f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/*")},
-    "Sweep": SEALS | GIVES_UP | TELLS | STARTS,
+    "Notify": SEALS | GIVES_UP | TELLS | STARTS | READS_SECRETS | STREAM,
+    "Sweep": SEALS | GIVES_UP | TELLS | STARTS | READS_SECRETS,
 }
 
 
@@ -344,10 +343,11 @@ def handlers(template):
             yield f"{handler}: another runtime, or not the policy that all have"
         if properties["Environment"]["Variables"].get("JIT_BROKER_CONF") != "/opt/jit-broker.conf":
             yield f"{handler}: does not read the policy"
-    for name in sorted(settings ^ (known | SETTINGS_AHEAD)):
+    for name in sorted(settings ^ known):
         yield f"{name}: set and read by nobody, or read and not set"
-    for name in sorted(known & SETTINGS_AHEAD):
-        yield f"{name}: the code reads it now; take it from SETTINGS_AHEAD and say so in docs/aws.md"
+    notify = {handler for handler, properties in have.items() if "JIT_NOTIFY_PATH" in properties["Environment"]["Variables"]}
+    if notify != {handler for handler, does in DOES.items() if READS_SECRETS <= does}:
+        yield f"JIT_NOTIFY_PATH is set for {sorted(notify)}"
 
 
 def _route(template, resource):

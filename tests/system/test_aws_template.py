@@ -14,7 +14,7 @@ import unittest
 import npm
 from brokerlib import built
 from cfn import ACCOUNT, listed, load, of_type
-from cfn_rules import (BROKER, CHECKS, DOES, ELEVATED, ELSEWHERE, READS, SETTINGS_AHEAD, STARS, alarms,
+from cfn_rules import (BROKER, CHECKS, DOES, ELEVATED, ELSEWHERE, READS, STARS, alarms,
                        boundary, calls, deployment, handlers, keys, logs, operations_of_the_code, roles, secrets, stars,
                        statements, table, trust, usage_plans, workflows)
 from dynamo import Dynamo, node
@@ -158,6 +158,8 @@ BREAKS = [
     (handlers, _renamed("Broom"), "Broom: no such handler"),
     (handlers, _environment("JIT_COLOUR", "red"), "JIT_COLOUR"),
     (handlers, _set("EndFunction", "Layers", []), "End: another runtime"),
+    (handlers, lambda t: _properties(t, "SweepFunction")["Environment"]["Variables"].pop("JIT_NOTIFY_PATH"),
+     "JIT_NOTIFY_PATH is set for ['Notify']"),
     (calls, _no("ApiMethodDeny"), "REST API: ('POST', '/requests/{id}/deny'"),
     (calls, _set("ApiMethodApprove", "HttpMethod", "GET"), "REST API"),
     (calls, _set("ApiMethodDenyPermission", "SourceArn", {"Fn::Sub": "arn:x:${Api}/*"}), "permission"),
@@ -224,10 +226,6 @@ class Shipped(unittest.TestCase):
         given = {action.removeprefix("dynamodb:") for does in DOES.values() for action, on in READS | does
                  if action.startswith("dynamodb:") and "/stream/" not in on}
         self.assertEqual(given, operations_of_the_code())
-
-    def test_the_page_says_what_is_deployed_ahead_of_the_program(self):
-        said = read(os.path.join(TREE, "docs/aws.md")).split("| --- | --- |")[1].split("\n\n")[0]
-        self.assertEqual(set(re.findall(r"`(JIT_\w+)`", said.strip().splitlines()[0].split("|")[1])), SETTINGS_AHEAD)
 
     def test_every_entry_of_the_list_of_stars_is_used(self):
         found = {(name, s.get("Sid")) for name, s in statements(load_once()) if "*" in listed(s.get("Resource", []))}
