@@ -134,6 +134,17 @@ bool jit_fetch_is_plain_loopback(const char *text)
 	return false;
 }
 
+static bool is_metadata(const char *url)
+{
+	static const char *const known[] = {JIT_FETCH_METADATA "/", JIT_FETCH_CONTAINER "/", JIT_FETCH_POD "/",
+					    JIT_FETCH_POD_6 "/"};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strncmp(url, known[i], strlen(known[i])) == 0)
+			return true;
+	return false;
+}
+
 static void set(struct jit_fetch_call *call, CURLcode code)
 {
 	if (call->setup == CURLE_OK)
@@ -145,8 +156,7 @@ static void set_address(struct jit_fetch_call *call)
 {
 	const char *url = call->urls[call->at];
 	bool plain = (call->fetch->plain_loopback && jit_fetch_is_plain_loopback(url)) ||
-		     (call->fetch->plain_metadata &&
-		      strncmp(url, JIT_FETCH_METADATA "/", strlen(JIT_FETCH_METADATA "/")) == 0);
+		     (call->fetch->plain_metadata && is_metadata(url));
 
 	set(call, curl_easy_setopt(call->easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https"));
 	set(call, curl_easy_setopt(call->easy, CURLOPT_URL, url));

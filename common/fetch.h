@@ -19,8 +19,11 @@ struct jit_fetch_call;
 /* At how many addresses one call is tried at most. */
 #define JIT_FETCH_ADDRESSES 8
 
-/* The instance metadata service of AWS (imds.h). */
-#define JIT_FETCH_METADATA "http://169.254.169.254"
+/* Where AWS gives a role's credentials (awsrole.h): to an instance, to a container of ECS, to a pod of EKS. */
+#define JIT_FETCH_METADATA  "http://169.254.169.254"
+#define JIT_FETCH_CONTAINER "http://169.254.170.2"
+#define JIT_FETCH_POD	    "http://169.254.170.23"
+#define JIT_FETCH_POD_6	    "http://[fd00:ec2::23]"
 
 struct jit_fetch_result;
 
@@ -30,7 +33,7 @@ struct jit_fetch_options {
 	const char *certificate_key; /* as long as the client; PEM without passphrase */
 	const char *connect_to;	     /* "127.0.0.1:8443": there, whatever name the URL has; NULL: where it leads */
 	bool plain_loopback;	     /* allow http:// to 127.0.0.0/8, [::1] and localhost, and nowhere else */
-	bool plain_metadata;	     /* allow JIT_FETCH_METADATA, which speaks nothing else */
+	bool plain_metadata;	     /* allow those four, which speak nothing else */
 	const char *user_agent;	     /* NULL: none */
 	/*
 	 * Told of every try, by its URL. True: this one is of no use, and the same call goes to the next of its

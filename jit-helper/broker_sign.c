@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "imds.h"
+#include "awsrole.h"
 
 #define TOKEN	       "X-Amz-Security-Token: "
 #define PARAMETERS_MAX 40
@@ -16,22 +16,22 @@ int jh_signer_start(struct jh_signer *s, struct event_base *base, const struct j
 	if (conf->auth == JH_AUTH_KEY)
 		return 0;
 	snprintf(s->provider, sizeof(s->provider), "aws:amz:%s:execute-api", conf->region);
-	s->imds = jit_imds_new(base, conf->imds_endpoint);
+	s->imds = jit_awsrole_imds_new(base, conf->imds_endpoint);
 	if (!s->imds)
 		return -1;
-	jit_imds_wait(s->imds);
+	jit_awsrole_wait(s->imds);
 	return 0;
 }
 
 void jh_signer_stop(struct jh_signer *s)
 {
-	jit_imds_free(s->imds);
+	jit_awsrole_free(s->imds);
 	s->imds = NULL;
 }
 
 const char *jh_signer_trouble(const struct jh_signer *s)
 {
-	return s->imds && !jit_imds_keys(s->imds) ? jit_imds_trouble(s->imds) : NULL;
+	return s->imds && !jit_awsrole_keys(s->imds) ? jit_awsrole_trouble(s->imds) : NULL;
 }
 
 /* A, then B, then C; in the secure heap. */
@@ -55,9 +55,9 @@ int jh_sign(const struct jh_signer *s, struct jh_signature *ret)
 	*ret = (struct jh_signature){0};
 	if (!s->imds)
 		return 0;
-	const struct jit_imds_keys *keys = jit_imds_keys(s->imds);
+	const struct jit_awsrole_keys *keys = jit_awsrole_keys(s->imds);
 	if (!keys) {
-		ret->unable = jit_imds_trouble(s->imds);
+		ret->unable = jit_awsrole_trouble(s->imds);
 		return 0;
 	}
 	ret->provider = s->provider;

@@ -1,7 +1,7 @@
 /*
  * What a call to the broker is signed with where hosts are known by IAM
  * (broker_auth): SigV4 for execute-api, with the instance's own credentials
- * (imds.h). libcurl makes the signature; here is what it needs to make a right
+ * (awsrole.h). libcurl makes the signature; here is what it needs to make a right
  * one.
  */
 #ifndef JH_BROKER_SIGN_H
@@ -13,11 +13,11 @@
 #include "fetch.h"
 
 struct event_base;
-struct jit_imds;
+struct jit_awsrole;
 
 /* All zero: nothing is signed. */
 struct jh_signer {
-	struct jit_imds *imds;
+	struct jit_awsrole *imds;
 	char provider[320]; /* "aws:amz:REGION:execute-api" */
 };
 

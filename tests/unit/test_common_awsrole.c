@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "awsrole.h"
 #include "clock.h"
-#include "imds.h"
 
 #define ROLES "/latest/meta-data/iam/security-credentials/"
 
@@ -100,19 +100,19 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct jit_imds *fetched(void)
+static struct jit_awsrole *fetched(void)
 {
-	struct jit_imds *imds = jit_imds_new(service.base, service.url);
+	struct jit_awsrole *imds = jit_awsrole_imds_new(service.base, service.url);
 
 	assert_non_null(imds);
-	jit_imds_wait(imds);
+	jit_awsrole_wait(imds);
 	return imds;
 }
 
 static void credentials_come_by_a_token_alone(void **state)
 {
-	struct jit_imds *imds = fetched();
-	const struct jit_imds_keys *keys = jit_imds_keys(imds);
+	struct jit_awsrole *imds = fetched();
+	const struct jit_awsrole_keys *keys = jit_awsrole_keys(imds);
 
 	(void)state;
 	assert_non_null(keys);
@@ -122,26 +122,26 @@ static void credentials_come_by_a_token_alone(void **state)
 	assert_memory_equal(keys->session_token.at, "t", keys->session_token.len);
 	assert_int_equal(service.untokened, 0);
 	assert_int_equal(service.version_1, 0);
-	jit_imds_free(imds);
+	jit_awsrole_free(imds);
 }
 
 static void they_are_kept_until_five_minutes_before_their_end(void **state)
 {
-	struct jit_imds *imds = fetched();
+	struct jit_awsrole *imds = fetched();
 	const struct timeval moment = {.tv_usec = 300000};
 
 	(void)state;
 	for (unsigned i = 0; i < 1000; i++)
-		assert_non_null(jit_imds_keys(imds));
+		assert_non_null(jit_awsrole_keys(imds));
 	event_base_loopexit(service.base, &moment);
 	event_base_dispatch(service.base);
 	assert_int_equal(service.rounds, 1);
-	jit_imds_free(imds);
+	jit_awsrole_free(imds);
 }
 
 static void others_are_fetched_before_they_end(void **state)
 {
-	struct jit_imds *imds;
+	struct jit_awsrole *imds;
 	int64_t until;
 
 	(void)state;
@@ -149,20 +149,20 @@ static void others_are_fetched_before_they_end(void **state)
 	imds = fetched();
 	for (until = jit_boottime_ms() + 20000; service.rounds < 3 && jit_boottime_ms() < until;) {
 		event_base_loop(service.base, EVLOOP_ONCE);
-		assert_non_null(jit_imds_keys(imds));
+		assert_non_null(jit_awsrole_keys(imds));
 	}
 	assert_int_equal(service.rounds, 3);
-	jit_imds_free(imds);
+	jit_awsrole_free(imds);
 }
 
 static void assert_none(const char *why)
 {
-	struct jit_imds *imds = fetched();
+	struct jit_awsrole *imds = fetched();
 
-	assert_null(jit_imds_keys(imds));
-	if (!strstr(jit_imds_trouble(imds), why))
-		fail_msg("\"%s\" does not say \"%s\"", jit_imds_trouble(imds), why);
-	jit_imds_free(imds);
+	assert_null(jit_awsrole_keys(imds));
+	if (!strstr(jit_awsrole_trouble(imds), why))
+		fail_msg("\"%s\" does not say \"%s\"", jit_awsrole_trouble(imds), why);
+	jit_awsrole_free(imds);
 }
 
 static void without_a_token_version_1_is_not_tried(void **state)
@@ -215,25 +215,25 @@ static void what_is_over_or_makes_no_sense_is_not_used(void **state)
 
 static void one_that_hangs_holds_up_nobody(void **state)
 {
-	struct jit_imds *imds;
+	struct jit_awsrole *imds;
 	int64_t began;
 
 	(void)state;
 	service.deaf = true;
-	imds = jit_imds_new(service.base, service.url);
+	imds = jit_awsrole_imds_new(service.base, service.url);
 	began = jit_boottime_ms();
 	for (unsigned i = 0; i < 1000; i++)
-		assert_null(jit_imds_keys(imds));
+		assert_null(jit_awsrole_keys(imds));
 	assert_true(jit_boottime_ms() - began < 1000); /* a thousand questions, not one of which waited */
-	jit_imds_wait(imds);
-	assert_null(jit_imds_keys(imds));
-	assert_non_null(strstr(jit_imds_trouble(imds), "did not answer in time"));
-	jit_imds_free(imds);
+	jit_awsrole_wait(imds);
+	assert_null(jit_awsrole_keys(imds));
+	assert_non_null(strstr(jit_awsrole_trouble(imds), "did not answer in time"));
+	jit_awsrole_free(imds);
 }
 
 static void keys_from_before_are_good_to_their_end_when_it_fails(void **state)
 {
-	struct jit_imds *imds;
+	struct jit_awsrole *imds;
 	const struct timeval span = {.tv_sec = 3};
 
 	(void)state;
@@ -243,11 +243,11 @@ static void keys_from_before_are_good_to_their_end_when_it_fails(void **state)
 	event_base_loopexit(service.base, &span); /* the next round has failed by then */
 	event_base_dispatch(service.base);
 	assert_true(service.rounds > 1);
-	assert_non_null(jit_imds_keys(imds));
+	assert_non_null(jit_awsrole_keys(imds));
 	event_base_loopexit(service.base, &span);
 	event_base_dispatch(service.base);
-	assert_null(jit_imds_keys(imds));
-	jit_imds_free(imds);
+	assert_null(jit_awsrole_keys(imds));
+	jit_awsrole_free(imds);
 }
 
 static void another_endpoint_is_this_machine_or_none(void **state)
@@ -257,7 +257,71 @@ static void another_endpoint_is_this_machine_or_none(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(others); i++)
-		assert_null(jit_imds_new(service.base, others[i]));
+		assert_null(jit_awsrole_imds_new(service.base, others[i]));
+}
+
+static bool is_taken(const struct jit_awsrole_container *container, char *why, size_t size)
+{
+	struct jit_awsrole *role = jit_awsrole_container_new(service.base, container, why, size);
+	const bool taken = role != NULL;
+
+	jit_awsrole_free(role); /* before anything is sent */
+	return taken;
+}
+
+static void a_containers_credentials_come_from_this_machine_or_aws_own_addresses(void **state)
+{
+	static const char *const good[] = {"http://169.254.170.2/v2/credentials/1",
+					   "http://169.254.170.23/v1/credentials",
+					   "http://[fd00:ec2::23]/v1/credentials",
+					   "http://127.0.0.1:1/x",
+					   "http://localhost/x",
+					   "http://[::1]:80/"};
+	static const char *const bad[] = {"",
+					  "http://169.254.170.2",
+					  "http://169.254.170.3/x",
+					  "http://169.254.170.2.example.org/x",
+					  "http://169.254.170.23@192.0.2.1/x",
+					  "http://127.0.0.1@192.0.2.1/x",
+					  "http://127.0.0.1:1/x y",
+					  "http://127.0.0.1:1/x#y",
+					  "http://127.0.0.1:1/x\r\ny",
+					  "http://192.0.2.1/http://127.0.0.1/",
+					  "https://192.0.2.1/x",
+					  "ftp://127.0.0.1/x",
+					  "/x"};
+	char why[256];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(good); i++)
+		if (!is_taken(&(struct jit_awsrole_container){.full_uri = good[i]}, why, sizeof(why)))
+			fail_msg("not taken: %s", good[i]);
+	for (size_t i = 0; i < COUNT_OF(bad); i++)
+		if (is_taken(&(struct jit_awsrole_container){.full_uri = bad[i]}, why, sizeof(why)))
+			fail_msg("taken: %s", bad[i]);
+	assert_true(is_taken(&(struct jit_awsrole_container){.relative_uri = "/v2/credentials/1"}, why, sizeof(why)));
+	assert_false(is_taken(&(struct jit_awsrole_container){.relative_uri = "@192.0.2.1/x"}, why, sizeof(why)));
+	assert_false(is_taken(&(struct jit_awsrole_container){0}, why, sizeof(why)));
+	assert_non_null(strstr(why, "this is no container"));
+}
+
+static void a_token_that_is_no_header_is_not_sent(void **state)
+{
+	static const char *const bad[] = {"", "a b", "a\r\nX-Other: b", "\xc3\xa4"};
+	char why[256], uri[128];
+
+	(void)state;
+	snprintf(uri, sizeof(uri), "%s/x", service.url);
+	for (size_t i = 0; i < COUNT_OF(bad); i++) {
+		const struct jit_awsrole_container container = {.full_uri = uri, .token = bad[i]};
+		struct jit_awsrole *role = jit_awsrole_container_new(service.base, &container, why, sizeof(why));
+
+		assert_non_null(role);
+		assert_null(jit_awsrole_keys(role));
+		assert_string_equal(jit_awsrole_trouble(role),
+				    "the token for the container's credentials endpoint makes no sense");
+		jit_awsrole_free(role);
+	}
 }
 
 int main(void)
@@ -273,6 +337,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(keys_from_before_are_good_to_their_end_when_it_fails, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(another_endpoint_is_this_machine_or_none, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_containers_credentials_come_from_this_machine_or_aws_own_addresses,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_token_that_is_no_header_is_not_sent, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
