@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aws_role.h"
 #include "safefile.h"
 
 #define FILE_MAX_BYTES 65536
@@ -94,14 +95,12 @@ static int from_environment(struct jb_aws_keys *ret, char *why, size_t why_size)
 	return -1;
 }
 
-int jb_aws_keys_read(const char *path, struct jb_aws_keys *ret, char *why, size_t why_size)
+static int from_file(const char *path, struct jb_aws_keys *ret, char *why, size_t why_size)
 {
 	const struct jit_file_rule rule = {.secret = true, .max_size = FILE_MAX_BYTES};
 	char *text;
 	size_t len;
 
-	if (strcmp(path, JB_AWS_ENVIRONMENT) == 0)
-		return from_environment(ret, why, why_size);
 	if (jit_file_read(path, &rule, &text, &len, why, why_size) < 0)
 		return -1;
 	*ret = (struct jb_aws_keys){0};
@@ -113,4 +112,27 @@ int jb_aws_keys_read(const char *path, struct jb_aws_keys *ret, char *why, size_
 	explicit_bzero(ret, sizeof(*ret));
 	snprintf(why, why_size, "%s must hold aws_access_key_id and aws_secret_access_key under [default]", path);
 	return -1;
+}
+
+int jb_aws_keys_read(const char *from, struct jb_aws_keys *ret, char *why, size_t why_size)
+{
+	if (strcmp(from, JB_AWS_ENVIRONMENT) == 0)
+		return from_environment(ret, why, why_size);
+	if (jb_aws_role_is_word(from))
+		return jb_aws_role_read(from, ret, why, why_size);
+	return from_file(from, ret, why, why_size);
+}
+
+/* What AWS gives a function, an instance or a container is not there where its configuration is checked. */
+bool jb_aws_keys_check(const char *from, char *why, size_t why_size)
+{
+	struct jb_aws_keys keys;
+
+	if (strcmp(from, JB_AWS_ENVIRONMENT) == 0)
+		return true;
+	if (jb_aws_role_is_word(from))
+		return jb_aws_role_check(from, why, why_size);
+	const int r = from_file(from, &keys, why, why_size);
+	explicit_bzero(&keys, sizeof(keys));
+	return r == 0;
 }

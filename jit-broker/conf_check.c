@@ -84,7 +84,9 @@ static void check_issuer(struct check *c)
 		tell(c, line,
 		     "issuer is sts:https://... or demo (sts:http:// to loopback wants issuer_plain_loopback = yes)");
 	if (!conf->issuer_credentials)
-		tell(c, line, "an STS issuer wants issuer_credentials, a file with the broker's access key and secret");
+		tell(c, line,
+		     "an STS issuer wants issuer_credentials, a file with the broker's access key and secret (or "
+		     "imds, or container)");
 }
 
 /* As DynamoDB takes them. */
@@ -110,7 +112,8 @@ static void check_store(struct check *c)
 		tell(c, line, "store = dynamodb:TABLE wants a table's name: 3 to 255 letters, digits, '_', '-', '.'");
 	if (!conf->store_credentials)
 		tell(c, line,
-		     "a DynamoDB store wants store_credentials, a file with the broker's access key and secret");
+		     "a DynamoDB store wants store_credentials, a file with the broker's access key and secret (or "
+		     "imds, or container)");
 	if (endpoint && !begins(endpoint, "https://") && !(conf->store_plain_loopback && begins(endpoint, "http://")))
 		tell(c, jb_conf_line(&conf->lines, JB_KEY_STORE_ENDPOINT),
 		     "store_endpoint is https://... (http:// to loopback wants store_plain_loopback = yes)");

@@ -19,8 +19,10 @@ void jb_check_workflow(struct check *c)
 		jb_check_tell(c, jb_conf_line(&conf->lines, JB_KEY_WORKFLOW),
 			      "workflow is a state machine: arn:aws:states:REGION:ACCOUNT:stateMachine:NAME");
 	if (conf->workflow && !conf->workflow_credentials)
-		jb_check_tell(c, jb_conf_line(&conf->lines, JB_KEY_WORKFLOW),
-			      "a workflow wants workflow_credentials, a file with the broker's access key and secret");
+		jb_check_tell(
+			c, jb_conf_line(&conf->lines, JB_KEY_WORKFLOW),
+			"a workflow wants workflow_credentials, a file with the broker's access key and secret (or "
+			"imds, or container)");
 	if (conf->issue_function && !jb_arn_parse_function(conf->issue_function, conf->issuer_region, &arn))
 		jb_check_tell(c, jb_conf_line(&conf->lines, JB_KEY_ISSUE_FUNCTION),
 			      "issue_function is a function's name, or arn:aws:lambda:REGION:ACCOUNT:function:NAME");

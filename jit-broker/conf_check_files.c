@@ -34,17 +34,12 @@ static void check_tls(struct check *c)
 	SSL_CTX_free(tls);
 }
 
-/* What Lambda gives a function is not there where its configuration is checked. */
 static void check_keys(struct check *c, const char *credentials, enum jb_key key)
 {
-	struct jb_aws_keys keys;
 	char why[512];
 
-	if (!credentials || strcmp(credentials, JB_AWS_ENVIRONMENT) == 0)
-		return;
-	if (jb_aws_keys_read(credentials, &keys, why, sizeof(why)) < 0)
+	if (credentials && !jb_aws_keys_check(credentials, why, sizeof(why)))
 		jb_check_tell(c, jb_conf_line(&c->conf->lines, key), "%s", why);
-	OPENSSL_cleanse(&keys, sizeof(keys));
 }
 
 static void check_issuer(struct check *c)

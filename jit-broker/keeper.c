@@ -55,7 +55,9 @@ static bool is_named(const struct jb_conf *conf, const char *from, char *why, si
 		snprintf(why, why_size, "%.80s wants ssm_path, the path of the parameters, like /jit-broker/notify",
 			 from);
 	else if (!conf->ssm_credentials)
-		snprintf(why, why_size, "%.80s wants ssm_credentials, a file with the broker's access key and secret",
+		snprintf(why, why_size,
+			 "%.80s wants ssm_credentials, a file with the broker's access key and secret (or "
+			 "imds, or container)",
 			 from);
 	else
 		return true;

@@ -18,6 +18,7 @@
 #include "admin.h"
 #include "api.h"
 #include "attend.h"
+#include "aws_role.h"
 #include "clock.h"
 #include "conf.h"
 #include "engine.h"
@@ -129,6 +130,7 @@ static int open_parts(struct broker *broker, char *why, size_t why_size)
 	broker->base = event_base_new();
 	if (!broker->base || watch_signals(broker) < 0)
 		return -1;
+	jb_aws_role_serve(broker->base, r->conf);
 	r->store = jb_store_open(r->conf, why, why_size);
 	if (!r->store)
 		return -1;
@@ -196,6 +198,7 @@ static void close_all(struct broker *broker)
 	for (size_t i = 0; i < sizeof(broker->signals) / sizeof(broker->signals[0]); i++)
 		if (broker->signals[i])
 			event_free(broker->signals[i]);
+	jb_aws_role_stop();
 	if (broker->base)
 		event_base_free(broker->base);
 	if (r->conf != r->started)

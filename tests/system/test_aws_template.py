@@ -5,7 +5,6 @@ Each check of cfn_rules.py is also shown broken templates, and has to say so."""
 import copy
 import json
 import os
-import re
 import shutil
 import subprocess
 import tempfile

@@ -1,0 +1,229 @@
+"""A broker whose own AWS credentials are its role's: an EC2 instance's by IMDSv2, an ECS task's or EKS pod's by the
+container's endpoint. An STS checks each signature against what was handed out."""
+
+import http.server
+import os
+import re
+import tempfile
+import threading
+import unittest
+import unittest.mock
+
+from brokerlib import Api, make_broker, new_secret
+from cloud import ISSUED, sts_xml
+from imds import Container, Imds
+from sigv4 import signature
+from terminal import wait_until
+
+REGION, PATIENCE = "eu-west-1", 20
+ARN = "arn:aws:iam::123456789012:role/JIT-ElevatedAdminRole"
+CONF = """issuer = sts:{sts}
+issuer_region = eu-west-1
+issuer_credentials = {word}
+issuer_plain_loopback = yes
+[role admin]
+arn = {arn}
+services = sudo
+requesters = op1
+hosts = *
+targets = root
+reason = optional
+auto_approve = simulated
+unsealed = allow
+[person op1]
+"""
+CALL = {"requester": "op1", "role": "admin", "roleArn": ARN, "duration": 900, "simulateApproval": True}
+NAMES = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+
+
+class _Sts(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        token = self.headers["X-Amz-Security-Token"]
+        keys = next((keys for keys in self.server.given if keys["Token"] == token), None)
+        service = re.search(r"/(\w+)/aws4_request", self.headers["Authorization"])[1]
+        good = keys and self.headers["Authorization"].endswith("Signature=" + signature(
+            keys["SecretAccessKey"], REGION, service, "POST", self.path, self.headers, body))
+        self.server.used.append(keys["AccessKeyId"] if good else None)
+        text = (sts_xml("0" * 16) if good else "<no/>").encode()
+        self.send_response(200 if good else 403)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_):
+        pass
+
+
+class Sts(http.server.ThreadingHTTPServer):
+    """`given` is what was handed out to sign with; `used` has the access key of each call, None where it was wrong."""
+
+    daemon_threads = True
+
+    def __init__(self, given):
+        super().__init__(("127.0.0.1", 0), _Sts)
+        self.given, self.used = given, []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def close(self):
+        self.shutdown()
+        self.server_close()
+
+
+class RoleCase(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def begin(self, source, word, **env):
+        """A broker with that word; `source` hands out what the word stands for."""
+        self.source, self.sts = source, Sts(source.given)
+        self.addCleanup(source.close)
+        self.addCleanup(self.sts.close)
+        self.broker = make_broker(self.folder, CONF.format(sts=self.sts.url, word=word, arn=ARN))
+        key = new_secret(self.broker, "key", "add", "web-1")
+        with unittest.mock.patch.dict(os.environ, env):
+            for name in set(NAMES) - set(env):
+                os.environ.pop(name, None)
+            self.broker.start()
+        self.addCleanup(self.broker.stop)
+        self.api = Api(self.broker.port, f"{self.folder}/ca.pem", key=key)
+        self.addCleanup(self.api.close)
+
+    def ask(self):
+        return self.api.post("/request-access", CALL)
+
+    def assert_issued(self):
+        answer = self.ask()
+        self.assertEqual((answer.status, answer.json["status"]), (200, "ACTIVE"), answer.body)
+        self.assertIn(ISSUED[0], answer.body.decode())
+        self.assertEqual(self.sts.used[-1], self.source.given[-1]["AccessKeyId"])
+
+    def assert_refused(self, says):
+        answer = self.ask()
+        self.assertEqual(answer.status, 503, answer.body)
+        self.assertIn(says, answer.json["message"])
+        self.assertEqual(self.sts.used, [])
+        health = self.api.get("/healthz")
+        self.assertEqual((health.status, health.json["issuer"] != "ok"), (503, True), health.body)
+
+    def assert_no_secret_is_logged(self):
+        with open(self.broker.log, encoding="utf-8") as file:
+            text = file.read()
+        for keys in self.source.given:
+            self.assertNotIn(keys["SecretAccessKey"], text)
+            self.assertNotIn(keys["Token"][:40], text)
+
+
+class Instance(RoleCase):
+    def test_calls_are_signed_with_the_instances_role_and_with_what_came_after_it(self):
+        imds = Imds(life=4)
+        self.begin(imds, f"imds:{imds.url}")
+        self.assert_issued()
+        first = self.sts.used[-1]
+        wait_until("others have been fetched", lambda: len(imds.given) >= 3, PATIENCE)
+        answer = self.ask()
+        self.assertEqual(answer.status, 200, answer.body)
+        self.assertNotIn(self.sts.used[-1], (first, None))
+        self.assert_no_secret_is_logged()
+
+    def test_where_the_service_gives_nothing_it_is_said_and_what_comes_later_counts(self):
+        imds = Imds()
+        imds.broken = True
+        self.begin(imds, f"imds:{imds.url}")
+        self.assert_refused("The broker has no AWS credentials of its own: the instance's metadata service at 127.0.0.1")
+        imds.broken = False
+        wait_until("credentials have come", lambda: imds.given, PATIENCE)
+        wait_until("they are used", lambda: self.ask().status == 200, PATIENCE)
+
+    def test_it_is_asked_ahead_and_not_for_each_call(self):
+        imds = Imds()
+        self.begin(imds, f"imds:{imds.url}")
+        for _ in range(5):
+            self.assert_issued()
+        self.assertEqual(len(imds.given), 1)
+
+    def test_a_command_signs_with_it_too(self):
+        imds = Imds()
+        self.addCleanup(imds.close)
+        table = Sts(imds.given)
+        self.addCleanup(table.close)
+        broker = make_broker(self.folder, CONF.format(sts=table.url, word="imds", arn=ARN))
+        with open(broker.conf, encoding="utf-8") as file:
+            text = file.read()
+        with open(broker.conf, "w", encoding="utf-8") as file:
+            file.write(re.sub("(?m)^store = .*$", f"store = dynamodb:requests\nstore_region = {REGION}\nstore_endpoint = "
+                              f"{table.url}\nstore_credentials = imds:{imds.url}\nstore_plain_loopback = yes", text))
+        self.assertIn("DynamoDB", broker.admin("key", "list", check=False).stderr)
+        self.assertEqual(set(table.used), {imds.given[0]["AccessKeyId"]})
+
+    def test_check_takes_the_words_and_no_other_place(self):
+        broker = make_broker(self.folder, CONF.format(sts="https://sts.example", word="imds", arn=ARN))
+        for word, status in (("imds", 0), ("container", 0), ("imds:http://127.0.0.1:1", 0), ("imds:http://192.0.2.1", 1),
+                             ("imds:https://127.0.0.1", 1), ("imds:", 1)):
+            with self.subTest(word):
+                with open(broker.conf, encoding="utf-8") as file:
+                    text = file.read()
+                with open(broker.conf, "w", encoding="utf-8") as file:
+                    file.write(re.sub("(?m)^issuer_credentials = .*$", f"issuer_credentials = {word}", text))
+                said = broker.admin("check", check=False)
+                self.assertEqual(said.returncode != 0, bool(status), said.stderr)
+                self.assertEqual("is for tests, and must be http:// to this machine" in said.stderr + said.stdout, bool(status))
+
+
+class Task(RoleCase):
+    def test_a_pods_token_is_read_from_its_file_each_time(self):
+        container = Container(life=4)
+        path = f"{self.folder}/token"
+        with open(path, "w", encoding="ascii") as file:
+            file.write(container.token + "\n")
+        self.begin(container, "container", AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{container.url}/v1/credentials",
+                   AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=path)
+        self.assert_issued()
+        container.token = "another-token"
+        with open(path, "w", encoding="ascii") as file:
+            file.write(container.token)
+        before = len(container.given)
+        wait_until("others have been fetched", lambda: len(container.given) > before, PATIENCE)
+        self.assertEqual(self.ask().status, 200)
+        self.assert_no_secret_is_logged()
+
+    def test_a_tasks_token_may_stand_in_the_environment(self):
+        container = Container()
+        self.begin(container, "container", AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{container.url}/v1/credentials",
+                   AWS_CONTAINER_AUTHORIZATION_TOKEN=container.token)
+        self.assert_issued()
+
+    def test_with_a_wrong_token_nothing_comes(self):
+        container = Container()
+        self.begin(container, "container", AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{container.url}/v1/credentials",
+                   AWS_CONTAINER_AUTHORIZATION_TOKEN="a-guess")
+        self.assert_refused("the container's credentials endpoint at 127.0.0.1")
+
+    def test_nobody_is_followed_to_another_place(self):
+        container, other = Container(), Container()
+        self.addCleanup(other.close)
+        container.moved = f"{other.url}/v1/credentials"
+        self.begin(container, "container", AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{container.url}/v1/credentials",
+                   AWS_CONTAINER_AUTHORIZATION_TOKEN=container.token)
+        self.assert_refused("gives no credentials: HTTP status 302")
+        self.assertEqual(other.asked, [])
+
+    def test_no_other_host_is_asked(self):
+        container = Container()
+        self.begin(container, "container", AWS_CONTAINER_CREDENTIALS_FULL_URI="http://192.0.2.1/v1/credentials")
+        self.assert_refused("AWS_CONTAINER_CREDENTIALS_FULL_URI leads to where no credentials come from")
+
+    def test_outside_of_a_container_it_says_so(self):
+        self.begin(Container(), "container")
+        self.assert_refused("this is no container of ECS or EKS")
+
+
+if __name__ == "__main__":
+    unittest.main()
