@@ -3,7 +3,7 @@
 # needs nothing else of the machine that it runs on.
 
 # As Lambda calls the machine that $(CC) builds for. A cross compiler brings its own: make lambda B=build/arm64
-# CC=aarch64-linux-gnu-gcc PKG_CONFIG=aarch64-linux-gnu-pkg-config
+# CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar PKG_CONFIG=aarch64-linux-gnu-pkg-config
 LAMBDA_ARCH := $(patsubst aarch64%,arm64,$(patsubst x86_64%,x86_64,$(shell $(CC) -dumpmachine)))
 LAMBDA_DIR := $(B)/lambda/$(LAMBDA_ARCH)
 LAMBDA_ZIP := $(B)/lambda/jit-broker-$(VERSION)-$(LAMBDA_ARCH).zip
@@ -13,7 +13,7 @@ LAMBDA_LOADER_arm64 := ld-linux-aarch64.so.1
 LAMBDA_ROOTS := $(wildcard /usr/share/ca-certificates/mozilla/Amazon_Root_CA_?.crt \
 	/usr/share/ca-certificates/mozilla/Starfield_Services_Root_Certificate_Authority_-_G2.crt)
 
-lambda: $(LAMBDA_ZIP) ## bootstrap for AWS Lambda, with its libraries, as a .zip in build/lambda
+lambda: $(LAMBDA_ZIP) ## bootstrap for AWS Lambda, with its libraries, as a .zip, and its bill of materials (SPDX), in build/lambda
 
 # The same program for this machine, as tests run it.
 $(B)/bootstrap: $(O)/jit-broker/bootstrap.o $(O)/libbroker.a $(O)/libcommon.a
@@ -30,8 +30,8 @@ $(B)/lambda/$(LAMBDA_ARCH)/bootstrap: $(O)/jit-broker/bootstrap.o $(O)/libbroker
 		-Wl,--dynamic-linker=$(LAMBDA_ROOT)/lib/$(LAMBDA_LOADER_$(LAMBDA_ARCH)) \
 		-o $@ $(filter %.o %.a,$^) $(BROKER_LIBS)
 
-$(LAMBDA_ZIP): $(LAMBDA_DIR)/bootstrap packaging/lambda-bundle
+$(LAMBDA_ZIP): $(LAMBDA_DIR)/bootstrap packaging/lambda-bundle packaging/spdx.py packaging/dependencies
 	@echo '  ZIP   $@'
-	@CC='$(CC)' packaging/lambda-bundle $(LAMBDA_DIR) $(abspath $@) $(LAMBDA_ROOTS)
+	@CC='$(CC)' packaging/lambda-bundle '$(VERSION)' $(or $(SOURCE_DATE_EPOCH),0) $(LAMBDA_DIR) $(abspath $@) $(LAMBDA_ROOTS)
 
 .PHONY: lambda

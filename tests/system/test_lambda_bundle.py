@@ -1,6 +1,8 @@
 """What `make lambda` packs: all that bootstrap needs and nothing of the machine, small, and quick to its first event."""
 
 import glob
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -93,6 +95,25 @@ class Bundle(unittest.TestCase):
         said = subprocess.run(["readelf", "-dl", files[0]], capture_output=True, text=True, check=True).stdout
         self.assertRegex(said, r"program interpreter: /var/task/lib/ld-linux")
         self.assertRegex(said, r"\(RPATH\).*\[/var/task/lib\]")
+
+    def test_the_bill_of_materials_names_every_file_with_its_package_and_version(self):
+        """Beside the .zip; what it says of a file is what dpkg says of it, and its checksum is the file's."""
+        with open(self.zip.removesuffix(".zip") + ".spdx.json", encoding="utf-8") as file:
+            bill = json.load(file)
+        named = {package["packageFileName"]: package for package in bill["packages"]}
+        held = {f"lib/{name}" for name in os.listdir(f"{self.task}/lib")} | {"bootstrap", "aws-ca.pem", os.path.basename(self.zip)}
+        self.assertEqual(set(named), held)
+        for name, package in named.items():
+            with open(self.zip if name.endswith(".zip") else f"{self.task}/{name}", "rb") as file:
+                self.assertEqual(package["checksums"][0]["checksumValue"], hashlib.sha256(file.read()).hexdigest(), name)
+        for name in ("lib/libcurl.so.4", "lib/libc.so.6", "lib/libssl.so.3"):
+            package = named[name]
+            said = subprocess.run(["dpkg-query", "-W", "-f", "${Version}\n", package["name"]], capture_output=True, text=True,
+                                  check=True).stdout
+            self.assertIn(package["versionInfo"], said.splitlines())
+            self.assertIn(f"pkg:deb/debian/{package['name']}@", package["externalRefs"][0]["referenceLocator"])
+        contained = {one["relatedSpdxElement"] for one in bill["relationships"] if one["relationshipType"] == "CONTAINS"}
+        self.assertEqual(contained, {package["SPDXID"] for package in bill["packages"]} - set(bill["documentDescribes"]))
 
     def test_it_is_small_and_holds_the_roots_of_amazons_certificates(self):
         self.assertLess(os.path.getsize(self.zip), ZIP_LIMIT)
