@@ -113,7 +113,7 @@ static bool on_verdict(struct exchange *x)
 {
 	struct pj_answer *answer = x->answer;
 	const struct jit_frame *f = &answer->frame;
-	char text[JIT_LINE_SIZE];
+	char text[JIT_LINE_SIZE], grant[JIT_ID_SIZE];
 	uint32_t outcome;
 
 	if (jit_frame_get_u32(f, JIT_T_OUTCOME, &outcome) < 0 || outcome > JIT_LATER)
@@ -121,11 +121,12 @@ static bool on_verdict(struct exchange *x)
 	if (!in_time(x) && (outcome == JIT_ALLOW || outcome == JIT_IGNORE))
 		return too_late(x);
 	int r = jit_frame_get_str(f, JIT_T_TEXT, text, sizeof(text));
-	int g = jit_frame_get_str(f, JIT_T_GRANT, answer->grant, sizeof(answer->grant));
-	if (r == -EPROTO || g == -EPROTO || (g == 0 && !is_grant(answer->grant)))
+	int g = jit_frame_get_str(f, JIT_T_GRANT, grant, sizeof(grant));
+	if (r == -EPROTO || g == -EPROTO || (g == 0 && !is_grant(grant)))
 		return broken(x);
 	if (outcome == JIT_ALLOW && x->how->phase == PJ_OPEN && !x->how->bare && !read_elevation(f, answer))
 		return broken(x);
+	memcpy(answer->grant, grant, sizeof(grant));
 	return settle(x, outcome, text);
 }
 

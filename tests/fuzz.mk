@@ -40,7 +40,10 @@ $(B)/tests/fuzz/fuzz_jit_%: $(O)/tests/fuzz/fuzz_jit_%.o $(O)/libjit.a $(O)/libd
 	$(call fuzz_link,$(call pkg_libs,json-c))
 $(B)/tests/fuzz/fuzz_broker_%: $(O)/tests/fuzz/fuzz_broker_%.o $(FUZZ_QUIET) $(O)/libbroker.a $(O)/libcommon.a
 	$(call fuzz_link,$(BROKER_LIBS))
-$(B)/tests/fuzz/fuzz_module_%: $(O)/tests/fuzz/fuzz_module_%.o $(O)/libmodule.a
-	$(call fuzz_link,-lpam)
+# The module with a libc and a libpam of ours, in its own objects alone: the sanitizers and libFuzzer keep theirs.
+$(O)/libmodule-fuzz.a: $(O)/libmodule.a tests/fuzz/libc.syms
+	@objcopy --redefine-syms=tests/fuzz/libc.syms $< $@
+$(B)/tests/fuzz/fuzz_module_%: $(O)/tests/fuzz/fuzz_module_%.o $(addprefix $(O)/tests/fuzz/,libc.o libc_helper.o pam.o) $(O)/libmodule-fuzz.a
+	$(call fuzz_link,)
 
 .PHONY: fuzz fuzz-build fuzz-targets

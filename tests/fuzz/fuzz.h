@@ -24,6 +24,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		}                                                                                                      \
 	} while (0)
 
+#define FUZZ_NEVER(what)                                                                                               \
+	do {                                                                                                           \
+		fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, what);                                              \
+		abort();                                                                                               \
+	} while (0)
+
 /* The input, taken from its front; what is taken beyond its end is zero. */
 struct fuzz_input {
 	const uint8_t *at;
