@@ -36,7 +36,10 @@ $(B)/tests/fuzz/fuzz_common_%: $(O)/tests/fuzz/fuzz_common_%.o $(O)/libcommon.a
 	$(call fuzz_link,$(HELPER_LIBS))
 $(B)/tests/fuzz/fuzz_helper_%: $(O)/tests/fuzz/fuzz_helper_%.o $(FUZZ_QUIET) $(O)/libhelper.a $(O)/libdoctor.a $(O)/libcommon.a
 	$(call fuzz_link,$(HELPER_LIBS))
-$(B)/tests/fuzz/fuzz_jit_%: $(O)/tests/fuzz/fuzz_jit_%.o $(O)/libjit.a $(O)/libdoctor.a $(O)/libcommon.a
+$(O)/libjit-fuzz.a: $(O)/libjit.a $(O)/libcommon.a tests/fuzz/jit.syms
+	@rm -f $@; printf 'create $@\naddlib $<\naddlib $(word 2,$^)\nsave\nend\n' | $(AR) -M
+	@objcopy --redefine-syms=tests/fuzz/jit.syms $@
+$(B)/tests/fuzz/fuzz_jit_%: $(O)/tests/fuzz/fuzz_jit_%.o $(O)/libjit-fuzz.a $(O)/libdoctor.a $(O)/libcommon.a
 	$(call fuzz_link,$(call pkg_libs,json-c))
 $(B)/tests/fuzz/fuzz_broker_%: $(O)/tests/fuzz/fuzz_broker_%.o $(FUZZ_QUIET) $(O)/libbroker.a $(O)/libcommon.a
 	$(call fuzz_link,$(BROKER_LIBS))
