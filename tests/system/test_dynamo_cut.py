@@ -1,5 +1,6 @@
 """Brokers on one table of DynamoDB that are killed, stopped, and cut off from it where it hurts."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -9,14 +10,17 @@ import threading
 import time
 import unittest
 import unittest.mock
+import urllib.error
 
 import npm
-from dynamo import Between, Several
+from brokerlib import new_secret
+from dynamo import FILING, Between, Several
 from terminal import wait_until
 
 prepare = npm.prepare
 
 FULL = bool(os.environ.get("PAM_JIT_FULL"))
+ITEM_MAX = 400 * 1024  # bytes that DynamoDB takes
 long = unittest.skipUnless(FULL, "in the full tier")
 
 
@@ -227,13 +231,117 @@ class CutTest(Several):
         self.assertEqual({r["requestId"] for r in host.get("/requests").json["requests"]}, requests)
         self.assertTrue(halves)
 
+    def pad(self, request, size):
+        """Makes its item larger; 0: as it was."""
+        update = {"UpdateExpression": "SET padding = :p", "ExpressionAttributeValues": {":p": {"S": size * "x"}}} if size \
+            else {"UpdateExpression": "REMOVE padding"}
+        self.dynamo.call("UpdateItem", TableName=self.table_name, Key={"requestId": {"S": request}}, **update)
+
+    def test_a_change_that_would_make_an_item_too_large_is_refused_and_nothing_is_lost(self):
+        host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
+        request = self.file(host)
+        self.sealed(self.brokers[0])  # the sealer's own writes are behind us
+        for less in range(1000, 4000, 100):  # until the table takes it
+            with contextlib.suppress(urllib.error.HTTPError):
+                self.pad(request, ITEM_MAX - less)
+                break
+        answer = approver.post(f"/requests/{request}/approve", {"comment": 60 * "why "})
+        self.assertEqual(answer.status, 503)
+        self.assertIn("maximum allowed size", answer.json["message"])
+        self.assertIn("nothing was changed", answer.json["message"])
+        self.assertEqual(host.get(f"/requests/{request}").json["status"], "PENDING")
+        self.file(host)  # nobody else is held up
+        self.pad(request, 0)
+        self.assertEqual(approver.post(f"/requests/{request}/approve", {"comment": 60 * "why "}).status, 200)
+        self.assertEqual([r["action"] for r in self.sealed(self.brokers[0]) if r.get("requestId") == request],
+                         ["request.filed", "request.approved"])
+
+    def test_all_pages_of_an_answer_are_read(self):
+        host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
+        cursor = host.get("/changes").json["next"]
+        requests = {self.file(host) for _ in range(5)}
+        pages = []
+
+        def page(operation, body):
+            """As where one item fills a page (1 MB): with a filter some are empty, and others come behind them."""
+            if operation not in ("Query", "Scan"):
+                return None
+            answer = self.dynamo.call(operation, **{**body, "Limit": 1})
+            pages.append("LastEvaluatedKey" in answer)
+            return 200, answer
+
+        def found(api, path, name="requests"):
+            pages.clear()
+            answer = api.get(path).json[name]
+            self.assertTrue(any(pages), path)
+            return {r["requestId"] for r in answer}
+
+        self.relay.before = page
+        self.assertEqual(found(host, "/requests"), requests)
+        self.assertEqual(found(approver, "/requests?status=PENDING"), requests)
+        # Those of another host are left out page by page.
+        other = self.api(0, key=new_secret(self.brokers[0], "key", "add", "web-2"))
+        theirs = self.file(other)
+        self.assertEqual(found(other, "/requests"), {theirs})
+        metrics = approver.get("/metrics").body.decode()
+        self.assertIn('jit_broker_requests_open{status="PENDING"} 6', metrics)
+        for request in requests:
+            self.assertEqual(approver.post(f"/requests/{request}/approve").status, 200)
+        self.assertEqual(found(host, f"/changes?after={cursor}", "changes"), requests)
+
+    def hide(self, hidden):
+        """Indexes are late: they show none of these requests."""
+        def late(operation, body):
+            if operation != "Query" or "IndexName" not in body:
+                return None
+            answer = self.dynamo.call(operation, **body)
+            items = [item for item in answer.get("Items", []) if item["requestId"]["S"] not in hidden]
+            return 200, {**answer, "Items": items, "Count": len(items)}
+
+        self.relay.before = late
+
+    def test_an_index_that_does_not_show_a_request_yet_costs_a_moment_and_nothing_else(self):
+        hidden = set()
+        self.hide(hidden)
+        host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
+        filed = host.post("/request-access", FILING, {"Idempotency-Key": "k-1"}).json
+        request, short = filed["requestId"], filed["shortId"]
+        hidden.add(request)
+        self.assertEqual(host.post("/request-access", FILING, {"Idempotency-Key": "k-1"}).json["requestId"], request)
+        self.assertEqual(approver.get("/requests?status=PENDING").json["requests"], [])
+        self.assertEqual(approver.get(f"/requests/{short}").status, 404)
+        self.assertEqual(approver.post(f"/requests/{request}/approve").json["status"], "APPROVED")
+        cursor = host.get("/changes").json["next"]
+        hidden.clear()
+        self.assertEqual(approver.get(f"/requests/{short}").json["status"], "APPROVED")
+        self.assertEqual([r["requestId"] for r in host.get(f"/changes?after={cursor}").json["changes"]], [request])
+
+    def test_an_index_that_still_shows_what_was_decides_nothing(self):
+        host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
+        other = self.api(1, token=self.tokens[1])
+        request = self.file(host)
+        kept = {}
+
+        def old(operation, body):
+            """What is open, as it was when it was asked first."""
+            if operation != "Query" or body.get("IndexName") != "open":
+                return None
+            return 200, kept.setdefault(json.dumps(body, sort_keys=True), self.dynamo.call(operation, **body))
+
+        self.relay.before = old
+        self.assertEqual(len(approver.get("/requests?status=PENDING").json["requests"]), 1)
+        self.assertEqual(other.post(f"/requests/{request}/deny").status, 200)
+        self.assertEqual(approver.get("/requests?status=PENDING").json["requests"], [])
+        self.assertEqual(host.get("/requests").json["requests"], [])
+        self.assertEqual(approver.post(f"/requests/{request}/approve").status, 409)
+        self.assertEqual(host.get(f"/requests/{request}").json["status"], "DENIED")
+
     @long
     def test_a_batch_of_megabytes_is_read(self):
         host = self.api(0, key=self.key)
         requests = [self.file(host) for _ in range(60)]
         for request in requests:
-            self.dynamo.call("UpdateItem", TableName=self.table_name, Key={"requestId": {"S": request}},
-                             UpdateExpression="SET padding = :p", ExpressionAttributeValues={":p": {"S": 100000 * "x"}})
+            self.pad(request, 100000)
 
         def whole(operation, body):
             """As DynamoDB answers, which gives up to 16 MB; dynalite gives less at once."""
