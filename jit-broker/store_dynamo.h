@@ -140,9 +140,12 @@ int jb_ddb_create_table(struct jb_dynamodb *store);
 /* Gives the lease back. */
 void jb_ddb_unseal(struct jb_dynamodb *store);
 /* How long after its stamp a write may still come, or come late to an index, and is seen all the same. */
-#define JB_DDB_WINDOW_MS  3000
+#define JB_DDB_WINDOW_MS      3000
+/* The same for a host, whose few changes cost nothing to look at: a revocation that it missed would be missed for good.
+ */
+#define JB_DDB_HOST_WINDOW_MS 10000
 /* A stamp is milliseconds and, behind them, bits of the id and the version: in order, and hardly ever twice. */
-#define JB_DDB_STAMP_BITS 20
+#define JB_DDB_STAMP_BITS     20
 int64_t jb_ddb_stamp(int64_t ms, const struct jb_request *request);
 int jb_ddb_changes(struct jb_store *base, const char *host, int64_t after, size_t limit, struct jb_changes *ret);
 int jb_ddb_find(struct jb_store *base, const struct jb_query *query, struct jb_request ***ret, size_t *ret_count);

@@ -103,7 +103,7 @@ static int64_t cursor_at(const struct change_list *list, int64_t ms)
 	for (size_t i = 0; i < list->count; i++) {
 		const struct change *c = &list->change[i];
 
-		if (ms_of(c->stamp) <= ms - JB_DDB_WINDOW_MS || ms_of(c->stamp) > ms)
+		if (ms_of(c->stamp) <= ms - JB_DDB_HOST_WINDOW_MS || ms_of(c->stamp) > ms)
 			continue;
 		for (int byte = 0; byte < 8; byte++)
 			mixed = (mixed ^ (uint64_t)(c->stamp >> byte * 8 & 255)) * 1099511628211U;
@@ -165,7 +165,7 @@ static int all_open(struct jb_store *base, const char *host, struct jb_changes *
 	const struct jb_query query = {.host = host, .status = -1, .open_only = true};
 	const int64_t now = jb_ddb_now_ms();
 	struct change_list list = {0};
-	int r = list_of_host(jb_ddb_of(base), host, now - JB_DDB_WINDOW_MS, &list);
+	int r = list_of_host(jb_ddb_of(base), host, now - JB_DDB_HOST_WINDOW_MS, &list);
 
 	if (r == 0) {
 		ret->next = cursor_at(&list, now);
@@ -183,7 +183,7 @@ int jb_ddb_changes(struct jb_store *base, const char *host, int64_t after, size_
 
 	if (after < 0 || told > jb_ddb_now_ms() + AHEAD_MS)
 		return all_open(base, host, ret) < 0 ? -EIO : 0;
-	int r = list_of_host(store, host, told - JB_DDB_WINDOW_MS, &list);
+	int r = list_of_host(store, host, told - JB_DDB_HOST_WINDOW_MS, &list);
 	if (r < 0)
 		goto out;
 	size_t told_until = 0, from, to;
