@@ -162,7 +162,6 @@ static int read_rest(struct jb_gateway_event *event, struct json_object *context
 		path = without_stage(path, text_of(context, "stage"));
 	if (!address || !jb_address_parse(address, &event->peer))
 		event->peer = (struct jb_address){0};
-	event->principal = text_of(identity, "userArn");
 	int status = read_query(event, &sentence);
 	if (status == 0)
 		status = jb_http_line(&event->head, method, path, event->query, &sentence);
@@ -176,8 +175,6 @@ static int read_rest(struct jb_gateway_event *event, struct json_object *context
 static int read_http(struct jb_gateway_event *event, struct json_object *context, char *why, size_t why_size)
 {
 	struct json_object *http = member(context, "http", json_type_object);
-	struct json_object *authorizer = member(context, "authorizer", json_type_object);
-	struct json_object *iam = authorizer ? member(authorizer, "iam", json_type_object) : NULL;
 	const char *method = http ? text_of(http, "method") : NULL, *path = text_of(event->json, "rawPath");
 	const char *query = text_of(event->json, "rawQueryString"), *address = http ? text_of(http, "sourceIp") : NULL;
 	const char *sentence = "";
@@ -187,7 +184,6 @@ static int read_http(struct jb_gateway_event *event, struct json_object *context
 	event->kind = JB_GATEWAY_HTTP;
 	if (!address || !jb_address_parse(address, &event->peer))
 		event->peer = (struct jb_address){0};
-	event->principal = iam ? text_of(iam, "userArn") : NULL;
 	int status = jb_http_line(&event->head, method, without_stage(path, text_of(context, "stage")),
 				  query ? query : "", &sentence);
 	if (status == 0)

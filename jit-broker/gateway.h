@@ -31,7 +31,6 @@ struct jb_gateway_event {
 	char *body; /* head.content_length bytes and a NUL; never NULL */
 	size_t body_size;
 	struct jb_address peer;
-	const char *principal;	  /* ARN of the IAM user or role whose signature the gateway checked; NULL: none */
 	char *query;		  /* what head.query points to */
 	struct json_object *json; /* what the rest points into */
 };

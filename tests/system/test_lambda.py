@@ -225,6 +225,14 @@ class Calls(LambdaCase):
                 status, _ = self.answer(function, event("GET", "/requests", key, source=source))
                 self.assertEqual(status, expected, (key, source, event.__name__))
 
+    def test_a_signature_lets_in_and_the_key_alone_says_which_host_it_is(self):
+        function, request = self.function("Status"), self.file()
+        other = new_secret(self.broker, "key", "add", "web-9")
+        for key, expected in ((None, 403), ("jitk_no", 403), (self.key, 200), (other, 404)):
+            event = http_event("GET", "/requests/" + request["requestId"], key)
+            event["requestContext"]["authorizer"] = {"iam": {"userArn": "arn:aws:sts::123456789012:assumed-role/web/i-1"}}
+            self.assertEqual(self.answer(function, event)[0], expected, key)
+
     def test_an_approvers_token_lists_beside_a_key_of_the_gateways_and_a_hosts_key_stays_the_hosts(self):
         request, function = self.file(), self.function("Status")
         token = new_secret(self.broker, "token", "add", "appr1")

@@ -69,7 +69,6 @@ static void a_rest_event_is_a_call(void **state)
 	assert_int_equal(event.head.content_length, 7);
 	jb_address_text(&event.peer, address);
 	assert_string_equal(address, "192.0.2.7");
-	assert_null(event.principal);
 }
 
 static void what_a_rest_event_has_not_is_empty(void **state)
@@ -97,7 +96,6 @@ static void an_http_event_is_a_call_without_its_stage(void **state)
 	assert_string_equal(jb_http_header(&event.head, "N"), "one,two");
 	jb_address_text(&event.peer, address);
 	assert_string_equal(address, "2001:db8::7");
-	assert_string_equal(event.principal, "arn:aws:sts::123456789012:assumed-role/hosts/i-0a");
 }
 
 static void a_stage_is_taken_off_once_and_whole(void **state)
