@@ -62,6 +62,7 @@ UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 PAM_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/pam/test_*.c))
 INTEROP_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/interop/*_tool.c))
 LOAD_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/load/*.c))
+FAULT_SHIM := $(B)/tests/faults/shim.so
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -153,6 +154,12 @@ $(B)/tests/load/%: $(O)/tests/load/%.o
 	@echo '  LINK  $@'
 	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,libevent libevent_openssl openssl)
 tests-build: $(LOAD_TOOLS)
+
+$(FAULT_SHIM): $(O)/tests/faults/shim.o
+	@mkdir -p $(@D)
+	@echo '  LINK  $@'
+	@$(CC) -shared $(LDHARDEN) -o $@ $^
+tests-build: $(FAULT_SHIM)
 
 $(B)/tests/interop/%_tool: $(O)/tests/interop/%_tool.o $(O)/libcommon.a
 	@mkdir -p $(@D)

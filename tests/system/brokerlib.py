@@ -89,6 +89,7 @@ class Broker:
     def __init__(self, program, conf, log, port=8443, user=None):
         self.program, self.conf, self.log, self.port, self.user = program, conf, log, port, user
         self.process = None
+        self.environment = None  # more than ours, for what is started next
 
     def _identity(self):
         return {"user": self.user, "group": self.user, "extra_groups": []} if self.user else {}
@@ -98,7 +99,7 @@ class Broker:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([self.program, "serve", "--config", self.conf], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, preexec_fn=die_with_parent, cwd="/",
-                                            **self._identity())
+                                            env={**os.environ, **(self.environment or {})}, **self._identity())
 
     def start(self):
         self.launch()

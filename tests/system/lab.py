@@ -77,6 +77,7 @@ class Lab:
         shutil.rmtree(self.logs, ignore_errors=True)
         os.makedirs(self.logs)
         self.helper = None
+        self.helper_environment = None  # more than ours, for what is started next
         self.broker = None
         self._collect_syslog()
         self._add_accounts()
@@ -195,7 +196,8 @@ class Lab:
         log = self.log("jit-helper")
         with open(log, "ab") as out:
             self.helper = subprocess.Popen(["/usr/sbin/jit-helper"], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                           preexec_fn=die_with_parent, cwd="/")
+                                           preexec_fn=die_with_parent, cwd="/",
+                                           env={**os.environ, **(self.helper_environment or {})})
 
         def serving():
             if self.helper.poll() is not None:

@@ -1,0 +1,212 @@
+"""One cell: the phase is brought about, the fault put, the phase gone through, the fault taken away; then all that must
+hold in every cell is looked at, and what the matrix says of this one."""
+
+import collections
+import glob
+import json
+import os
+import re
+import time
+import unittest
+
+from lab import HELPER_STATE, LabCase, read
+from processes import state_of
+from stscase import FULL
+from terminal import wait_until
+
+from . import matrix
+from .phases import CALL, LIFETIME, PATIENT, PHASES, TIMEOUT, lay_barrier
+from .victims import VICTIMS, Rig
+
+# Seconds. A broker looks every three at what its clock has made due.
+LASTS = {"stop": 30 if FULL else 4, "clock_forward": 4, "clock_back": 4}
+SETTLE = 40  # seconds until nothing of a cell is left
+CACHED = 6  # connections to the broker or STS that may be kept for later
+FINAL = {"request.denied", "request.expired", "request.cancelled", "request.revoked", "request.failed", "grant.ended"}
+
+
+class FaultCase(LabCase):
+    """The host for cells: suite.py makes a test of each."""
+
+    victim = None
+    rig = None
+
+    @classmethod
+    def setUpClass(cls):
+        if os.environ.get("PAM_JIT_SAN"):
+            raise unittest.SkipTest("sanitizers bear neither a preloaded clock nor a limit of memory")
+        super().setUpClass()
+        cls.lab.stop()
+        if FaultCase.rig is None:
+            FaultCase.rig = Rig(cls.lab)
+        cls.set_up()
+
+    @classmethod
+    def set_up(cls):
+        rig = cls.rig
+        cls.lab.set_pam(account=f"timeout={TIMEOUT}", session=f"timeout={TIMEOUT}")
+        cls.lab.set_pam(account=f"timeout={PATIENT}", session=f"timeout={TIMEOUT}", service="sudo-i")
+        lay_barrier(cls.lab)
+        cls.lab.restart({**rig.conf_of_broker(), ("role admin", "credential_lifetime"): f"{LIFETIME}s"},
+                        {**rig.conf_of_helper(), ("helper", "broker_timeout"): f"{CALL}s"})
+        cls.calm = None  # what each daemon has open when nothing happens
+
+    def daemons(self):
+        return {"helper": self.lab.helper, "broker": self.lab.broker.process}
+
+    # A cell
+
+    def run_cell(self, victim, fault, phase):
+        expected = matrix.CELLS[victim, fault, phase]
+        self.fault = fault
+        if type(self).calm is None:
+            self.use_it_once()
+            type(self).calm = {name: descriptors(process) for name, process in self.daemons().items()}
+        began = self.last_record()
+        before = self.daemons()
+        doing = PHASES[phase](self)
+        doing.before()
+        clear = VICTIMS[victim](self.rig).put(fault)
+        try:
+            doing.during()
+        finally:
+            died = self.recover(before, clear)
+        doing.after()
+        print(f"{victim} {fault} {phase}: {doing.came!r} died={died} {ours(doing.said)!r}", flush=True)
+        self.check(doing, began)
+        self.assertIn(doing.came, expected.came, ours(doing.said))
+        self.assertIn(expected.says, ours(doing.said))
+
+    def keep_the_fault(self, began):
+        """A fault that is over soon is none: it lasts whether or not somebody waits for it."""
+        time.sleep(max(0, began + LASTS.get(self.fault, 0) - time.monotonic()))
+
+    def recover(self, before, clear):
+        """The fault is taken away, and what it has ended is started as systemd would: who that was."""
+        died = {name: process.poll() for name, process in before.items() if process.poll() is not None}
+        clear()
+        now = self.daemons()
+        if "broker" in died and now["broker"] is before["broker"]:
+            self.lab.broker.start()
+        if "helper" in died and now["helper"] is before["helper"]:
+            self.lab.start_helper()
+        if self.fault != "kill":
+            signals = {name: status for name, status in died.items() if status < 0}
+            self.assertEqual(signals, {}, "it was ended by a signal")
+        return died
+
+    def use_it_once(self):
+        """What must always work: asked, approved, root, over."""
+        with self.lab.terminal("op1", environment={"JIT_REASON": "all is well"}) as terminal:
+            short, _ = self.run_approved(terminal)
+        return short
+
+    # What must hold in every cell
+
+    def check(self, doing, began):
+        self.doCleanups()  # every terminal is closed
+        short = self.use_it_once()
+        doing.tell(short, "request.approved")
+        doing.allowed[short] = "all is well"
+        self.check_nothing_is_left()
+        self.check_the_chain(doing, began)
+        self.check_descriptors()
+
+    def check_nothing_is_left(self):
+        def left():
+            return {status: self.lab.ask_broker(f"/requests?status={status}", self.lab.tokens["appr1"])["requests"]
+                    for status in ("PENDING", "APPROVED", "ACTIVE")}
+
+        wait_until("no request and no grant is left at the broker", lambda: not any(left().values()), SETTLE, 0.1)
+        wait_until("the helper holds nothing", self.helper_is_empty, SETTLE)
+        self.assertEqual([pid for pid in processes("sudo") + processes("jit")], [], "processes are left")
+        for name, process in self.daemons().items():
+            self.assertEqual(children(process.pid), [], f"children of the {name}")
+
+    @staticmethod
+    def helper_is_empty():
+        state = json.loads(read(HELPER_STATE)) if os.path.exists(HELPER_STATE) else {}
+        return not any(value for value in state.values() if isinstance(value, list))
+
+    def records(self, after):
+        records = []
+        while True:
+            page = self.lab.ask_broker(f"/audit?after={after}", self.lab.tokens["appr1"])
+            if not page["records"]:
+                return records
+            records += page["records"]
+            after = page["next"]
+
+    def last_record(self):
+        said = self.lab.broker.admin("audit", "anchor").stdout
+        return int(said.split()[0])
+
+    def check_the_chain(self, doing, began):
+        """What people were told stands in it, and nobody was allowed without an approval that does."""
+        self.assertIn("the audit chain is whole", self.lab.broker.admin("audit", "verify").stdout)
+        by_request = collections.defaultdict(list)
+        for record in self.records(began):
+            by_request[record.get("requestId")].append(record["action"])
+        known = {short: by_request[self.lab.request(short)["requestId"]] for short in {*doing.told, *doing.allowed}}
+        for short, told in doing.told.items():
+            if "its end" in told:
+                told = told - {"its end"} | FINAL & set(known[short] or ["its end"])
+            self.assertLessEqual(told, set(known[short]), f"somebody was told that of {short}")
+        for short in doing.allowed:
+            self.assertIn("request.approved", known[short], f"root ran under {short}")
+        for request, actions in by_request.items():
+            over = [at for at, action in enumerate(actions) if action in FINAL]
+            if request and over:
+                self.assertEqual(over, [len(actions) - 1], f"nothing follows the end of {request}: {actions}")
+
+    def check_descriptors(self):
+        """As many as before anything happened, of each kind; connections that are kept for later have a limit."""
+        for name, process in self.daemons().items():
+            def settled(name=name, process=process):
+                self.more = descriptors(process) - type(self).calm[name]
+                spare = CACHED if set(self.more) <= {"tcp"} else 0
+                return sum(self.more.values()) <= spare
+
+            try:
+                wait_until("descriptors are given back", settled, SETTLE, 0.1)
+            except AssertionError:
+                raise AssertionError(f"descriptors of the {name} that were not there before: {self.more}") from None
+
+
+def ours(text):
+    """The lines of pam_jit's programs, without a countdown that was overwritten."""
+    lines = [line.split("\r")[-1] for line in (text or "").replace("\r\n", "\n").split("\n")]
+    return " / ".join(line for line in lines if line.startswith(("jit: ", "jit-broker: ")))
+
+
+def descriptors(process):
+    """How many of each kind a process has."""
+    kinds = collections.Counter()
+    tcp = set()
+    for path in glob.glob(f"/proc/{process.pid}/net/tcp*"):
+        tcp |= {line.split()[9] for line in read(path).splitlines()[1:]}
+    for path in glob.glob(f"/proc/{process.pid}/fd/*"):
+        try:
+            target = os.readlink(path)
+        except OSError:
+            continue
+        if target.startswith("socket:"):
+            target = "tcp" if target[8:-1] in tcp else "socket"
+        kinds[re.sub(r":\[\d+\]", "", target)] += 1
+    return kinds
+
+
+def children(parent):
+    with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as file:
+        return file.read().split()
+
+
+def processes(name):
+    found = []
+    for path in glob.glob("/proc/[0-9]*/comm"):
+        try:
+            if read(path).strip() == name and state_of(int(path.split("/")[2])) != "Z":
+                found.append(int(path.split("/")[2]))
+        except OSError:
+            pass
+    return found

@@ -1,0 +1,131 @@
+"""The matrix itself: what becomes of each phase with each fault of each victim. docs/reliability.md shows it as tables,
+and the tests of a cell hold both to what happens."""
+
+PHASES = {"wait": "account wait", "open": "open", "renewal": "renewal", "close": "close", "approve": "approve"}
+FAULTS = {"refuse": "refuse", "hang": "hang", "slow": "slow", "garbage": "garbage", "cut": "cut mid-answer",
+          "disk_full": "disk full", "descriptors": "out of descriptors", "memory": "out of memory",
+          "clock_forward": "clock a day forward", "clock_back": "clock a day back", "kill": "kill -9",
+          "stop": "SIGSTOP for 30 s"}
+VICTIMS = {"broker": "the broker", "helper": "jit-helper", "sts": "STS", "store": "the store, a file",
+           "table": "the store, a table of DynamoDB"}
+
+
+class Cell:
+    """`came`: what may become of it (the first word is the usual one). `says`: a piece of what somebody reads then."""
+
+    def __init__(self, came, says=""):
+        self.came = (came,) if isinstance(came, str) else came
+        self.says = says
+
+
+def row(wait, opened, renewal, close, approve):
+    return {"wait": wait, "open": opened, "renewal": renewal, "close": close, "approve": approve}
+
+
+# What becomes of the phases, in words of phases.py: who asks while the fault is there; who waited already.
+WELL = Cell("filed; allowed")
+ALLOWED, RENEWED, CLOSED, APPROVED = Cell("allowed"), Cell("renewed"), Cell("closed"), Cell("approved; allowed")
+
+
+def turned_away(says, other="allowed"):
+    return Cell(f"refused; {other}", says)
+
+
+def held_back(says):
+    return Cell("held back", says)
+
+
+def undecided(says):
+    return Cell("not approved; refused", says)
+
+
+def unheard(says):
+    return Cell("approved; refused", says)
+
+
+def no_broker(person, program, approver=None):
+    """A broker that cannot be asked: a grant that was given goes on, without new credentials."""
+    return row(turned_away(person), ALLOWED, held_back(program), CLOSED, undecided(approver or program))
+
+
+def no_helper(person, program, waits="allowed"):
+    """Without a helper nobody gets in, whatever the broker says."""
+    return row(turned_away(person, waits), Cell("refused", person), held_back(program), CLOSED, unheard(person))
+
+
+def no_store(person, approver):
+    return row(turned_away(person), ALLOWED, held_back(person), CLOSED, undecided(approver))
+
+
+def no_sts(says):
+    """Only credentials come from there."""
+    return row(WELL, ALLOWED, held_back(says), CLOSED, APPROVED)
+
+
+UNHARMED = row(WELL, ALLOWED, RENEWED, CLOSED, APPROVED)
+LATE = "did not answer in time"
+ELSEWHERE = "only the broker keeps something on a disk: its store, below"
+OF_A_FILE = "a file has none; the broker's own are above"
+GOES_ON = "It may have been decided all the same"
+
+ROWS = {
+    "broker": {
+        "refuse": no_broker("cannot reach the broker at", "connection refused"),
+        "hang": no_broker(LATE, LATE),
+        "slow": no_broker(LATE, LATE),
+        "garbage": no_broker("makes no sense", "makes no sense"),
+        "cut": no_broker("broke the connection off", "broke", "broke off before a whole HTTP answer came"),
+        "disk_full": ELSEWHERE,
+        "descriptors": row(turned_away(LATE), ALLOWED, held_back("Too many open files"), CLOSED, undecided(LATE)),
+        "memory": no_broker("broker at", "broker", "cannot be asked"),
+        "clock_forward": row(Cell("filed; refused", "nobody decided within"), ALLOWED, Cell("over", "has ended"), CLOSED,
+                             undecided("EXPIRED already")),
+        "clock_back": row(WELL, ALLOWED, held_back("check the broker's clock"), CLOSED, APPROVED),
+        "kill": no_broker("cannot reach the broker at", "connection refused"),
+        "stop": no_broker(LATE, LATE),
+    },
+    "helper": {
+        "refuse": no_helper("jit-helper is not running", "cannot reach jit-helper"),
+        "hang": no_helper("jit-helper has not answered in time", "jit-helper did not answer"),
+        "slow": no_helper("jit-helper has not answered in time", "makes no sense"),
+        "garbage": no_helper("do not understand each other", "jit-helper did not answer"),
+        "cut": no_helper("do not understand each other", "jit-helper did not answer"),
+        "disk_full": UNHARMED,
+        "descriptors": row(turned_away("jit-helper is out of descriptors"),
+                           Cell("refused", "jit-helper has not answered in time"), held_back("jit-helper did not answer"),
+                           CLOSED, unheard("jit-helper")),
+        "memory": row(WELL, ALLOWED, held_back("Out of memory"), CLOSED, APPROVED),
+        "clock_forward": UNHARMED,
+        "clock_back": UNHARMED,
+        "kill": no_helper("jit-helper", "cannot reach jit-helper", "refused"),
+        "stop": no_helper("jit-helper has not answered in time", "jit-helper did not answer"),
+    },
+    "sts": {
+        "refuse": no_sts("STS cannot be asked: connection refused"),
+        "hang": no_sts("AWS"),
+        "slow": no_sts("AWS"),
+        "garbage": no_sts("no AssumeRole document"),
+        "cut": no_sts("STS cannot be asked"),
+        "disk_full": no_sts("InternalFailure"),
+        "descriptors": no_sts("ServiceUnavailable"),
+        "memory": no_sts("Throttling"),
+        "clock_forward": no_sts("check the broker's clock"),
+        "clock_back": no_sts("check the broker's clock"),
+        "kill": no_sts("STS cannot be asked: connection refused"),
+        "stop": no_sts("AWS"),
+    },
+    "store": {
+        "refuse": no_store("disk I/O error", "nothing was changed"),
+        "hang": row(turned_away("broker at"), ALLOWED, held_back(""), CLOSED, undecided("database is locked")),
+        "slow": UNHARMED,
+        "garbage": no_store("store", "cannot read its store"),
+        "cut": no_store("disk I/O error", "nothing was changed"),
+        "disk_full": no_store("database or disk is full", "nothing was changed"),
+        **dict.fromkeys(("descriptors", "memory"), OF_A_FILE),
+        **dict.fromkeys(("clock_forward", "clock_back"), "a file has no clock; the broker's is above"),
+        **dict.fromkeys(("kill", "stop"), "a file is no process; the broker is above"),
+    },
+    "table": {},
+}
+CELLS = {(victim, fault, phase): cell for victim, rows in ROWS.items() for fault, cells in rows.items()
+         if not isinstance(cells, str) for phase, cell in cells.items()}

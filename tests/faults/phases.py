@@ -1,0 +1,241 @@
+"""How each phase is brought about with real sudo, what is done in it while the fault is there, and what that came to.
+
+Each has before(), during() while the fault stands, and after() when it is gone; `came` says in a word or two what became
+of it, `said` is what a person read. Whatever somebody was told for certain goes to `told`: {short id: set of records}."""
+
+import json
+import os
+import re
+import select
+import time
+
+from lab import WAITING, write
+from terminal import wait_until
+
+from .victims import FOLDER
+
+TIMEOUT = 6  # seconds: timeout= of the module's lines for sudo
+PATIENT = 90  # and for sudo -i
+CALL = 2  # broker_timeout of the helper
+LIFETIME = 4  # credential_lifetime of the role
+GRACE = 2  # the module's, after its timeout
+SLACK = 3  # for machines that have other work
+SUDO = TIMEOUT + GRACE + SLACK
+JIT = 15 + SLACK
+CLIENT = 2 * 15 + SLACK
+RECOVERY = 30  # seconds that something may take to come back by itself
+BARRIER = f"session required pam_exec.so quiet type=open_session {FOLDER}/barrier\n"
+BARRIER_SCRIPT = """#!/bin/sh
+[ -e {0}/closed ] || exit 0
+echo here >{0}/here
+read -r _ <{0}/go
+"""
+
+
+def lay_barrier(lab):
+    """sudo stops before our open_session wherever FOLDER/closed is."""
+    write(f"{FOLDER}/barrier", BARRIER_SCRIPT.format(FOLDER), 0o755)
+    for name in ("here", "go"):
+        if not os.path.exists(f"{FOLDER}/{name}"):
+            os.mkfifo(f"{FOLDER}/{name}")
+            os.chmod(f"{FOLDER}/{name}", 0o666)  # pam_exec runs what it runs as who asks
+    with open("/etc/pam.d/sudo", encoding="utf-8") as file:
+        text = file.read()
+    write("/etc/pam.d/sudo", re.sub(r"^session\s+\S+\s+pam_jit", lambda ours: BARRIER + ours[0], text, flags=re.M))
+
+
+class Phase:
+    def __init__(self, case):
+        self.case, self.lab = case, case.lab
+        self.came, self.said = "", ""
+        self.told = {}
+        self.allowed = {}  # short id: what was allowed under it
+
+    def ask(self, terminal, command):
+        """Until it waits for a decision: (short id, code)."""
+        request = self.case.ask(terminal, command)
+        self.tell(request[0], "request.filed")
+        return request
+
+    def tell(self, short, record):
+        self.told.setdefault(short, set()).add(record)
+
+    def approve(self, request):
+        self.case.approve(request)
+        self.tell(request[0], "request.approved")
+
+    def end(self, terminal, limit):
+        """The command has to end within its limit: (whether root ran, what it showed)."""
+        began = time.monotonic()
+        status, text = terminal.finish(limit + 60)
+        took = time.monotonic() - began
+        if took > limit:
+            raise AssertionError(f"it ended after {took:.1f} s, and had {limit} s; it shows: {text!r}")
+        if (status == 0) != ("uid=0(root)" in text):
+            raise AssertionError(f"exit status {status}, and it shows: {text!r}")
+        return status == 0, text
+
+    def shell(self):
+        """A root shell in a login session of its own: (terminal, short id)."""
+        terminal = self.case.open_terminal()
+        request = self.ask(terminal, "sudo sh")
+        self.approve(request)
+        status, text = terminal.finish(SUDO)
+        self.case.assertEqual(status, 0, text)
+        return terminal, request[0]
+
+    def after(self):
+        pass
+
+
+class Wait(Phase):
+    """op1 waits, and may for long (sudo -i), when the fault comes, and is approved when it has gone; op2 asks while it
+    is there."""
+
+    def before(self):
+        self.waiting = self.case.open_terminal()
+        self.request = self.ask(self.waiting, "sudo -i id")
+
+    def during(self):
+        new = self.case.open_terminal("op2")
+        began = time.monotonic()
+        new.start("sudo id")
+        found = new.child.expect([WAITING, new.prompt], timeout=SUDO + 60)
+        if time.monotonic() - began > SUDO:
+            raise AssertionError(f"it ended after {time.monotonic() - began:.1f} s, and had {SUDO} s")
+        if found == 0:
+            self.came = "filed"
+            self.tell(new.child.match[1], "request.filed")
+            new.interrupt()
+            self.end(new, SLACK)
+        else:
+            self.came = "refused"
+            self.said = new.child.before
+            self.case.assertNotEqual(new.child.match[1], "0", self.said)
+        self.case.keep_the_fault(began)
+
+    def after(self):
+        """Whether they still wait is not known to the one who approves, as in life."""
+        done = self.lab.as_approver("appr1", "approve", self.request[0], "--code", self.request[1], check=False)
+        if done.returncode == 0:
+            self.tell(self.request[0], "request.approved")
+        allowed, text = self.end(self.waiting, RECOVERY)
+        if allowed:
+            self.allowed[self.request[0]] = text
+        self.said += text
+        self.came += "; allowed" if allowed else "; refused"
+
+
+class Open(Phase):
+    """op1 is approved; between account and open_session the fault comes."""
+
+    def before(self):
+        write(f"{FOLDER}/closed", "")
+        self.here = os.open(f"{FOLDER}/here", os.O_RDONLY | os.O_NONBLOCK)
+        self.go = os.open(f"{FOLDER}/go", os.O_RDWR | os.O_NONBLOCK)  # never blocks
+        self.case.addCleanup(self.release)
+        self.terminal = self.case.open_terminal()
+        self.request = self.ask(self.terminal, "sudo id")
+        self.approve(self.request)
+        ready, _, _ = select.select([self.here], [], [], SUDO)
+        os.unlink(f"{FOLDER}/closed")
+        self.case.assertTrue(ready, "sudo came to open_session")
+
+    def release(self):
+        """Once; sudo goes on, wherever it is."""
+        if self.here is not None:
+            os.close(self.here)
+            os.write(self.go, b"go\n")
+            self.here = None
+
+    def during(self):
+        began = time.monotonic()
+        self.release()
+        allowed, self.said = self.end(self.terminal, SUDO)
+        if allowed:
+            self.allowed[self.request[0]] = self.said
+        os.close(self.go)
+        self.came = "allowed" if allowed else "refused"
+        self.case.keep_the_fault(began)
+
+
+class Renewal(Phase):
+    """In a root shell under a grant whose credentials run out."""
+
+    def before(self):
+        self.terminal, self.short = self.shell()
+        self.first = wait_until("there are credentials", lambda: self.credentials()[0], JIT)
+        self.tell(self.short, "credentials.issued")
+
+    def credentials(self):
+        """(document, None) or (None, sentence), within the time that `jit` may take."""
+        began = time.monotonic()
+        status, text = self.terminal.run("jit credentials", JIT + 60)
+        took = time.monotonic() - began
+        if took > JIT:
+            raise AssertionError(f"`jit credentials` ended after {took:.1f} s, and had {JIT} s: {text!r}")
+        if status != 0:
+            return None, text
+        document = json.loads(text)
+        expiration = time.strptime(document["Expiration"].replace("+00:00", "Z"), "%Y-%m-%dT%H:%M:%SZ")
+        document["left"] = time.mktime(expiration) - time.timezone - time.time()
+        return document, None
+
+    def during(self):
+        began = time.monotonic()
+        document = self.first
+        while document and document["AccessKeyId"] == self.first["AccessKeyId"]:
+            self.case.assertLess(time.monotonic() - began, LIFETIME + JIT, "the first credentials are handed out on and on")
+            time.sleep(0.2)
+            document, self.said = self.credentials()
+        self.came = "renewed" if document else "over" if "has ended" in self.said else "held back"
+        self.case.keep_the_fault(began)
+
+    def after(self):
+        if self.came != "over":
+            wait_until("there are credentials again", lambda: self.credentials()[0], RECOVERY, 0.5)
+        status, text = self.terminal.run("exit", SLACK)
+        self.case.assertEqual(status, 0, text)
+
+
+class Close(Phase):
+    """op1's root shell ends, and their login session after it."""
+
+    def before(self):
+        self.terminal, self.short = self.shell()
+
+    def during(self):
+        began = time.monotonic()
+        status, self.said = self.terminal.run("exit", SLACK)
+        self.case.assertEqual(status, 0, self.said)
+        self.terminal.close()
+        self.came = "closed"
+        self.case.keep_the_fault(began)
+
+    def after(self):
+        self.tell(self.short, "its end")
+
+
+class Approve(Phase):
+    """op1 waits; somebody approves while the fault is there."""
+
+    def before(self):
+        self.terminal = self.case.open_terminal()
+        self.request = self.ask(self.terminal, "sudo id")
+
+    def during(self):
+        began = time.monotonic()
+        done = self.lab.as_approver("appr1", "approve", self.request[0], "--code", self.request[1], check=False)
+        took = time.monotonic() - began
+        self.case.assertLess(took, CLIENT, done.stderr)
+        if done.returncode == 0:
+            self.tell(self.request[0], "request.approved")
+        allowed, text = self.end(self.terminal, SUDO)
+        if allowed:
+            self.allowed[self.request[0]] = text
+        self.said = done.stderr + text
+        self.came = ("approved" if done.returncode == 0 else "not approved") + ("; allowed" if allowed else "; refused")
+        self.case.keep_the_fault(began)
+
+
+PHASES = {"wait": Wait, "open": Open, "renewal": Renewal, "close": Close, "approve": Approve}

@@ -1,0 +1,415 @@
+"""How each fault is put onto each victim, and taken away again. Nothing is restarted for it but what has ended."""
+
+import os
+import pwd
+import resource
+import shutil
+import secrets
+import signal
+import sqlite3
+import ssl
+import struct
+import subprocess
+import sys
+
+import brokerlib
+from brokerlib import free_port, trusting, wait_for_port
+from frames import ALLOW, DOCUMENT, GRANT, JSON, OUTCOME, SAY, SESSION_SOCKET, SEVERITY, TEXT, VERDICT
+from lab import PAM_SOCKET, read, write
+from namespace import TREE, die_with_parent
+
+from . import peers, proxy
+
+FOLDER = "/run/lab/faults"
+STORE = "/var/lib/jit-broker"
+DATABASE = f"{STORE}/broker.db"
+HELPERS_FOLDERS = ("/run/pam-jit/state", "/var/lib/pam-jit")
+SHIM = os.path.join(TREE, "build/tests/faults/shim.so")
+DAY = 86400
+TWO_DAYS = 2 * DAY
+EIO, ENOSPC = 5, 28
+LIMITS = {"nofile": "Max open files", "as": "Max address space"}
+ROOM = 65536  # bytes of address space that one which is short of memory may still take
+ERROR = ('<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Receiver</Type><Code>{0}</Code>'
+         "<Message>{1}</Message></Error><RequestId>1</RequestId></ErrorResponse>")
+
+
+class Orders:
+    """What shim.c does in one process."""
+
+    def __init__(self, name):
+        self.path = f"{FOLDER}/{name}.shim"
+        self.give()
+        self.environment = {"LD_PRELOAD": SHIM, "FAULT_SHIM": self.path}
+
+    def give(self, shift=0, slow=0, error=0, torn=0, hoard=0):
+        with open(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644), "wb") as file:
+            file.write(struct.pack("<5q", shift, slow, error, torn, hoard))
+
+
+def limit(process, kind, soft):
+    """As the process's own user, who may lower and raise the soft limit; what stands there is returned."""
+    line = next(line for line in read(f"/proc/{process.pid}/limits").splitlines() if line.startswith(LIMITS[kind]))
+    old = line[len(LIMITS[kind]):].split()[0]
+    owner = pwd.getpwuid(uid_of(process))
+    subprocess.run(["prlimit", "--pid", str(process.pid), f"--{kind}={soft}:"], check=True, user=owner.pw_uid,
+                   group=owner.pw_gid, extra_groups=[])
+    return old
+
+
+def uid_of(process):
+    line = next(line for line in read(f"/proc/{process.pid}/status").splitlines() if line.startswith("Uid:"))
+    return int(line.split()[1])
+
+
+def short_of(process, what):
+    """No further descriptor, or hardly more memory."""
+    if what == "descriptors":
+        used = {int(name) for name in os.listdir(f"/proc/{process.pid}/fd")}
+        kind, soft = "nofile", min(set(range(len(used) + 1)) - used)
+    else:
+        pages = int(read(f"/proc/{process.pid}/statm").split()[0])
+        kind, soft = "as", pages * resource.getpagesize() + ROOM
+    old = limit(process, kind, soft)
+    return lambda: process.poll() is None and limit(process, kind, old)
+
+
+def stop(process):
+    process.send_signal(signal.SIGSTOP)
+    return lambda: process.poll() is None and process.send_signal(signal.SIGCONT)
+
+
+def fill(folder):
+    """Not a byte more goes there."""
+    path = f"{folder}/ballast"
+    with open(path, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError as error:
+            if error.errno != ENOSPC:
+                raise
+    return lambda: os.unlink(path)
+
+
+class Victim:
+    """put() gives what takes the fault away; `daemons` are looked after by the case."""
+
+    networked = ("refuse", "hang", "slow", "garbage", "cut")
+
+    def __init__(self, rig):
+        self.rig = rig
+
+    def put(self, fault):
+        if fault in self.networked and self.proxy():
+            self.proxy().misbehave(fault)
+            return self.proxy().recover
+        return getattr(self, fault)()
+
+    def proxy(self):
+        return None
+
+    def process(self):
+        raise NotImplementedError
+
+    def shift(self, seconds):
+        orders = self.rig.orders[self.name]
+        orders.give(shift=seconds)
+        return orders.give
+
+    def clock_forward(self):
+        return self.shift(DAY)
+
+    def clock_back(self):
+        return self.shift(-DAY)
+
+    def descriptors(self):
+        return short_of(self.process(), "descriptors")
+
+    def memory(self):
+        """It gets no more, and what its heap had left is gone too."""
+        restore = short_of(self.process(), "memory")
+        orders = self.rig.orders[self.name]
+        orders.give(hoard=1)
+
+        def give_back():
+            orders.give()  # first: it would take what it now gets
+            restore()
+        return give_back
+
+    def stop(self):
+        return stop(self.process())
+
+
+class Broker(Victim):
+    name = "broker"
+
+    def proxy(self):
+        return self.rig.to_broker
+
+    def process(self):
+        return self.rig.lab.broker.process
+
+    def kill(self):
+        """The port is then closed; the proxy's is, too."""
+        self.proxy().misbehave("refuse")
+        self.rig.lab.broker.stop(kill=True)
+
+        def restart():
+            self.rig.lab.broker.start()
+            self.proxy().recover()
+        return restart
+
+
+class Helper(Victim):
+    name = "helper"
+
+    def process(self):
+        return self.rig.lab.helper
+
+    def kill(self):
+        self.rig.lab.stop_helper(kill=True)
+        return self.rig.lab.start_helper
+
+    def disk_full(self):
+        undo = [fill(folder) for folder in HELPERS_FOLDERS]
+        return lambda: [step() for step in undo]
+
+    def impostor(self, frames, listens=True):
+        doubles = [peers.Impostor(PAM_SOCKET, frames, 0o600, listens),
+                   peers.Impostor(SESSION_SOCKET, frames, 0o666, listens)]
+        return lambda: [double.end() for double in doubles]
+
+    def refuse(self):
+        return self.impostor(None, listens=False)
+
+    def hang(self):
+        def frames(_):
+            while True:
+                yield None
+        return self.impostor(frames)
+
+    def slow(self):
+        def frames(_):
+            while True:
+                yield head(SAY) + peers.field(TEXT, b"still at it") + peers.field(SEVERITY, 0)
+                yield None
+        return self.impostor(frames)
+
+    def garbage(self):
+        return self.impostor(lambda _: [head(VERDICT) + peers.field(OUTCOME, ALLOW) + secrets.token_bytes(64)])
+
+    def cut(self):
+        """An ALLOW without its end."""
+        def frames(kind):
+            if kind > 31:
+                return [head(DOCUMENT) + peers.field(JSON, b'{"Version":1,"AccessKeyId":"ASIA"}')[:-9]]
+            return [head(VERDICT) + peers.field(OUTCOME, ALLOW) + peers.field(GRANT, b"0b6c1111-2222")[:-2]]
+        return self.impostor(frames)
+
+
+class Sts(Victim):
+    name = "sts"
+
+    def proxy(self):
+        return self.rig.to_sts
+
+    def process(self):
+        return self.rig.sts
+
+    def says(self, status, code, message):
+        self.proxy().misbehave("short", proxy.answer(status, ERROR.format(code, message), "text/xml"))
+        return self.proxy().recover
+
+    def disk_full(self):
+        return self.says("500 Internal Server Error", "InternalFailure", "no space left")
+
+    def descriptors(self):
+        return self.says("503 Service Unavailable", "ServiceUnavailable", "too many open files")
+
+    def memory(self):
+        return self.says("400 Bad Request", "Throttling", "Rate exceeded")
+
+    def kill(self):
+        self.proxy().misbehave("refuse")
+        self.rig.sts.kill()
+        self.rig.sts.wait()
+
+        def restart():
+            self.rig.start_sts()
+            self.proxy().recover()
+        return restart
+
+
+class Store(Victim):
+    """The SQLite file."""
+
+    name = "store"
+
+    def put(self, fault):
+        return getattr(self, fault)()
+
+    def fail(self, **how):
+        orders = self.rig.orders["broker"]
+        orders.give(**how)
+        return orders.give
+
+    def refuse(self):
+        return self.fail(error=EIO)
+
+    def cut(self):
+        return self.fail(error=EIO, torn=1)
+
+    def slow(self):
+        return self.fail(slow=1000)
+
+    def hang(self):
+        """Another process writes, and does not end."""
+        other = sqlite3.connect(DATABASE, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+
+        def end():
+            other.execute("ROLLBACK")
+            other.close()
+        return end
+
+    def disk_full(self):
+        touch()  # a log that has room of its own would do for a while
+        return fill(STORE)
+
+    def garbage(self):
+        """Every page but the first is noise. What was cached is read again, since another process wrote."""
+        touch()
+        with open(DATABASE, "r+b") as file:
+            whole = file.read()
+            size = int.from_bytes(whole[16:18], "big")
+            file.seek(size)
+            file.write(secrets.token_bytes(len(whole) - size))
+
+        def mend():
+            with open(DATABASE, "r+b") as file:
+                file.seek(size)
+                file.write(whole[size:])
+            touch()
+        return mend
+
+
+def touch():
+    """Everything is in the file and nothing beside it; who has read from it reads it again."""
+    other = sqlite3.connect(DATABASE, isolation_level=None, timeout=10)
+    other.execute("UPDATE cursor SET value=value")
+    other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    other.execute("UPDATE cursor SET value=value")
+    other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    other.close()
+
+
+class Table(Victim):
+    """The table of DynamoDB."""
+
+    name = "table"
+
+    def proxy(self):
+        return self.rig.to_table
+
+    def process(self):
+        return self.rig.table.process
+
+    def says(self, status, code, message):
+        body = '{"__type":"%s","message":"%s"}' % (code, message)
+        self.proxy().misbehave("short", proxy.answer(status, body, "application/x-amz-json-1.0"))
+        return self.proxy().recover
+
+    def disk_full(self):
+        return self.says("500 Internal Server Error", "com.amazonaws.dynamodb.v20120810#InternalServerError", "oops")
+
+    def descriptors(self):
+        return self.says("503 Service Unavailable", "com.amazon.coral.service#ServiceUnavailable", "too busy")
+
+    def memory(self):
+        return self.says("400 Bad Request", "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
+                         "slow down")
+
+    def clock_forward(self):
+        return self.says("400 Bad Request", "com.amazon.coral.service#InvalidSignatureException",
+                         "Signature expired: 20261123T000000Z is now earlier than 20261124T000000Z")
+
+    def clock_back(self):
+        return self.says("400 Bad Request", "com.amazon.coral.service#InvalidSignatureException",
+                         "Signature not yet current: 20261123T000000Z is still later than 20261122T000000Z")
+
+
+def head(kind):
+    return b"PJ\x01" + bytes([kind])
+
+
+VICTIMS = {victim.name: victim for victim in (Broker, Helper, Sts, Store, Table)}
+
+
+class Rig:
+    """The host, with proxies on its ways and its daemons under the shim."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        os.makedirs(FOLDER, exist_ok=True)
+        self.orders = {name: Orders(name) for name in ("helper", "broker", "sts", "past")}
+        self.make_older_certificates()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain("/run/lab/secrets/tls.crt", "/run/lab/secrets/tls.key")
+        self.to_broker = proxy.FaultProxy(8443, context, trusting("/run/lab/secrets/ca.pem"), "broker.example")
+        self.sts_port = free_port()
+        self.sts = None
+        self.start_sts()
+        self.to_sts = proxy.FaultProxy(self.sts_port)
+        self.to_table = self.table = None
+        write("/etc/jit-broker/issuer.credentials", "[default]\naws_access_key_id = AKIAEXAMPLE\n"
+              "aws_secret_access_key = secret\n", 0o640, "root", "_jitbroker")
+        for name in ("appr1", "appr2"):
+            path = f"/home/{name}/.config/jit-broker/client.conf"
+            write(path, read(path).replace(":8443", f":{self.to_broker.port}"), 0o600, name, name)
+        for folder in HELPERS_FOLDERS:
+            mount(folder, "256k", "_jit")
+        self.move_store()
+        lab.helper_environment = self.orders["helper"].environment
+        lab.broker.environment = self.orders["broker"].environment
+
+    def make_older_certificates(self):
+        """Those of a host that is older than a day: a clock put back does not find them not yet good."""
+        self.orders["past"].give(shift=-TWO_DAYS)
+        os.environ.update(self.orders["past"].environment)
+        brokerlib.make_tls("/run/lab/secrets")
+        for name in self.orders["past"].environment:
+            del os.environ[name]
+        write("/etc/jit-broker/tls.crt", read("/run/lab/secrets/tls.crt"))
+        write("/etc/jit-broker/tls.key", read("/run/lab/secrets/tls.key"), 0o640, "root", "_jitbroker")
+        write("/etc/pam-jit/broker-ca.pem", read("/run/lab/secrets/ca.pem"))
+
+    def move_store(self):
+        shutil.copytree(STORE, f"{FOLDER}/store")
+        mount(STORE, "8m", "_jitbroker")
+        for name in os.listdir(f"{FOLDER}/store"):
+            shutil.copy2(f"{FOLDER}/store/{name}", STORE)
+            shutil.chown(f"{STORE}/{name}", "_jitbroker", "_jitbroker")
+
+    def start_sts(self):
+        log = f"{self.lab.logs}/sts.log"
+        with open(log, "ab") as out:
+            self.sts = subprocess.Popen([sys.executable, os.path.abspath(peers.__file__), str(self.sts_port)],
+                                        stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=die_with_parent,
+                                        env={**os.environ, **self.orders["sts"].environment})
+        wait_for_port("127.0.0.1", self.sts_port, self.sts, log)
+
+    def conf_of_broker(self):
+        return {("broker", "issuer"): f"sts:http://127.0.0.1:{self.to_sts.port}",
+                ("broker", "issuer_plain_loopback"): "yes",
+                ("broker", "issuer_credentials"): "/etc/jit-broker/issuer.credentials"}
+
+    def conf_of_helper(self):
+        return {("helper", "broker"): f"https://broker.example:{self.to_broker.port}"}
+
+
+def mount(folder, size, owner):
+    os.makedirs(folder, exist_ok=True)
+    account = pwd.getpwnam(owner)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700,uid={account.pw_uid},gid={account.pw_gid}",
+                    "tmpfs", folder], check=True)
