@@ -208,10 +208,25 @@ static bool keep_reason(struct jb_sqlite *store)
 	return true;
 }
 
+/* Both ends are there before it begins: one that could not be rolled back for want of memory would stay open for good.
+ */
+static bool begin(struct jb_sqlite *store)
+{
+	return jb_sqlite_sql(store, JB_SQL_COMMIT) && jb_sqlite_sql(store, JB_SQL_ROLLBACK) &&
+	       jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_BEGIN)) == SQLITE_DONE;
+}
+
+/* After some faults (a full disk) SQLite has rolled back by itself. */
+static void roll_back(struct jb_sqlite *store)
+{
+	if (!sqlite3_get_autocommit(store->db))
+		jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_ROLLBACK));
+}
+
 int jb_sqlite_begin(struct jb_sqlite *store)
 {
 	store->outbox_written = false;
-	return note(store, jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_BEGIN)) == SQLITE_DONE ? 0 : -EIO);
+	return note(store, begin(store) ? 0 : -EIO);
 }
 
 int jb_sqlite_end(struct jb_sqlite *store, int r)
@@ -223,9 +238,7 @@ int jb_sqlite_end(struct jb_sqlite *store, int r)
 	}
 	if (!keep_reason(store))
 		snprintf(store->error, sizeof(store->error), "%s", r == -ENOMEM ? "out of memory" : "");
-	/* After some faults (a full disk) SQLite has rolled back by itself. */
-	if (!sqlite3_get_autocommit(store->db))
-		jb_sqlite_run(jb_sqlite_sql(store, JB_SQL_ROLLBACK));
+	roll_back(store);
 	return note(store, r ? r : -EIO);
 }
 
@@ -233,10 +246,9 @@ int jb_sqlite_end(struct jb_sqlite *store, int r)
 static int try_to_write(struct jb_sqlite *store)
 {
 	sqlite3_busy_timeout(store->db, 0);
-	bool taken = sqlite3_exec(store->db, "BEGIN IMMEDIATE; UPDATE cursor SET value=value; COMMIT", NULL, NULL,
-				  NULL) == SQLITE_OK;
-	if (!sqlite3_get_autocommit(store->db))
-		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	bool taken = begin(store) &&
+		     sqlite3_exec(store->db, "UPDATE cursor SET value=value; COMMIT", NULL, NULL, NULL) == SQLITE_OK;
+	roll_back(store);
 	sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
 	store->failing = !taken;
 	return taken ? 0 : -EIO;
