@@ -20,8 +20,11 @@ struct outcome {
 	struct event_base *base;
 	struct json_object **ret;
 	const char *url;
+	bool changes; /* something is to be decided, not only read */
 	int status;
 };
+
+#define UNKNOWN "; it may have been decided all the same: look before you try again"
 
 /* The broker's own sentence, made safe for a terminal. */
 static void print_refusal(const struct jit_fetch_result *result, struct json_object *json)
@@ -45,13 +48,19 @@ static void on_done(void *arg, const struct jit_fetch_result *result)
 	event_base_loopbreak(outcome->base);
 	outcome->status = JB_EXIT_UNAVAILABLE;
 	if (result->fault != JIT_FETCH_OK) {
-		fprintf(stderr, "jit-broker: the broker at %s cannot be asked: %s\n", outcome->url, result->why);
+		fprintf(stderr, "jit-broker: the broker at %s cannot be asked: %s%s\n", outcome->url, result->why,
+			outcome->changes && result->sent ? UNKNOWN : "");
 		return;
 	}
 	json = jb_json_object(result->body, result->body_len);
 	if (result->status == 200 && json) {
 		*outcome->ret = json;
 		outcome->status = JB_EXIT_OK;
+		return;
+	}
+	if (result->status == 200) {
+		fprintf(stderr, "jit-broker: the answer of the broker at %s makes no sense%s\n", outcome->url,
+			outcome->changes ? UNKNOWN : "");
 		return;
 	}
 	if (result->status >= 400 && result->status < 500 && result->status != 429)
@@ -94,7 +103,7 @@ static int fetch(const struct jb_client_conf *conf, struct event_base *base, con
 
 int jb_client_call(const struct jb_client_conf *conf, const char *path, const char *body, struct json_object **ret)
 {
-	struct outcome outcome = {.ret = ret, .url = conf->url, .status = -1};
+	struct outcome outcome = {.ret = ret, .url = conf->url, .changes = body != NULL, .status = -1};
 
 	outcome.base = event_base_new();
 	if (outcome.base) {

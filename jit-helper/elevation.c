@@ -202,8 +202,11 @@ static struct jh_grant *bind_waiting(struct jh_helper *helper, const struct jh_q
 static struct jh_grant *choose(struct jh_peer *peer, const struct jh_question *q, struct jh_session *session, char *why,
 			       size_t size)
 {
-	if (jh_session_of(&peer->proc, q->uid, session, NULL) < 0 || !jh_pidfd_alive(peer->pidfd)) {
-		snprintf(why, size, "the login session of this process cannot be told; log in again");
+	int r = jh_session_of(&peer->proc, q->uid, session, NULL);
+	if (r < 0 || !jh_pidfd_alive(peer->pidfd)) {
+		snprintf(why, size, "%s",
+			 jh_proc_is_shortage(r) ? JH_SHORTAGE
+						: "the login session of this process cannot be told; log in again");
 		return NULL;
 	}
 	jh_place_find(peer->helper, q, &peer->proc, session);

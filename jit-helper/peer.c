@@ -193,7 +193,11 @@ static bool make_room(struct jh_listener *l)
 /* Why this peer is not served; NULL when it is. */
 static const char *judge(struct jh_listener *l, struct jh_peer *peer)
 {
-	if (identify(peer) < 0)
+	int r = identify(peer);
+
+	if (jh_proc_is_shortage(r))
+		return JH_SHORTAGE;
+	if (r < 0)
 		return "the calling process cannot be identified: it is gone or in another pid namespace";
 	if (l->options.root_only && peer->uid != 0)
 		return "only root may ask here";

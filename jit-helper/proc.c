@@ -117,6 +117,11 @@ int jh_proc_read(pid_t pid, struct jh_proc *ret)
 	return 0;
 }
 
+bool jh_proc_is_shortage(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS;
+}
+
 int jh_proc_audit(pid_t pid, uint32_t *ret)
 {
 	return read_u32(pid, "sessionid", ret);
@@ -144,7 +149,10 @@ int jh_pidfd_hold(pid_t pid, uint64_t start)
 
 	if (fd < 0)
 		return fd;
-	if (jh_proc_read(pid, &facts) < 0 || facts.start != start || !jh_pidfd_alive(fd))
+	int r = jh_proc_read(pid, &facts);
+	if (r < 0)
+		return r;
+	if (facts.start != start || !jh_pidfd_alive(fd))
 		return -ESRCH;
 	return jit_take_fd(&fd);
 }

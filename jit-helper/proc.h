@@ -12,6 +12,8 @@
 #include <sys/types.h>
 
 #define JH_NO_AUDIT UINT32_MAX /* no audit session, or no audit login uid */
+/* What a person reads where jh_proc_is_shortage. */
+#define JH_SHORTAGE "jit-helper is out of descriptors or memory; try again, or tell this host's operator"
 
 struct jh_proc {
 	pid_t pid;
@@ -30,6 +32,8 @@ int jh_proc_read(pid_t pid, struct jh_proc *ret);
 
 /* A file of /proc/PID as text, cut at size - 1. 0; -ESRCH: gone; -errno. */
 int jh_proc_text(pid_t pid, const char *name, char *buf, size_t size);
+/* It is not that the process is gone: this one lacks what it takes to look. */
+bool jh_proc_is_shortage(int error);
 /* Its audit session alone; JH_NO_AUDIT where there is none. 0 or -errno. */
 int jh_proc_audit(pid_t pid, uint32_t *ret);
 

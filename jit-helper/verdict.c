@@ -25,27 +25,35 @@ __attribute__((format(printf, 3, 4))) static void say(struct jh_verdict *v, enum
 	jit_text_clean_str(v->text, sizeof(v->text), raw);
 }
 
+/* An HTTP answer that is none to go on with. */
+static void answer_trouble(const struct jit_fetch_result *result, const char *broker, char *buf, size_t size)
+{
+	char type[64], code[JH_CODE_SIZE], message[JIT_LINE_SIZE];
+
+	jit_text_clean(type, sizeof(type), result->content_type, strcspn(result->content_type, ";"));
+	jh_error_read(result->body, result->body_len, code, message);
+	/* The broker's sentences end with a full stop, ours go on. */
+	size_t len = strlen(message);
+	if (result->status >= 200 && result->status < 300)
+		snprintf(buf, size, "the answer of the broker at %s makes no sense (%s)", broker,
+			 type[0] && strcmp(type, "application/json") != 0 ? type : "not what the protocol says");
+	else if (result->status == 429)
+		snprintf(buf, size, "the broker at %s takes no more calls from this host just now (HTTP status %ld)",
+			 broker, result->status);
+	else
+		snprintf(buf, size, "the broker at %s failed with HTTP status %ld%s%.*s", broker, result->status,
+			 len ? ": " : "", (int)(len && message[len - 1] == '.' ? len - 1 : len), message);
+}
+
 void jh_trouble(const struct jit_fetch_result *result, const char *broker, char *buf, size_t size)
 {
-	char type[64];
-
 	if (result->tried[0]) {
 		snprintf(buf, size, "no broker answers: %s", result->tried);
 		return;
 	}
 	switch (result->fault) {
 	case JIT_FETCH_OK:
-		jit_text_clean(type, sizeof(type), result->content_type, strcspn(result->content_type, ";"));
-		if (result->status >= 200 && result->status < 300)
-			snprintf(buf, size, "the answer of the broker at %s makes no sense (%s)", broker,
-				 type[0] && strcmp(type, "application/json") != 0 ? type
-										  : "not what the protocol says");
-		else
-			snprintf(buf, size,
-				 result->status == 429 ? "the broker at %s takes no more calls from this host just now "
-							 "(HTTP status %ld)"
-						       : "the broker at %s failed with HTTP status %ld",
-				 broker, result->status);
+		answer_trouble(result, broker, buf, size);
 		break;
 	case JIT_FETCH_TOO_LARGE:
 		snprintf(buf, size, "the answer of the broker at %s is too large", broker);

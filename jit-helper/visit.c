@@ -341,7 +341,10 @@ static const char *file_own(struct jh_visit *v)
 
 	if (limit)
 		return limit;
-	if (find_session(v->peer, q, &v->session, &plan.leader_fd) < 0)
+	int found = find_session(v->peer, q, &v->session, &plan.leader_fd);
+	if (jh_proc_is_shortage(found))
+		return JH_SHORTAGE;
+	if (found < 0)
 		return "the first process of your login session is gone; log in again";
 	struct jh_request *r = jh_request_new(v->helper, &plan);
 	if (!r)
@@ -495,7 +498,12 @@ void jh_visit_begin(struct jh_peer *peer, const struct jh_question *q)
 {
 	struct jh_session session;
 
-	if (find_session(peer, q, &session, NULL) < 0 || !jh_pidfd_alive(peer->pidfd)) {
+	int r = find_session(peer, q, &session, NULL);
+	if (jh_proc_is_shortage(r)) {
+		turn_away(peer, q, JIT_UNAVAILABLE, JH_SHORTAGE);
+		return;
+	}
+	if (r < 0 || !jh_pidfd_alive(peer->pidfd)) {
 		turn_away(peer, q, JIT_INVALID,
 			  "your login session cannot be told: its first process is gone or outside this container; "
 			  "log in again");
