@@ -6,16 +6,16 @@ FAULTS = {"refuse": "refuse", "hang": "hang", "slow": "slow", "garbage": "garbag
           "disk_full": "disk full", "descriptors": "out of descriptors", "memory": "out of memory",
           "clock_forward": "clock a day forward", "clock_back": "clock a day back", "kill": "kill -9",
           "stop": "SIGSTOP for 30 s"}
-VICTIMS = {"broker": "the broker", "helper": "jit-helper", "sts": "STS", "store": "the store, a file",
-           "table": "the store, a table of DynamoDB"}
+VICTIMS = {"broker": "the broker", "helper": "jit-helper", "sts": "STS", "store": "the store, a file"}
 
 
 class Cell:
-    """`came`: what may become of it (the first word is the usual one). `says`: a piece of what somebody reads then."""
+    """`came`: what becomes of it. `says`: a piece of what somebody reads then; one of several, where what is short
+    decides how far it comes."""
 
     def __init__(self, came, says=""):
-        self.came = (came,) if isinstance(came, str) else came
-        self.says = says
+        self.came = came
+        self.says = (says,) if isinstance(says, str) else says
 
 
 def row(wait, opened, renewal, close, approve):
@@ -66,7 +66,6 @@ UNHARMED = row(WELL, ALLOWED, RENEWED, CLOSED, APPROVED)
 LATE = "did not answer in time"
 ELSEWHERE = "only the broker keeps something on a disk: its store, below"
 OF_A_FILE = "a file has none; the broker's own are above"
-GOES_ON = "It may have been decided all the same"
 
 ROWS = {
     "broker": {
@@ -91,9 +90,8 @@ ROWS = {
         "garbage": no_helper("do not understand each other", "jit-helper did not answer"),
         "cut": no_helper("do not understand each other", "jit-helper did not answer"),
         "disk_full": UNHARMED,
-        "descriptors": row(turned_away("jit-helper is out of descriptors"),
-                           Cell("refused", "jit-helper has not answered in time"), held_back("jit-helper did not answer"),
-                           CLOSED, unheard("jit-helper")),
+        "descriptors": no_helper(("jit-helper is out of descriptors", "jit-helper has not answered in time"),
+                                 "jit-helper did not answer"),
         "memory": row(WELL, ALLOWED, held_back("Out of memory"), CLOSED, APPROVED),
         "clock_forward": UNHARMED,
         "clock_back": UNHARMED,
@@ -102,8 +100,8 @@ ROWS = {
     },
     "sts": {
         "refuse": no_sts("STS cannot be asked: connection refused"),
-        "hang": no_sts("AWS"),
-        "slow": no_sts("AWS"),
+        "hang": no_sts("STS cannot be asked: it did not answer in time"),
+        "slow": no_sts("STS cannot be asked: it did not answer in time"),
         "garbage": no_sts("no AssumeRole document"),
         "cut": no_sts("STS cannot be asked"),
         "disk_full": no_sts("InternalFailure"),
@@ -112,11 +110,11 @@ ROWS = {
         "clock_forward": no_sts("check the broker's clock"),
         "clock_back": no_sts("check the broker's clock"),
         "kill": no_sts("STS cannot be asked: connection refused"),
-        "stop": no_sts("AWS"),
+        "stop": no_sts("STS cannot be asked: it did not answer in time"),
     },
     "store": {
         "refuse": no_store("disk I/O error", "nothing was changed"),
-        "hang": row(turned_away("broker at"), ALLOWED, held_back(""), CLOSED, undecided("database is locked")),
+        "hang": row(turned_away(LATE), ALLOWED, held_back(LATE), CLOSED, undecided("database is locked")),
         "slow": UNHARMED,
         "garbage": no_store("store", "cannot read its store"),
         "cut": no_store("disk I/O error", "nothing was changed"),
@@ -125,7 +123,6 @@ ROWS = {
         **dict.fromkeys(("clock_forward", "clock_back"), "a file has no clock; the broker's is above"),
         **dict.fromkeys(("kill", "stop"), "a file is no process; the broker is above"),
     },
-    "table": {},
 }
 CELLS = {(victim, fault, phase): cell for victim, rows in ROWS.items() for fault, cells in rows.items()
          if not isinstance(cells, str) for phase, cell in cells.items()}

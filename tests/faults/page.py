@@ -10,8 +10,8 @@ BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 
 
 def show(cell):
-    came = cell.came[0] + (f" (or {', '.join(cell.came[1:])})" if cell.came[1:] else "")
-    return f"{came}: “{cell.says}”" if cell.says else came
+    said = " or ".join(f"“{words}”" for words in cell.says if words)
+    return f"{cell.came}: {said}" if said else cell.came
 
 
 def table(victim):
