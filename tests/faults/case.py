@@ -8,14 +8,18 @@ import os
 import re
 import time
 import unittest
+import urllib.error
+import urllib.request
 
-from lab import HELPER_STATE, LabCase, read
+from brokerlib import new_secret, trusting
+from lab import HELPER_STATE, LabCase, read, write
+from namespace import HOSTNAME
 from processes import state_of
 from stscase import FULL
 from terminal import wait_until
 
 from . import matrix
-from .phases import CALL, LIFETIME, PATIENT, PHASES, TIMEOUT, lay_barrier
+from .phases import CALL, LIFETIME, PATIENT, PHASES, RECOVERY, TIMEOUT, lay_barrier
 from .victims import VICTIMS, Rig
 
 # Seconds. A broker looks every three at what its clock has made due.
@@ -43,13 +47,16 @@ class FaultCase(LabCase):
 
     @classmethod
     def set_up(cls):
-        rig = cls.rig
         cls.lab.set_pam(account=f"timeout={TIMEOUT}", session=f"timeout={TIMEOUT}")
         cls.lab.set_pam(account=f"timeout={PATIENT}", session=f"timeout={TIMEOUT}", service="sudo-i")
         lay_barrier(cls.lab)
         cls.calm = None  # what each daemon has open when nothing happens
-        cls.lab.restart({**rig.conf_of_broker(), ("role admin", "credential_lifetime"): f"{LIFETIME}s"},
-                        {**rig.conf_of_helper(), ("helper", "broker_timeout"): f"{cls.call}s"})
+        cls.begin({**cls.rig.conf_of_broker(), ("role admin", "credential_lifetime"): f"{LIFETIME}s"},
+                  {**cls.rig.conf_of_helper(), ("helper", "broker_timeout"): f"{cls.call}s"})
+
+    @classmethod
+    def begin(cls, broker, helper):
+        cls.lab.restart(broker, helper)
 
     def daemons(self):
         return {"helper": self.lab.helper, "broker": self.lab.broker.process}
@@ -106,12 +113,21 @@ class FaultCase(LabCase):
 
     def check(self, doing, began):
         self.doCleanups()  # every terminal is closed
+        wait_until("the broker can use its store", self.store_is_well, RECOVERY, 0.1)
         short = self.use_it_once()
         doing.tell(short, "request.approved")
         doing.allowed[short] = "all is well"
         self.check_nothing_is_left()
         self.check_the_chain(doing, began)
         self.check_descriptors()
+
+    def store_is_well(self):
+        context = trusting("/etc/pam-jit/broker-ca.pem")
+        try:
+            with urllib.request.urlopen("https://broker.example:8443/healthz", context=context, timeout=10) as answer:
+                return answer.status == 200
+        except urllib.error.HTTPError as error:
+            return json.load(error)["store"] == "ok"
 
     def check_nothing_is_left(self):
         def left():
@@ -139,12 +155,19 @@ class FaultCase(LabCase):
             after = page["next"]
 
     def last_record(self):
-        said = self.lab.broker.admin("audit", "anchor").stdout
-        return int(said.split()[0])
+        self.sealed()
+        return int(self.lab.broker.admin("audit", "anchor").stdout.split()[0])
+
+    def sealed(self):
+        """What `audit verify` says once all is in the chain: on a table that takes a moment."""
+        def whole():
+            said = self.lab.broker.admin("audit", "verify", check=False).stdout
+            return "not in the chain yet" not in said and said
+        return wait_until("every record is in the chain", whole, SETTLE, 0.1)
 
     def check_the_chain(self, doing, began):
         """What people were told stands in it, and nobody was allowed without an approval that does."""
-        self.assertIn("the audit chain is whole", self.lab.broker.admin("audit", "verify").stdout)
+        self.assertIn("the audit chain is whole", self.sealed())
         by_request = collections.defaultdict(list)
         for record in self.records(began):
             by_request[record.get("requestId")].append(record["action"])
@@ -172,6 +195,31 @@ class FaultCase(LabCase):
                 wait_until("descriptors are given back", settled, SETTLE, 0.1)
             except AssertionError:
                 raise AssertionError(f"descriptors of the {name} that were not there before: {self.more}") from None
+
+
+class TableCase(FaultCase):
+    """The same host, with a table of DynamoDB as its broker's store."""
+
+    call = 5
+
+    @classmethod
+    def begin(cls, broker, helper):
+        lab = cls.lab
+        before = lab.api_key, dict(lab.tokens)
+        cls.addClassCleanup(cls.hand_out, *before)
+        lab.configure({**broker, **cls.rig.start_table()}, helper)
+        lab.broker.admin("store", "create")
+        cls.hand_out(new_secret(lab.broker, "key", "add", HOSTNAME),
+                     {name: new_secret(lab.broker, "token", "add", name) for name in before[1]})
+        lab.forget_state()
+        lab.start()
+
+    @classmethod
+    def hand_out(cls, key, tokens):
+        cls.lab.api_key, cls.lab.tokens = key, tokens
+        cls.lab.set_api_key(key)
+        for name, token in tokens.items():
+            write(f"/home/{name}/.config/jit-broker/token", token + "\n", 0o600, name, name)
 
 
 def ours(text):

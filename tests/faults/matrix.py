@@ -6,7 +6,8 @@ FAULTS = {"refuse": "refuse", "hang": "hang", "slow": "slow", "garbage": "garbag
           "disk_full": "disk full", "descriptors": "out of descriptors", "memory": "out of memory",
           "clock_forward": "clock a day forward", "clock_back": "clock a day back", "kill": "kill -9",
           "stop": "SIGSTOP for 30 s"}
-VICTIMS = {"broker": "the broker", "helper": "jit-helper", "sts": "STS", "store": "the store, a file"}
+VICTIMS = {"broker": "the broker", "helper": "jit-helper", "sts": "STS", "store": "the store, a file",
+           "table": "the store, a table of DynamoDB"}
 
 
 class Cell:
@@ -122,6 +123,20 @@ ROWS = {
         **dict.fromkeys(("descriptors", "memory"), OF_A_FILE),
         **dict.fromkeys(("clock_forward", "clock_back"), "a file has no clock; the broker's is above"),
         **dict.fromkeys(("kill", "stop"), "a file is no process; the broker is above"),
+    },
+    "table": {
+        "refuse": no_store("store", "store"),
+        "hang": no_store("store", "store"),
+        "slow": no_store("store", "store"),
+        "garbage": no_store("store", "store"),
+        "cut": no_store("store", "store"),
+        "disk_full": no_store("store", "store"),
+        "descriptors": no_store("store", "store"),
+        "memory": no_store("store", "store"),
+        "clock_forward": no_store("store", "store"),
+        "clock_back": no_store("store", "store"),
+        "kill": "DynamoDB loses nothing when a node of its dies; its callers see connections that end, above",
+        "stop": no_store("store", "store"),
     },
 }
 CELLS = {(victim, fault, phase): cell for victim, rows in ROWS.items() for fault, cells in rows.items()

@@ -23,6 +23,7 @@ SLACK = 3  # for machines that have other work
 SUDO = TIMEOUT + GRACE + SLACK
 JIT = 15 + SLACK
 CLIENT = 2 * 15 + SLACK
+UNAVAILABLE = 4  # exit status of jit-broker's commands for approvers
 RECOVERY = 30  # seconds that something may take to come back by itself
 BARRIER = f"session required pam_exec.so quiet type=open_session {FOLDER}/barrier\n"
 BARRIER_SCRIPT = """#!/bin/sh
@@ -115,15 +116,20 @@ class Wait(Phase):
         self.case.keep_the_fault(began)
 
     def after(self):
-        """Whether they still wait is not known to the one who approves, as in life."""
-        done = self.lab.as_approver("appr1", "approve", self.request[0], "--code", self.request[1], check=False)
-        if done.returncode == 0:
-            self.tell(self.request[0], "request.approved")
+        """Whether they still wait is not known to the one who approves, as in life; a no for now is none."""
+        wait_until("the broker says yes or no", self.is_decided, RECOVERY, 0.5)
         allowed, text = self.end(self.waiting, RECOVERY)
         if allowed:
             self.allowed[self.request[0]] = text
         self.said += text
         self.came += "; allowed" if allowed else "; refused"
+
+
+    def is_decided(self):
+        done = self.lab.as_approver("appr1", "approve", self.request[0], "--code", self.request[1], check=False)
+        if done.returncode == 0:
+            self.tell(self.request[0], "request.approved")
+        return done.returncode != UNAVAILABLE
 
 
 class Open(Phase):

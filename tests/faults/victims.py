@@ -14,6 +14,7 @@ import sys
 
 import brokerlib
 from brokerlib import free_port, trusting, wait_for_port
+from dynamo import Dynamo
 from frames import ALLOW, DOCUMENT, GRANT, JSON, OUTCOME, SAY, SESSION_SOCKET, SEVERITY, TEXT, VERDICT
 from lab import PAM_SOCKET, read, write
 from namespace import TREE, die_with_parent
@@ -403,6 +404,17 @@ class Rig:
         return {("broker", "issuer"): f"sts:http://127.0.0.1:{self.to_sts.port}",
                 ("broker", "issuer_plain_loopback"): "yes",
                 ("broker", "issuer_credentials"): "/etc/jit-broker/issuer.credentials"}
+
+    def start_table(self):
+        """A DynamoDB; what makes a table of it the store."""
+        folder = f"{FOLDER}/table"
+        os.makedirs(folder)
+        self.table = Dynamo(folder).__enter__()
+        self.to_table = proxy.FaultProxy(self.table.port)
+        write("/etc/jit-broker/store.credentials", read(self.table.keys), 0o640, "root", "_jitbroker")
+        return {("broker", "store"): "dynamodb:jit", ("broker", "store_plain_loopback"): "yes",
+                ("broker", "store_endpoint"): f"http://127.0.0.1:{self.to_table.port}",
+                ("broker", "store_credentials"): "/etc/jit-broker/store.credentials"}
 
     def conf_of_helper(self):
         return {("helper", "broker"): f"https://broker.example:{self.to_broker.port}"}

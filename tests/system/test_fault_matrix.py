@@ -7,18 +7,25 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from faults import matrix, page  # noqa: E402  (its folder has just been added)
-from faults.case import FaultCase  # noqa: E402
+import npm  # noqa: E402  (its folder has just been added)
+from faults import matrix, page  # noqa: E402
+from faults.case import FaultCase, TableCase  # noqa: E402
 from faults.suite import add_cells  # noqa: E402
 
+prepare = npm.prepare
 SHORT = [("broker", "refuse", "wait"), ("broker", "hang", "close"), ("broker", "garbage", "approve"),
          ("broker", "memory", "open"), ("broker", "clock_forward", "open"), ("broker", "kill", "wait"),
          ("helper", "cut", "open"), ("helper", "disk_full", "wait"), ("helper", "descriptors", "approve"),
          ("helper", "kill", "approve"), ("sts", "stop", "open"), ("sts", "cut", "close"), ("store", "slow", "approve"),
-         ("store", "garbage", "open"), ("store", "disk_full", "wait"), ("helper", "clock_back", "close")]
+         ("store", "garbage", "open"), ("store", "disk_full", "wait"), ("helper", "clock_back", "close"),
+         ("table", "cut", "open")]
 
 
 class Cells(FaultCase):
+    pass
+
+
+class TableCells(TableCase):
     pass
 
 
@@ -37,5 +44,6 @@ class Page(unittest.TestCase):
                 self.assertTrue(isinstance(row, str) or list(row) == list(matrix.PHASES), (victim, fault))
 
 
-add_cells(Cells, SHORT)
-del FaultCase
+add_cells(Cells, [cell for cell in SHORT if cell[0] != "table"])
+add_cells(TableCells, [cell for cell in SHORT if cell[0] == "table"])
+del FaultCase, TableCase
