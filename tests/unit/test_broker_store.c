@@ -272,6 +272,30 @@ static void a_file_that_others_can_read_is_refused(void **state)
 	broker_start(b, NOW);
 }
 
+/* With ever more room, until there is enough: each step of a write is the first that has none. */
+static void what_ran_out_of_memory_is_rolled_back(void **state)
+{
+	const struct jb_audit record = {.at = NOW, .action = "test.record", .actor = "op1", .detail = "{}"};
+	char path[128], why[512];
+	unsigned failed = 0;
+	int r;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/broker.db", b->dir);
+	do {
+		struct jb_store *store = jb_sqlite_open(path, false, why, sizeof(why));
+
+		assert_non_null(store);
+		sqlite3_hard_heap_limit64(sqlite3_memory_used() + 500 * (int64_t)failed);
+		r = jb_store_audit(store, &record);
+		sqlite3_hard_heap_limit64(0);
+		assert_int_equal(jb_store_audit(store, &record), 0);
+		jb_store_close(store);
+		failed += r < 0;
+	} while (r < 0);
+	assert_true(failed > 10);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown_broker)
@@ -283,6 +307,7 @@ int main(void)
 		TEST(the_file_holds_no_secret),
 		TEST(a_store_of_the_first_version_is_brought_up),
 		TEST(a_file_that_others_can_read_is_refused),
+		TEST(what_ran_out_of_memory_is_rolled_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
