@@ -139,6 +139,11 @@ void jh_request_over(void *arg)
 	jh_request_refuse_all(r, &verdict);
 }
 
+static void look_later(struct jh_request *r)
+{
+	jh_alarm_in(&r->again, jh_backoff_ms(r->tries++, JH_REQUEST_PAUSE_FIRST_MS, JH_REQUEST_PAUSE_CAP_MS));
+}
+
 /* A decision may have come before we knew the id: asked for once more. */
 static void on_looked(void *arg, const struct jit_fetch_result *result)
 {
@@ -152,7 +157,7 @@ static void on_looked(void *arg, const struct jit_fetch_result *result)
 			jh_request_decide(r, &answer);
 		jh_answer_clear(&answer);
 	} else if (jh_passing(result)) {
-		jh_alarm_in(&r->again, jh_backoff_ms(r->tries++, JH_REQUEST_PAUSE_FIRST_MS, JH_REQUEST_PAUSE_CAP_MS));
+		look_later(r);
 	}
 }
 
@@ -163,6 +168,8 @@ void jh_request_look(struct jh_request *r)
 
 	snprintf(path, sizeof(path), "/requests/%s", r->id);
 	r->call = jh_broker_call(r->helper->broker, &call, on_looked, r);
+	if (!r->call)
+		look_later(r);
 }
 
 void jh_request_wait(struct jh_request *r, const struct jh_answer *answer)
@@ -176,6 +183,7 @@ void jh_request_wait(struct jh_request *r, const struct jh_answer *answer)
 	}
 	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: waiting for approval", r->short_id, r->question.requester,
 		asked_by(r), r->role);
+	jh_changes_hurry(r->helper->changes, r->retry_after_s);
 	if (jh_changes_strangers(r->helper->changes) != r->strangers)
 		jh_request_look(r);
 	/* The last that goes may take the request with it, so it is asked for nothing any more. */

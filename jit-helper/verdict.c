@@ -97,9 +97,7 @@ bool jh_no_answer(const struct jit_fetch_result *result)
 
 bool jh_passing(const struct jit_fetch_result *result)
 {
-	if (result->fault != JIT_FETCH_OK)
-		return result->fault != JIT_FETCH_LOCAL;
-	return result->status == 429 || result->status >= 500;
+	return result->fault != JIT_FETCH_OK || result->status == 429 || result->status >= 500;
 }
 
 /* No HTTP answer at all. */

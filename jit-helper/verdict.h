@@ -57,7 +57,7 @@ void jh_trouble(const struct jit_fetch_result *result, const char *broker, char 
  */
 bool jh_no_answer(const struct jit_fetch_result *result);
 
-/* A passing failure of a call that may be made again: lost, timed out, 429 or 5xx. */
+/* A passing failure of a call that may be made again: lost, timed out, out of memory here, 429 or 5xx. */
 bool jh_passing(const struct jit_fetch_result *result);
 
 #endif
