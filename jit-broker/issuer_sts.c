@@ -15,7 +15,7 @@
 #include "issuer_kinds.h"
 #include "sts.h"
 
-#define TIMEOUT_MS 8000 /* of one AssumeRole: a host that waits 10 s is to hear that it is STS that is silent */
+#define TIMEOUT_MS 8000	 /* of one AssumeRole: a host that waits 10 s is to hear that it is STS that is silent */
 #define ANSWER_MAX 65536 /* bytes */
 
 struct jb_issuer_sts {

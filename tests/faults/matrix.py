@@ -66,6 +66,7 @@ def no_sts(says):
 UNHARMED = row(WELL, ALLOWED, RENEWED, CLOSED, APPROVED)
 LATE = "did not answer in time"
 ELSEWHERE = "only the broker keeps something on a disk: its store, below"
+GONE = "jit-helper went away before it had answered"
 OF_A_FILE = "a file has none; the broker's own are above"
 
 ROWS = {
@@ -77,7 +78,8 @@ ROWS = {
         "cut": no_broker("broke the connection off", "broke", "broke off before a whole HTTP answer came"),
         "disk_full": ELSEWHERE,
         "descriptors": row(turned_away(LATE), ALLOWED, held_back("Too many open files"), CLOSED, undecided(LATE)),
-        "memory": no_broker("broker at", "broker", "cannot be asked"),
+        "memory": no_broker((LATE, "broke the connection off", "HTTP status 503"), (LATE, "broke the connection off"),
+                            "cannot be asked"),
         "clock_forward": row(Cell("filed; refused", "nobody decided within"), ALLOWED, Cell("over", "has ended"), CLOSED,
                              undecided("EXPIRED already")),
         "clock_back": row(WELL, ALLOWED, held_back("check the broker's clock"), CLOSED, APPROVED),
@@ -96,7 +98,8 @@ ROWS = {
         "memory": row(WELL, ALLOWED, held_back("Out of memory"), CLOSED, APPROVED),
         "clock_forward": UNHARMED,
         "clock_back": UNHARMED,
-        "kill": no_helper("jit-helper", "cannot reach jit-helper", "refused"),
+        "kill": row(turned_away(GONE, "refused"), Cell("refused", "jit-helper is not running"),
+                    held_back("cannot reach jit-helper"), CLOSED, unheard(GONE)),
         "stop": no_helper("jit-helper has not answered in time", "jit-helper did not answer"),
     },
     "sts": {
