@@ -19,10 +19,10 @@ static void refuse(struct jb_ask *ask, enum jb_kept_out why)
 		jb_reply_message(ask->call, 403, "Forbidden");
 }
 
-static void refuse_store(struct jb_call *call, int r)
+static void refuse_store(struct jb_ask *ask, int r)
 {
-	jit_log(LOG_ERR, "cannot read the store: %s", strerror(-r));
-	jb_reply_error(call, 503, "broker.store", "The broker cannot read its store; try again later.");
+	jit_log(LOG_ERR, "cannot read the store: %s", r == -EIO ? jb_store_error(ask->api->store) : strerror(-r));
+	jb_reply_error(ask->call, 503, "broker.store", "The broker cannot read its store; try again later.");
 }
 
 /* Whoever has a key could fill the log. */
@@ -96,7 +96,7 @@ int jb_api_is_hosts(struct jb_ask *ask)
 	int r = jb_store_secret_check(ask->api->store, "host", key, name, sizeof(name));
 	if (r == 0 || r == -ENOENT || r == -EINVAL)
 		return r == 0;
-	refuse_store(ask->call, r);
+	refuse_store(ask, r);
 	return -1;
 }
 
@@ -116,7 +116,7 @@ int jb_api_know_host(struct jb_ask *ask, char *name, size_t size)
 	if (r == 0 || r == -ENOENT || r == -EINVAL)
 		refuse(ask, why);
 	else
-		refuse_store(ask->call, r);
+		refuse_store(ask, r);
 	return -1;
 }
 
@@ -146,7 +146,7 @@ int jb_api_know_person(struct jb_ask *ask, char *name, size_t size)
 	if (r == 0 || r == -ENOENT || r == -EINVAL)
 		refuse(ask, JB_OUT_TOKEN);
 	else
-		refuse_store(ask->call, r);
+		refuse_store(ask, r);
 	return -1;
 }
 
