@@ -18,6 +18,9 @@ SHORT = [("broker", "refuse", "wait"), ("broker", "hang", "close"), ("broker", "
          ("helper", "cut", "open"), ("helper", "disk_full", "wait"), ("helper", "descriptors", "approve"),
          ("helper", "kill", "approve"), ("sts", "stop", "open"), ("sts", "cut", "close"), ("store", "slow", "approve"),
          ("store", "garbage", "open"), ("store", "disk_full", "wait"), ("helper", "clock_back", "close"),
+         ("broker", "descriptors", "close"), ("broker", "cut", "close"), ("broker", "clock_back", "approve"),
+         ("helper", "refuse", "renewal"), ("helper", "garbage", "wait"), ("helper", "memory", "close"),
+         ("sts", "refuse", "approve"), ("store", "hang", "open"), ("store", "refuse", "close"), ("store", "cut", "open"),
          ("table", "cut", "open")]
 
 
