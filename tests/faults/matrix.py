@@ -11,11 +11,11 @@ VICTIMS = {"broker": "the broker", "helper": "jit-helper", "sts": "STS", "store"
 
 
 class Cell:
-    """`came`: what becomes of it. `says`: a piece of what somebody reads then; one of several, where what is short
-    decides how far it comes."""
+    """`came`: what becomes of it. `says`: a piece of what somebody reads then. One of several, where a moment more or
+    less, or what exactly is short, decides it."""
 
     def __init__(self, came, says=""):
-        self.came = came
+        self.came = (came,) if isinstance(came, str) else came
         self.says = (says,) if isinstance(says, str) else says
 
 
@@ -100,7 +100,9 @@ ROWS = {
         "clock_back": UNHARMED,
         "kill": row(turned_away(GONE, "refused"), Cell("refused", "jit-helper is not running"),
                     held_back("cannot reach jit-helper"), CLOSED, unheard(GONE)),
-        "stop": no_helper("jit-helper has not answered in time", "jit-helper did not answer"),
+        # A host that says nothing for 30 s is gone for the broker, which withdraws what waits there.
+        "stop": {**no_helper("jit-helper has not answered in time", "jit-helper did not answer"),
+                 "wait": Cell(("refused; allowed", "refused; refused"), "jit-helper has not answered in time")},
     },
     "sts": {
         "refuse": no_sts("STS cannot be asked: connection refused"),

@@ -11,7 +11,8 @@ BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 
 def show(cell):
     said = " or ".join(f"“{words}”" for words in cell.says if words)
-    return f"{cell.came}: {said}" if said else cell.came
+    came = " or ".join(cell.came)
+    return f"{came}: {said}" if said else came
 
 
 def table(victim):
