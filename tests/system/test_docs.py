@@ -1,6 +1,7 @@
 """README, SECURITY and docs/*.md hold together: what they tell people to type is known to the programs, what they
 link to is there, and docs/troubleshooting.md has every refusal and no other."""
 
+import fnmatch
 import functools
 import glob
 import os
@@ -30,6 +31,8 @@ UNKNOWN = re.compile(r"^[Uu]sage: |says how it is used|there is no such command|
                      r"(unrecognized|invalid|unknown) option|is no option", re.M)
 SHELL = {"cd", "cat", "printf", "rm", "cp", "chown", "chmod", "for", "done", "if", "fi", "eval", "exit", "sudo", "EOF"}
 SHIPPED = ("docs", "tests", "etc", "packaging", "common", "demo", "pam_jit", "jit-helper", "jit-broker")
+# A test or a class of them, with its decorators; a test in C, which does not compile where it is in no list.
+TEST = re.compile(r"^((?:[ \t]*@.*\n)*)[ \t]*(?:def (test_\w+)|class (\w+))|^static void (\w+)\(void \*\*", re.M)
 
 
 def name_of(path):
@@ -114,6 +117,19 @@ class Text(unittest.TestCase):
                 name for name in spans(page) if re.fullmatch(r"test_\w+", name)}:
             with self.subTest(name):
                 self.assertTrue(name in defined or (name.startswith("tests/") and glob.glob(os.path.join(TREE, name))))
+
+    def test_every_test_that_keeps_a_promise_is_run_by_make_check(self):
+        """What the full tier alone runs is said to be of it, or of tests/packages."""
+        files = {name_of(path): {test or group or unit: "FULL" in marks for marks, test, group, unit in
+                                 TEST.findall(read(path))}
+                 for kind in ("py", "c") for path in glob.glob(f"{TREE}/tests/*/*.{kind}")}
+        for row in re.findall(r"^\| \d+ \|.*\| (.*) \|$", read(f"{TREE}/SECURITY.md"), re.M):
+            for name in spans(re.sub(r"`[^`]+` \(full tier\)|`tests/packages/[^`]+`", "", row)):
+                full = [test for path, tests in files.items() if fnmatch.fnmatch(path, name) for test in tests.values()] or \
+                    [tests[name] for tests in files.values() if name in tests]
+                with self.subTest(name):
+                    self.assertTrue(full, "nothing of that name is run")
+                    self.assertFalse(all(full), "the full tier alone runs it")
 
     def test_every_manual_page_that_a_page_names_is_there(self):
         known = {os.path.basename(path) for path in glob.glob(f"{TREE}/docs/man/*")}

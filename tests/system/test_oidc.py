@@ -12,7 +12,7 @@ import urllib.parse
 
 import npm
 from brokerlib import Api, edit_ini, make_broker
-from oidclib import ANSWER, Browser, Provider
+from oidclib import ANSWER, Browser, Provider, make_key
 from terminal import wait_until
 
 prepare = npm.prepare
@@ -32,6 +32,8 @@ ACCOUNTS = {"248289761001": {"email": "appr1@example.com", "email_verified": Tru
             "7": {"email": "appr2@example.com", "email_verified": True},
             "8": {"email": "appr2@example.com", "email_verified": False},
             "9<b>": {"email": "x\u001b]0;evil\u0007<script>alert(1)</script>@example.com", "email_verified": True}}
+FULL = bool(os.environ.get("PAM_JIT_FULL"))
+ANEW = 30  # seconds that the broker lets pass before it asks for keys again
 LIMIT = 16  # calls of one address that wait for the provider
 SESSION, VISITOR = "__Host-jit", "__Host-jit-sign-in"
 
@@ -252,6 +254,20 @@ class SecretAsKey(OidcCase):
     def test_a_token_signed_with_the_clients_secret_is_refused(self):
         self.assert_refused(self.browser.once("GET", self.held_back()), 502,
                             "token is not believed: it is not signed with ES256 or RS256")
+
+
+class NewKeys(OidcCase):
+    @unittest.skipUnless(FULL, f"the broker asks for keys again after {ANEW} s at the soonest; run with --full")
+    def test_a_key_that_the_provider_has_made_since_is_asked_for(self):
+        self.held_back()
+        known = time.monotonic()
+        self.provider.stop()
+        self.provider.keys = [{**make_key.__wrapped__("ES256"), "kid": "newer"}]
+        self.provider.start()
+        time.sleep(max(0.0, known + ANEW + 1 - time.monotonic()))  # of which nothing tells
+        self.browser = Browser(self.ca)
+        self.assertEqual(self.browser.once("GET", self.held_back()).status, 303)
+        self.assertTrue(self.session())
 
 
 class Away(OidcCase):

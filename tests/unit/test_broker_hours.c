@@ -12,6 +12,7 @@
 #include "hours.h"
 #include "source.h"
 #include "zone.h"
+#include "zone_rule.h"
 
 static int64_t at(const char *iso)
 {
@@ -96,6 +97,50 @@ static void what_is_no_zone_is_refused(void **state)
 
 		assert_null(jb_zone_parse("x", cut, len, why, sizeof(why)));
 	}
+}
+
+/* Rules that no zone of today's database has, and POSIX allows: again libc is the judge. */
+static void a_rule_by_days_of_the_year_is_read_as_libc_reads_it(void **state)
+{
+	static const char *const rules[] = {"AAA-3BBB,J60/0,J300/2:30", "AAA5BBB4,59,304/25",
+					    "<-03>3<-02>,J32,J334/23"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rules); i++) {
+		struct jb_zone_rule rule;
+
+		assert_true(jb_zone_rule_parse(rules[i], &rule));
+		setenv("TZ", rules[i], 1);
+		tzset();
+		for (time_t t = 1704067200; t < 1704067200 + 3 * 366 * 86400;
+		     t += 1800) { /* 2024, a leap year, to 2026 */
+			struct tm tm;
+
+			localtime_r(&t, &tm);
+			if (jb_zone_rule_offset(&rule, t) != tm.tm_gmtoff)
+				fail_msg("%s at %lld: %lld, libc says %ld", rules[i], (long long)t,
+					 (long long)jb_zone_rule_offset(&rule, t), tm.tm_gmtoff);
+		}
+	}
+	unsetenv("TZ");
+	tzset();
+}
+
+static void what_is_no_rule_is_refused(void **state)
+{
+	static const char *const rules[] = {"",
+					    "AA3",
+					    "AAA3BBB",
+					    "AAA3BBB,J0,J9",
+					    "AAA3BBB,J366,J9",
+					    "AAA3BBB,M13.1.0,J9",
+					    "AAA3BBB,1,2,3",
+					    "<AAA3BBB,1,2"};
+	struct jb_zone_rule rule;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rules); i++)
+		assert_false(jb_zone_rule_parse(rules[i], &rule));
 }
 
 static void hours_are_open_when_the_clocks_of_their_place_say_so(void **state)
@@ -313,6 +358,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_zone_s_offset_is_what_libc_says),
 		cmocka_unit_test(what_is_no_zone_is_refused),
+		cmocka_unit_test(a_rule_by_days_of_the_year_is_read_as_libc_reads_it),
+		cmocka_unit_test(what_is_no_rule_is_refused),
 		cmocka_unit_test(hours_are_open_when_the_clocks_of_their_place_say_so),
 		cmocka_unit_test(what_are_no_hours_is_refused),
 		cmocka_unit_test(hours_end_with_the_last_of_the_windows_that_touch),

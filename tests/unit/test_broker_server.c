@@ -623,9 +623,34 @@ static void query_parameters_are_decoded_strictly(void **state)
 	}
 }
 
+static void an_address_of_either_family_is_listened_on(void **state)
+{
+	static const struct {
+		const char *address;
+		bool good;
+	} rows[] = {{"127.0.0.1", true}, {"::1", true}, {"localhost", false}, {"::1%lo", false}, {"", false}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		char why[256] = "";
+		int fd = jb_listen(rows[i].address, 0, why, sizeof(why));
+
+		if (!rows[i].good) {
+			assert_int_equal(fd, -1);
+			assert_non_null(strstr(why, "is not a numeric address"));
+		} else if (fd < 0) { /* a machine without IPv6 */
+			assert_string_equal(rows[i].address, "::1");
+			assert_non_null(strstr(why, "cannot listen on ::1 port 0: "));
+		} else {
+			close(fd);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_address_of_either_family_is_listened_on),
 		cmocka_unit_test(a_kept_alive_connection_carries_one_request_after_another),
 		cmocka_unit_test(requests_sent_together_are_answered_in_turn),
 		cmocka_unit_test(what_two_programs_could_read_differently_is_refused),

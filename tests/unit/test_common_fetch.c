@@ -1,8 +1,10 @@
 /* common/fetch: which URLs are spoken to at all. What the calls do stands in the tests of helper and broker. */
 #include <event2/event.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "fetch.h"
+#include "fetch_fault.h"
 #include "unit.h"
 
 struct outcome {
@@ -58,9 +60,33 @@ static void other_protocols_are_not_spoken(void **state)
 	assert_int_equal(ask(false, "https://127.0.0.1:1/"), JIT_FETCH_CONNECT);
 }
 
+/* What libcurl says when a TLS 1.3 server refuses our certificate: only with the first bytes that it sends. */
+static void an_alert_of_tls_is_told_by_its_name(void **state)
+{
+	static const char said[] =
+		"OpenSSL SSL_read: error:0A000415:SSL routines::sslv3 alert certificate expired, errno 0";
+	char detail[256];
+
+	(void)state;
+	snprintf(detail, sizeof(detail), "%s", said);
+	assert_true(jit_fetch_alert(CURLE_RECV_ERROR, detail, sizeof(detail)));
+	assert_string_equal(detail, "it ended TLS with the alert: certificate expired");
+	snprintf(detail, sizeof(detail), "%s", said);
+	assert_false(jit_fetch_alert(CURLE_COULDNT_CONNECT, detail, sizeof(detail)));
+	assert_string_equal(detail, said);
+	snprintf(detail, sizeof(detail), "Recv failure: Connection reset by peer");
+	assert_false(jit_fetch_alert(CURLE_RECV_ERROR, detail, sizeof(detail)));
+	memset(detail, 'x', sizeof(detail) - 1); /* an alert whose name does not end */
+	detail[sizeof(detail) - 1] = '\0';
+	memcpy(detail, " alert ", 7);
+	assert_true(jit_fetch_alert(CURLE_SEND_ERROR, detail, sizeof(detail)));
+	assert_true(strlen(detail) < 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_alert_of_tls_is_told_by_its_name),
 		cmocka_unit_test(plain_http_goes_to_this_machine_alone_and_only_when_allowed),
 		cmocka_unit_test(other_protocols_are_not_spoken),
 	};

@@ -114,9 +114,19 @@ static void what_is_no_regular_file_is_not_waited_for(void **state)
 	rmdir(folder);
 }
 
+static void why_a_program_could_not_be_asked_is_told_in_words(void **state)
+{
+	(void)state;
+	assert_string_equal(jd_run_trouble(-ENOENT), "it is not installed");
+	assert_string_equal(jd_run_trouble(-ETIMEDOUT), "it took too long and was stopped");
+	assert_string_equal(jd_run_trouble(-EFBIG), "it said too much and was stopped");
+	assert_string_equal(jd_run_trouble(-EACCES), "Permission denied");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(why_a_program_could_not_be_asked_is_told_in_words),
 		cmocka_unit_test(a_program_gets_nothing_of_the_callers),
 		cmocka_unit_test(how_it_ended_is_told),
 		cmocka_unit_test(too_much_output_ends_it),
