@@ -19,7 +19,9 @@ from lab import HELPER_STATE, Lab, read
 from terminal import wait_until
 
 EACH = 50  # sessions of one person; the helper takes 64 grants of one
-STRETCHES = 3  # the broker's answer to the long poll, every 25 s, falls into one of them at most
+# In 25 s it wakes up twice: for the broker's answer to the long poll, and when libcurl's limit for its beginning is over, 10 s
+# later. Stretches up to 7 s long, one after the other, have one between these.
+STRETCHES = 4
 BROKER_CONF = {**role("live", services="sshd", targets="self", scope="user", reason="optional", requesters="@crowd",
                       auto_approve="hours Mon-Sun 00:00-24:00", credential_lifetime="1h"), ("usage_plan default", "rate"): "10000"}
 HELPER_CONF = {("service sshd", "role"): "live", ("service sshd", "duration"): "1h"}
@@ -100,7 +102,7 @@ def measure(lab, sessions, seconds):
             "seconds": seconds, **idle, "left": footprint.take(lab.helper.pid)}
 
 
-def main(sessions=500, seconds=10):
+def main(sessions=500, seconds=7):
     lab = Lab.here()
     lab.restart(broker_conf(sessions), HELPER_CONF)
     try:

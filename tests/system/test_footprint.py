@@ -11,7 +11,7 @@ import livesessions
 from lab import LabCase
 
 FULL = bool(os.environ.get("PAM_JIT_FULL"))
-SESSIONS, SECONDS = (500, 10) if FULL else (100, 3)
+SESSIONS, SECONDS = (500, 7) if FULL else (100, 3)
 MOST = 10 << 20  # bytes of own memory with 500
 MOST_EACH = 30000  # bytes in the short form, where what any helper has in use is shared among fewer
 
