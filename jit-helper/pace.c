@@ -4,7 +4,8 @@
 #include <sys/random.h>
 
 #define NOT_HELD_MS 1000 /* a poll that is answered sooner was not held: the next one comes so long after it began */
-#define AT_ONCE_MAX 8	 /* so many that brought something follow each other without a pause */
+#define NEWS_MS	    100	 /* of time that one with news takes from the allowance */
+#define BURST_MS    5000 /* the allowance: fifty polls without a pause, then ten a second */
 
 int64_t jh_pace_around_ms(long retry_after_s, unsigned chance)
 {
@@ -19,15 +20,12 @@ int64_t jh_pace_next(struct jh_pace *pace, const struct jh_polled *p, unsigned c
 	int64_t again = p->now_ms + jh_pace_around_ms(p->retry_after_s, chance);
 	int64_t soonest = p->asked_ms + NOT_HELD_MS;
 
-	if (p->now_ms >= soonest) {
-		pace->at_once = 0;
+	if (p->now_ms >= soonest)
 		return again;
+	if (p->news) {
+		pace->used_ms = (pace->used_ms > p->now_ms ? pace->used_ms : p->now_ms) + NEWS_MS;
+		soonest = pace->used_ms - BURST_MS;
 	}
-	if (p->news && pace->at_once < AT_ONCE_MAX) {
-		pace->at_once++;
-		return again;
-	}
-	pace->at_once = 0;
 	return again > soonest ? again : soonest;
 }
 

@@ -21,7 +21,7 @@ struct jh_polled {
 };
 
 struct jh_pace {
-	unsigned at_once; /* polls in a row that were answered at once with news */
+	int64_t used_ms; /* until then the polls that were answered at once with news have used up */
 };
 
 /* Around that many seconds: from half of it to half as much again. `chance` 0..1000. 0 for 0. */
