@@ -36,8 +36,8 @@ def broker_conf(sessions):
     return {**BROKER_CONF, **persons, ("group crowd", "members"): " ".join(people(sessions))}
 
 
-def begin(name, number):
-    """One login of that person from a place of its own: the connection that is its elevation."""
+def begin(name, number, take=True):
+    """One login of that person from a place of its own: the connection that is its elevation, once it is taken."""
     who = {"TARGET": name, "REQUESTER": name, "UID": uid_of(name), "RHOST": f"192.0.2.{number + 1}"}
     with Module() as asking:
         asking.ask(ELEVATE, "sshd", **who)
@@ -50,7 +50,8 @@ def begin(name, number):
     said = opened.expect(VERDICT)
     if said[OUTCOME][3] != ALLOW:
         raise AssertionError(f"{name}'s session is refused: {said.get(TEXT)}")
-    opened.send(frame(TAKEN))
+    if take:
+        opened.send(frame(TAKEN))
     return opened
 
 

@@ -6,8 +6,9 @@ import resource
 import socket
 import subprocess
 
-from frames import (ELEVATE, IGNORE, INVALID, SESSION_SOCKET, TAKEN, UNAVAILABLE, WAITING, Module, frame, log_in_here,
-                    uid_of)
+import livesessions
+from frames import (ELEVATE, IGNORE, INVALID, SESSION_SOCKET, TAKEN, UNAVAILABLE, WAITING, Module, end, frame,
+                    in_a_process, log_in_here, uid_of)
 from lab import PAM_SOCKET, LabCase, read
 from namespace import die_with_parent
 from terminal import wait_until
@@ -131,3 +132,20 @@ class FirstWord(LabCase):
         with Module() as other:
             other.ask(ELEVATE, "sudo", REQUESTER="op2", UID=uid_of("op2"))
             other.next_of(WAITING)
+
+
+class NotTaken(LabCase):
+    broker_conf = livesessions.broker_conf(1)
+    helper_conf = livesessions.HELPER_CONF
+
+    def test_a_session_that_is_offered_and_not_taken_is_ended(self):
+        """A module that hangs behind an allowed open_session holds no elevation open."""
+        self.lab.as_root("useradd", "--no-create-home", "crowd0")
+
+        def stuck():
+            log_in_here("crowd0")
+            opened = livesessions.begin("crowd0", 0, take=False)
+            return opened if opened.recv(16384) == b"" else None
+
+        self.addCleanup(end, in_a_process(stuck))
+        self.assertEqual(livesessions.elevations(), 0)
