@@ -38,7 +38,7 @@ ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DJIT_VERSION='"$(VERSION)"' -fvisibility=
 	$(CPPFLAGS) $(CFLAGS) -Icommon $(PKG_CFLAGS)
 LDHARDEN = $(LDFLAGS) -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(SANFLAGS)
 
-PACKAGES := json-c libcurl libevent libevent_openssl inih openssl sqlite3 expat zlib jose libsystemd
+PACKAGES := json-c libcurl libevent libevent_openssl inih openssl sqlite3 expat zlib jose libsystemd libseccomp
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 
@@ -107,8 +107,8 @@ $(B)/pam_jit.so: $(MODULE) pam_jit/pam_jit.map
 	@$(CC) -shared $(LDHARDEN) -Wl,--version-script=pam_jit/pam_jit.map $(if $(SAN),,-Wl$(comma)-z$(comma)defs) -o $@ $(MODULE) -lpam
 comma := ,
 
-HELPER_LIBS = $(call pkg_libs,libcurl libevent json-c inih openssl libsystemd)
-BROKER_LIBS = $(call pkg_libs,libcurl libevent libevent_openssl json-c inih openssl sqlite3 expat zlib jose libsystemd)
+HELPER_LIBS = $(call pkg_libs,libcurl libevent json-c inih openssl libsystemd libseccomp)
+BROKER_LIBS = $(call pkg_libs,libcurl libevent libevent_openssl json-c inih openssl sqlite3 expat zlib jose libsystemd libseccomp)
 
 $(B)/jit-helper: $(HELPER) $(O)/libdoctor.a $(O)/libcommon.a
 	@mkdir -p $(@D)

@@ -64,7 +64,9 @@ const char *jit_fetch_why(enum jit_fetch_fault fault, CURLcode code, CURL *easy,
 		return "its name cannot be resolved";
 	case JIT_FETCH_CONNECT:
 		curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
-		return os_errno == ECONNREFUSED ? "connection refused" : "it cannot be reached";
+		return os_errno == ECONNREFUSED ? "connection refused"
+		       : os_errno == EACCES	? "this process may not connect to that port (its sandbox, or SELinux)"
+						: "it cannot be reached";
 	case JIT_FETCH_TIMEOUT:
 		return "it did not answer in time";
 	case JIT_FETCH_TOO_LARGE:

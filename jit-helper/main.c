@@ -15,6 +15,7 @@
 #include "certificate.h"
 #include "changes.h"
 #include "clock.h"
+#include "confine.h"
 #include "demo.h"
 #include "elevation.h"
 #include "ending.h"
@@ -245,6 +246,16 @@ static void warn_of_certificate(const struct jh_helper *h)
 		h->conf->tls_certificate, at);
 }
 
+/* Before anything comes from outside: no answer, no peer, nothing that an earlier jit-helper left. */
+static int confine(const struct jh_conf *conf, char *why, size_t why_size)
+{
+	int r = jh_confine(conf, why, why_size);
+
+	if (r > 0)
+		jit_log(LOG_INFO, "%s", why);
+	return r < 0 ? -1 : 0;
+}
+
 /* Sockets and files as whoever started us, all else as the unprivileged user. */
 static int prepare(struct jh_helper *h)
 {
@@ -273,6 +284,8 @@ static int prepare(struct jh_helper *h)
 	if (!jh_harden_may_kill())
 		jit_log(LOG_WARNING, "without CAP_KILL nothing that a role with on_expiry = end left running can be "
 				     "ended; start jit-helper as root, or with AmbientCapabilities=CAP_KILL");
+	if (confine(h->conf, why, sizeof(why)) < 0)
+		return fail(why);
 	h->state = jh_state_new(h);
 	if (!h->state)
 		return fail("out of memory, or no boot id in /proc");

@@ -47,7 +47,7 @@ PACKAGES = {
     "host": "systemd systemd-sysv dbus libpam-systemd sudo openssh-server openssh-client openssl ca-certificates login "
             "passwd util-linux iproute2 procps polkitd pkexec adduser init-system-helpers",
     "ours": "libc6 libpam0g libpam-runtime libcurl4 libevent-2.1-7 libevent-openssl-2.1-7 libjson-c5 libinih1 libssl3 "
-            "libsqlite3-0 libexpat1 zlib1g libsystemd0 libjose0",
+            "libsqlite3-0 libexpat1 zlib1g libsystemd0 libseccomp2 libjose0",
     "tests": "keyutils curl strace",
 }
 SSH_KEY = "/root/test/id_ed25519"  # lets whoever tests in as everybody

@@ -13,6 +13,7 @@ from namespace import TREE
 
 ENTRIES = {"pam_sm_acct_mgmt", "pam_sm_authenticate", "pam_sm_chauthtok", "pam_sm_close_session",
            "pam_sm_open_session", "pam_sm_setcred"}
+SANDBOX_CALLS = "seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self"
 TRIPLET = subprocess.run(["gcc", "-print-multiarch"], capture_output=True, text=True).stdout.strip()
 PLACES = {"security": f"/usr/lib/{TRIPLET}/security" if TRIPLET else "/usr/lib64/security",
           "units": "/usr/lib/systemd/system",
@@ -72,7 +73,8 @@ class Install(unittest.TestCase):
         for name in ("AmbientCapabilities", "CapabilityBoundingSet"):
             self.assertEqual(re.findall(rf"^{name}=(.*)$", unit, re.M), ["CAP_KILL"])
         self.assertEqual(re.findall(r"^SupplementaryGroups=(.*)$", unit, re.M), ["tty"])
-        self.assertEqual(re.findall(r"^SystemCallFilter=(.*)$", unit, re.M), ["@system-service", "~@privileged", "capset"])
+        self.assertEqual(re.findall(r"^SystemCallFilter=(.*)$", unit, re.M),
+                         ["@system-service", "~@privileged", "capset", SANDBOX_CALLS])
 
     def test_the_helpers_unit_lets_it_end_processes(self):
         """What @system-service holds less @privileged has the calls that an ending makes."""

@@ -1,0 +1,148 @@
+"""The sandbox of the running helper, from outside: what the kernel says of the process, and what becomes of who takes
+it over and tries more than the helper does."""
+
+import ctypes
+import errno
+import os
+import pwd
+import re
+import signal
+import socket
+import struct
+import subprocess
+import unittest
+
+import inject
+from lab import LabCase, read
+
+AT_FDCWD = -100
+PTRACE_ATTACH = 16
+NONE_BUT_KILL = 1 << 5
+
+
+def status_of(pid, thread=None):
+    """/proc/PID/status as {name: text}."""
+    lines = read(f"/proc/{pid}/task/{thread or pid}/status").splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
+def has_landlock(abi):
+    return ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1) >= abi
+
+
+def as_user(name, program, *arguments):
+    """Runs a line of Python as that user; its standard output."""
+    account = pwd.getpwnam(name)
+    done = subprocess.run(["/usr/bin/python3", "-c", program, *arguments], user=account.pw_uid, group=account.pw_gid,
+                          extra_groups=[], capture_output=True, text=True, timeout=20, cwd="/")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+ATTACH = """import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+print(0 if libc.ptrace(16, int(sys.argv[1]), None, None) == 0 else ctypes.get_errno())"""
+READ = """import sys
+try:
+    open(f"/proc/{sys.argv[1]}/{sys.argv[2]}", "rb").read(1)
+    print(0)
+except OSError as failure:
+    print(failure.errno)"""
+
+
+class Sandboxed:
+    """What is alike for the helper and the broker. `user` is who it runs as, `capabilities` what is left to it."""
+
+    @property
+    def pid(self):
+        return self.process().pid
+
+    def test_every_thread_has_the_filter_and_no_new_privileges(self):
+        for thread in os.listdir(f"/proc/{self.pid}/task"):
+            status = status_of(self.pid, thread)
+            self.assertEqual((status["NoNewPrivs"], status["Seccomp"]), ("1", "2"))
+            self.assertGreaterEqual(int(status["Seccomp_filters"]), 2)
+
+    def test_no_capability_is_left_but_what_it_needs(self):
+        status = status_of(self.pid)
+        for name in ("CapInh", "CapAmb"):
+            self.assertEqual(int(status[name], 16), 0, name)
+        for name in ("CapPrm", "CapEff"):
+            self.assertEqual(int(status[name], 16), self.capabilities, name)
+
+    def test_it_leaves_no_core(self):
+        self.assertRegex(read(f"/proc/{self.pid}/limits"), r"(?m)^Max core file size +0 +0 ")
+
+    def test_its_own_user_looks_into_it_as_little_as_anybody(self):
+        self.assertEqual(as_user(self.user, ATTACH, str(self.pid)), str(errno.EPERM))
+        for name in ("mem", "environ", "maps"):
+            self.assertIn(as_user(self.user, READ, str(self.pid), name), (str(errno.EACCES), str(errno.EPERM)), name)
+        # what is not dumpable is root's in /proc, whoever it runs as
+        self.assertEqual(os.stat(f"/proc/{self.pid}/environ").st_uid, 0)
+
+    def test_its_secrets_are_locked(self):
+        locked = re.findall(r"^Locked:\s+(\d+) kB", read(f"/proc/{self.pid}/smaps"), re.M)
+        self.assertGreater(sum(map(int, locked)), 0)
+        self.assertGreaterEqual(int(status_of(self.pid)["VmLck"].split()[0]), self.locked)
+
+    @unittest.skipUnless(inject.possible(), "no calls can be made in another process here")
+    def test_who_takes_it_over_starts_no_program(self):
+        """Each such call is the process's end."""
+        for call in (("execve", "/bin/true", 0, 0), ("ptrace", PTRACE_ATTACH, 1, 0, 0),
+                     ("mount", "none", "/tmp", "tmpfs", 0, 0)):
+            with self.subTest(call[0]):
+                with self.assertRaises(inject.Died) as ended, inject.Process(self.pid) as held:
+                    held.call(*call)
+                self.assertEqual(ended.exception.signal, signal.SIGSYS)
+                self.start_anew()
+
+    @unittest.skipUnless(inject.possible(), "no calls can be made in another process here")
+    def test_who_takes_it_over_gets_at_nothing_else(self):
+        with socket.create_server(("127.0.0.1", 0)) as other, inject.Process(self.pid) as held:
+            place = struct.pack("=HH4s8x", socket.AF_INET, socket.htons(other.getsockname()[1]),
+                                socket.inet_aton("127.0.0.1"))
+            self.assertEqual(held.call("socket", socket.AF_PACKET, socket.SOCK_RAW, 0), -errno.EAFNOSUPPORT)
+            self.assertEqual(held.call("prctl", 4, 1, 0, 0, 0), self.refused)  # PR_SET_DUMPABLE
+            self.assertEqual(held.call("setuid", 0), -errno.ENOSYS)
+            self.assertEqual(held.call("kill", 1, 0), self.refused)
+            if has_landlock(1):
+                self.assertEqual(held.call("openat", AT_FDCWD, "/home/op1/.bashrc", os.O_RDONLY), -errno.EACCES)
+                self.assertEqual(held.call("openat", AT_FDCWD, "/tmp/new", os.O_WRONLY | os.O_CREAT, 0o600),
+                                 -errno.EACCES)
+                self.assertEqual(held.call("unlinkat", AT_FDCWD, self.own_conf, 0), -errno.EACCES)
+            if has_landlock(4):
+                fd = held.call("socket", socket.AF_INET, socket.SOCK_STREAM, 0)
+                self.assertGreater(fd, 0)
+                self.assertEqual(held.call("connect", fd, place, len(place)), -errno.EACCES)
+                self.assertEqual(held.call("close", fd), 0)
+            # and what it does need it has
+            fd = held.call("openat", AT_FDCWD, self.own_conf, os.O_RDONLY)
+            self.assertGreater(fd, 0)
+            self.assertEqual(held.call("close", fd), 0)
+        self.still_serves()
+
+    @property
+    def refused(self):
+        """Builds with AddressSanitizer may do a little more, which they say at the start."""
+        return 0 if os.environ.get("PAM_JIT_SAN") else -errno.ENOSYS
+
+
+class Helper(Sandboxed, LabCase):
+    user = "_jit"
+    capabilities = NONE_BUT_KILL
+    locked = 1024  # kB
+    own_conf = "/etc/pam-jit/jit-helper.conf"
+
+    def process(self):
+        return self.lab.helper
+
+    def start_anew(self):
+        self.lab.helper.wait()
+        self.lab.start_helper()
+
+    def still_serves(self):
+        self.assertIn("uid=0(root)", self.run_approved(self.open_terminal())[1])
+
+
+if __name__ == "__main__":
+    unittest.main()

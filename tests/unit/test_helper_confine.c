@@ -1,0 +1,92 @@
+/* jit-helper/confine: its own sandbox, in a child that tries what must fail, and what must not. */
+#include "confine.h"
+
+#include "sandboxed.h"
+
+static char work[] = "/tmp/jit-confine-XXXXXX";
+static struct jh_conf *conf;
+
+static void no_error(void *arg, const char *message)
+{
+	(void)arg;
+	print_error("%s\n", message);
+}
+
+static int make(void **state)
+{
+	char text[512];
+
+	if (make_outside(state) < 0 || !mkdtemp(work))
+		return -1;
+	snprintf(text, sizeof(text),
+		 "[helper]\nbroker = https://127.0.0.1:%u\napi_key_file = %s/key\nstate_dir = %s\nspool_dir = %s\n",
+		 named_port, work, work, work);
+	return jh_conf_parse("test", text, no_error, NULL, &conf);
+}
+
+static int unmake(void **state)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/state", work);
+	unlink(path);
+	rmdir(work);
+	jh_conf_free(conf);
+	return remove_outside(state);
+}
+
+static int enter(void)
+{
+	char why[256];
+	int r = jh_confine(conf, why, sizeof(why));
+
+	if (r != 0)
+		print_message("%s\n", why);
+	return r;
+}
+
+static int keep_its_state(void)
+{
+	char path[64], other[64];
+
+	snprintf(path, sizeof(path), "%s/state", work);
+	snprintf(other, sizeof(other), "%s/new", work);
+	int r = try_open(other, O_WRONLY | O_CREAT | O_EXCL);
+	return r ? r : said(rename(other, path));
+}
+
+static int link_outside(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/link", work);
+	return said(link(outside_file, path));
+}
+
+static int look_at_a_process(void)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)getppid());
+	return try_open(path, O_RDONLY);
+}
+
+static void a_helper_does_in_its_sandbox_what_it_needs_and_nothing_else(void **state)
+{
+	(void)state;
+	if (is_under_valgrind()) /* it makes system calls of its own */
+		skip();
+	assert_sandboxed(enter);
+	assert_int_equal(in_sandbox(enter, signal_another_process), 0);
+	assert_int_equal(in_sandbox(enter, look_at_a_process), 0);
+	assert_int_equal(in_sandbox(enter, keep_its_state), 0);
+	assert_int_equal(in_sandbox(enter, link_outside), ENOSYS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_helper_does_in_its_sandbox_what_it_needs_and_nothing_else),
+	};
+	return cmocka_run_group_tests(tests, make, unmake);
+}
