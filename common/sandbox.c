@@ -186,6 +186,8 @@ void jit_sandbox_system(struct jit_sandbox *sandbox)
 
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
 		jit_sandbox_path(sandbox, JIT_SANDBOX_READ, folders[i]);
+	if (jit_sandbox_calls_loose())
+		jit_sandbox_path(sandbox, JIT_SANDBOX_READ, "/proc");
 	jit_sandbox_file(sandbox, JIT_SANDBOX_READ, "/etc/resolv.conf");
 	jit_sandbox_port(sandbox, 53); /* answers too long for a datagram */
 }

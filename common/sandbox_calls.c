@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/sched.h>
 #include <seccomp.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -66,8 +67,15 @@ static const char *const hostile[] = {
 	/* the clock */
 	"clock_settime", "clock_settime64", "settimeofday", NULL};
 
-/* What AddressSanitizer and its search for leaks make at an end. */
-static const char *const sanitizers[] = {"clone", "mprotect", "mmap", "mmap2", "prctl", "wait4", "kill", NULL};
+/* What AddressSanitizer makes in its search for leaks at an end: it stops all threads as a debugger does. */
+static const char *const sanitizers[] = {"clone", "mmap", "mmap2", "mprotect", "prctl", "ptrace", "wait4", NULL};
+
+static bool is_among(const char *name, const char *const *names)
+{
+	while (*names && strcmp(*names, name) != 0)
+		names++;
+	return *names;
+}
 
 static int by_name(scmp_filter_ctx filter, uint32_t action, const char *const *names)
 {
@@ -146,6 +154,19 @@ static int by_argument(scmp_filter_ctx filter)
 	return r;
 }
 
+static int end_the_hostile(scmp_filter_ctx filter)
+{
+	int r = 0;
+
+	for (const char *const *name = hostile; *name && r == 0; name++) {
+		const char *const one[] = {*name, NULL};
+
+		if (!LOOSE || !is_among(*name, sanitizers))
+			r = by_name(filter, SCMP_ACT_KILL_PROCESS, one);
+	}
+	return r;
+}
+
 static int fill(scmp_filter_ctx filter, const char *const *more)
 {
 	int r = by_name(filter, SCMP_ACT_ALLOW, usual);
@@ -160,7 +181,7 @@ static int fill(scmp_filter_ctx filter, const char *const *more)
 		r = LOOSE ? by_name(filter, SCMP_ACT_ALLOW, sanitizers) : threads(filter);
 	if (r == 0 && !LOOSE)
 		r = memory(filter);
-	return r == 0 ? by_name(filter, SCMP_ACT_KILL_PROCESS, hostile) : r;
+	return r == 0 ? end_the_hostile(filter) : r;
 }
 
 static int load(scmp_filter_ctx filter)

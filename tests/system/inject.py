@@ -6,6 +6,9 @@ import os
 import signal
 import struct
 
+from processes import state_of
+from terminal import wait_until
+
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 LIBC.ptrace.restype = ctypes.c_long
@@ -50,12 +53,14 @@ class Process:
         self.machine = MACHINES[os.uname().machine]
 
     def __enter__(self):
+        wait_until("it waits", lambda: state_of(self.pid) == "S")
         _ptrace(SEIZE, self.pid)
         _ptrace(INTERRUPT, self.pid)
         self._wait()
         self.before = self._registers()
         at = self.before[self.machine["next"]] - self.machine["step"]
         if self._memory(at, self.machine["step"]) != self.machine["instruction"]:
+            _ptrace(DETACH, self.pid)
             raise AssertionError("it does not wait in a system call")
         return self
 

@@ -1,5 +1,5 @@
-"""The sandbox of the running helper, from outside: what the kernel says of the process, and what becomes of who takes
-it over and tries more than the helper does."""
+"""The sandboxes of the running daemons, from outside: what the kernel says of the process, and what becomes of who takes
+it over and tries more than it does."""
 
 import ctypes
 import errno
@@ -14,6 +14,7 @@ import unittest
 
 import inject
 from lab import LabCase, read
+from terminal import wait_until
 
 AT_FDCWD = -100
 PTRACE_ATTACH = 16
@@ -53,6 +54,14 @@ except OSError as failure:
 class Sandboxed:
     """What is alike for the helper and the broker. `user` is who it runs as, `capabilities` what is left to it."""
 
+    def setUp(self):
+        super().setUp()
+        self.wait_until_it_is_in()
+
+    def wait_until_it_is_in(self):
+        """It takes connections a moment before that, and serves none."""
+        wait_until("it has a filter", lambda: status_of(self.pid)["Seccomp"] == "2")
+
     @property
     def pid(self):
         return self.process().pid
@@ -88,13 +97,16 @@ class Sandboxed:
     @unittest.skipUnless(inject.possible(), "no calls can be made in another process here")
     def test_who_takes_it_over_starts_no_program(self):
         """Each such call is the process's end."""
-        for call in (("execve", "/bin/true", 0, 0), ("ptrace", PTRACE_ATTACH, 1, 0, 0),
-                     ("mount", "none", "/tmp", "tmpfs", 0, 0)):
+        for call in (("execve", "/bin/true", 0, 0), ("mount", "none", "/tmp", "tmpfs", 0, 0),
+                     ("ptrace", PTRACE_ATTACH, 1, 0, 0)):
+            if call[0] == "ptrace" and self.is_loose:
+                continue
             with self.subTest(call[0]):
                 with self.assertRaises(inject.Died) as ended, inject.Process(self.pid) as held:
                     held.call(*call)
                 self.assertEqual(ended.exception.signal, signal.SIGSYS)
                 self.start_anew()
+                self.wait_until_it_is_in()
 
     @unittest.skipUnless(inject.possible(), "no calls can be made in another process here")
     def test_who_takes_it_over_gets_at_nothing_else(self):
@@ -102,9 +114,9 @@ class Sandboxed:
             place = struct.pack("=HH4s8x", socket.AF_INET, socket.htons(other.getsockname()[1]),
                                 socket.inet_aton("127.0.0.1"))
             self.assertEqual(held.call("socket", socket.AF_PACKET, socket.SOCK_RAW, 0), -errno.EAFNOSUPPORT)
-            self.assertEqual(held.call("prctl", 4, 1, 0, 0, 0), self.refused)  # PR_SET_DUMPABLE
+            self.assertEqual(held.call("prctl", 4, 1, 0, 0, 0), 0 if self.is_loose else -errno.ENOSYS)  # PR_SET_DUMPABLE
             self.assertEqual(held.call("setuid", 0), -errno.ENOSYS)
-            self.assertEqual(held.call("kill", 1, 0), self.refused)
+            self.assertEqual(held.call("kill", 1, 0), -errno.ENOSYS)
             if has_landlock(1):
                 self.assertEqual(held.call("openat", AT_FDCWD, "/home/op1/.bashrc", os.O_RDONLY), -errno.EACCES)
                 self.assertEqual(held.call("openat", AT_FDCWD, "/tmp/new", os.O_WRONLY | os.O_CREAT, 0o600),
@@ -122,9 +134,9 @@ class Sandboxed:
         self.still_serves()
 
     @property
-    def refused(self):
+    def is_loose(self):
         """Builds with AddressSanitizer may do a little more, which they say at the start."""
-        return 0 if os.environ.get("PAM_JIT_SAN") else -errno.ENOSYS
+        return bool(os.environ.get("PAM_JIT_SAN"))
 
 
 class Helper(Sandboxed, LabCase):
