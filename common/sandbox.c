@@ -177,7 +177,7 @@ void jit_sandbox_system(struct jit_sandbox *sandbox)
 	static const char *const folders[] = {
 		"/etc", "/usr", "/lib", "/lib64", "/nix/store",
 		/* users' names elsewhere than in /etc: sssd, extrausers, nss_db, and who systemd knows */
-		"/var/lib/sss", "/var/lib/extrausers", "/var/db", "/run/systemd",
+		"/var/lib/sss", "/var/lib/extrausers", "/var/db", "/run/systemd", "/run/userdb",
 		/* certificates of authorities, where /etc leads there */
 		"/var/lib/ca-certificates",
 		/* libc and OpenSSL ask how the machine is */

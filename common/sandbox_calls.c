@@ -144,7 +144,8 @@ static int memory(scmp_filter_ctx filter)
 static int by_argument(scmp_filter_ctx filter)
 {
 	static const uint32_t ioctls[] = {FIONREAD, FIONBIO, TCGETS, TIOCGWINSZ, TIOCGDEV};
-	static const uint32_t prctls[] = {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_SET_VMA};
+	static const uint32_t prctls[] = {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE,
+					  PR_CAPBSET_READ /* libcap, in nss-systemd */, PR_SET_VMA};
 	int r = 0;
 
 	for (size_t i = 0; i < sizeof(ioctls) / sizeof(ioctls[0]) && r == 0; i++)

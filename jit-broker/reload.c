@@ -1,12 +1,14 @@
 /* See reload.h. Everything that can fail comes first; the change itself cannot. */
 #include "reload.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
 #include "conf_keys.h"
+#include "confine.h"
 #include "log.h"
 #include "tls.h"
 
@@ -42,8 +44,25 @@ static const enum jb_key fixed[] = {
 
 static void tell_error(void *arg, const char *message)
 {
-	(void)arg;
+	bool *denied = arg;
+
 	jit_log(LOG_ERR, "%s", message);
+	*denied = *denied || strstr(message, strerror(EACCES));
+}
+
+/* NULL: nothing can be made of it. Which files it names is known only then, so a refusal of the sandbox comes as any.
+ */
+static struct jb_conf *read_anew(const char *path)
+{
+	bool denied = false;
+	struct jb_conf *conf = jb_conf_read(path, tell_error, &denied);
+
+	if (!conf)
+		jit_log(LOG_ERR, "the configuration is kept as it was: %s has errors%s", path,
+			denied ? "; a file in a folder that the running broker has shut itself out from can be used "
+				 "after a restart of jit-broker alone"
+			       : "");
+	return conf;
 }
 
 static bool same_text(const char *a, const char *b)
@@ -130,13 +149,13 @@ static bool record(struct jb_store *store, const struct jb_conf *conf)
 	return false;
 }
 
-/* The context for the new certificate; NULL where TLS is off. False: it cannot be had. */
-static bool make_tls(const struct jb_running *running, const struct jb_conf *conf, SSL_CTX **ret)
+/* The context for the new certificate; NULL where TLS is off, or was to be. False: it cannot be had. */
+static bool make_tls(const struct jb_running *running, bool wanted, const struct jb_conf *conf, SSL_CTX **ret)
 {
 	char why[512];
 
 	*ret = NULL;
-	if (!running->started->tls || !conf->tls)
+	if (!running->started->tls || !wanted)
 		return true;
 	*ret = jb_tls_new(conf->tls_certificate, conf->tls_key, conf->tls_client_ca, why, sizeof(why));
 	if (!*ret)
@@ -144,16 +163,31 @@ static bool make_tls(const struct jb_running *running, const struct jb_conf *con
 	return *ret != NULL;
 }
 
+/* What it names must be within the sandbox, which does not grow. */
+static bool is_within(const struct jb_running *running, const struct jb_conf *conf)
+{
+	char why[512];
+
+	if (jb_confine_allows(running->sandbox, conf, why, sizeof(why)))
+		return true;
+	jit_log(LOG_ERR, "the configuration is kept as it was: %s", why);
+	return false;
+}
+
 static bool reload(struct jb_running *running)
 {
-	struct jb_conf *conf = jb_conf_read(running->started->path, tell_error, NULL);
+	struct jb_conf *conf = read_anew(running->started->path);
 	SSL_CTX *tls;
 
-	if (!conf) {
-		jit_log(LOG_ERR, "the configuration is kept as it was: %s has errors", running->started->path);
+	if (!conf)
+		return false;
+	const bool wants_tls = conf->tls; /* without it the file names no certificate */
+	if (!keep_fixed(running->started, conf) || !is_within(running, conf) ||
+	    !make_tls(running, wants_tls, conf, &tls)) {
+		jb_conf_free(conf);
 		return false;
 	}
-	if (!make_tls(running, conf, &tls) || !keep_fixed(running->started, conf) || !record(running->store, conf)) {
+	if (!record(running->store, conf)) {
 		SSL_CTX_free(tls);
 		jb_conf_free(conf);
 		return false;

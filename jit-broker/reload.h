@@ -23,6 +23,7 @@ struct jb_running {
 	struct jb_notify *notify;
 	struct jb_server *server;
 	struct jb_proxy *proxy; /* NULL: none is trusted */
+	struct jit_sandbox *sandbox;
 };
 
 /* Logs what comes of it. False: everything is as it was. */

@@ -4,13 +4,11 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
+#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,12 +19,15 @@
 #include "aws_role.h"
 #include "clock.h"
 #include "conf.h"
+#include "confine.h"
 #include "engine.h"
 #include "exit.h"
+#include "harden.h"
 #include "issuer.h"
 #include "issuer_watch.h"
 #include "log.h"
 #include "reload.h"
+#include "sandbox.h"
 #include "server.h"
 #include "stop.h"
 #include "store.h"
@@ -41,21 +42,6 @@ struct broker {
 	struct jb_watchdog *watchdog;
 	struct event *signals[3];
 };
-
-/* Nobody but root looks into this process, and nothing it starts gains rights. */
-static int harden(void)
-{
-	const struct rlimit none = {0, 0};
-
-	umask(077);
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    setrlimit(RLIMIT_CORE, &none) < 0) {
-		jit_log(LOG_ERR, "cannot harden the process: %s", strerror(errno));
-		return -1;
-	}
-	signal(SIGPIPE, SIG_IGN);
-	return 0;
-}
 
 static void tell_error(void *arg, const char *message)
 {
@@ -204,13 +190,36 @@ static void close_all(struct broker *broker)
 	if (r->conf != r->started)
 		jb_conf_free(r->conf);
 	jb_conf_free(r->started);
+	jit_sandbox_free(r->sandbox);
+}
+
+/* All that is opened once is open, and nobody was served yet. */
+static int confine(struct broker *broker, char *why, size_t why_size)
+{
+	struct jb_running *r = &broker->running;
+	int confined = jb_confine(r->conf, &r->sandbox, why, why_size);
+
+	if (confined > 0)
+		jit_log(LOG_INFO, "%s", why);
+	return confined < 0 ? -1 : 0;
+}
+
+/* Before the first key is read. */
+static int lock_secrets(const struct broker *broker, char *why, size_t why_size)
+{
+	int locked = jb_harden_secrets(broker->running.conf->max_connections, why, why_size);
+
+	if (locked > 0)
+		jit_log(LOG_WARNING, "%s", why);
+	return locked < 0 ? -1 : 0;
 }
 
 static int run(struct broker *broker)
 {
 	char why[512];
 
-	if (open_parts(broker, why, sizeof(why)) < 0 || open_server(broker, why, sizeof(why)) < 0) {
+	if (lock_secrets(broker, why, sizeof(why)) < 0 || open_parts(broker, why, sizeof(why)) < 0 ||
+	    open_server(broker, why, sizeof(why)) < 0 || confine(broker, why, sizeof(why)) < 0) {
 		jit_log(LOG_ERR, "the broker cannot start: %s", why);
 		return JB_EXIT_FAILED; /* tried again: its port may be somebody's yet, its store locked */
 	}
@@ -255,11 +264,15 @@ int jb_cmd_serve(int argc, char **argv)
 		fputs(help, stderr);
 		return JB_EXIT_USAGE;
 	}
-	if (harden() < 0)
+	const int hardened = jb_harden();
+	if (hardened < 0) {
+		jit_log(LOG_ERR, "cannot harden the process: %s", strerror(-hardened));
 		return JB_EXIT_FAILED;
+	}
 	broker.running.conf = broker.running.started = jb_conf_read(path, tell_error, NULL);
 	/* The unit does not try again what only an administrator can mend. */
 	status = broker.running.conf ? run(&broker) : JB_EXIT_CONFIG;
 	close_all(&broker);
+	OPENSSL_cleanup(); /* what a search for leaks cannot follow into the locked heap */
 	return status;
 }

@@ -357,7 +357,10 @@ out:
 static int prepare_file(struct jb_sqlite *store, const char *path, bool keep, char *why, size_t why_size)
 {
 	sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
-	if (sqlite3_exec(store->db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;",
+	/* What it puts aside for a moment stays in memory: the sandbox has no folder for it. */
+	if (sqlite3_exec(store->db,
+			 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;"
+			 "PRAGMA temp_store=MEMORY;",
 			 NULL, NULL, NULL) != SQLITE_OK) {
 		snprintf(why, why_size, "cannot use the store %s: %s", path, error(&store->store));
 		return -EIO;

@@ -1,6 +1,7 @@
 """The sandboxes of the running daemons, from outside: what the kernel says of the process, and what becomes of who takes
 it over and tries more than it does."""
 
+import base64
 import ctypes
 import errno
 import os
@@ -12,8 +13,9 @@ import struct
 import subprocess
 import unittest
 
+import brokerlib
 import inject
-from lab import LabCase, read
+from lab import LabCase, read, write
 from terminal import wait_until
 
 AT_FDCWD = -100
@@ -154,6 +156,42 @@ class Helper(Sandboxed, LabCase):
 
     def still_serves(self):
         self.assertIn("uid=0(root)", self.run_approved(self.open_terminal())[1])
+
+
+class Broker(Sandboxed, LabCase):
+    user = "_jitbroker"
+    capabilities = 0
+    locked = 4096  # kB
+    own_conf = "/etc/jit-broker/jit-broker.conf"
+
+    def process(self):
+        return self.lab.broker.process
+
+    def start_anew(self):
+        self.lab.broker.stop(kill=True)
+        self.lab.broker.start()
+
+    def still_serves(self):
+        self.assertIn("uid=0(root)", self.run_approved(self.open_terminal())[1])
+
+    def test_a_reload_that_needs_more_says_what_and_to_restart(self):
+        before = read(self.own_conf)
+        self.addCleanup(write, self.own_conf, before, 0o640, "root", "_jitbroker")
+        for path in ("/etc/jit-broker/chat", "/opt/chat/secret"):
+            write(path, "whsec_" + base64.b64encode(bytes(32)).decode(), 0o640, "root", "_jitbroker")
+        url, secret, ca = (("webhook chat", key) for key in ("url", "secret", "ca"))
+        good = {url: "https://chat.example/hook", secret: "/etc/jit-broker/chat"}
+        for changes, said in (({url: "https://chat.example:8444/hook"}, "kept as it was: it needs TCP port 8444, which"),
+                              ({ca: "/opt/chat/ca.pem"}, "kept as it was: it needs /opt/chat, which"),
+                              ({secret: "/opt/chat/secret"}, "has errors; a file in a folder that the running broker"),
+                              ({}, "the configuration has been read anew")):
+            with self.subTest(said):
+                write("/opt/chat/ca.pem", read("/etc/pam-jit/broker-ca.pem"))
+                write(self.own_conf, brokerlib.edit_ini(before, {**good, **changes}), 0o640, "root", "_jitbroker")
+                self.process().send_signal(signal.SIGHUP)
+                wait_until("it says so", lambda said=said: said in read(self.lab.log("jit-broker")))
+        write(self.own_conf, before, 0o640, "root", "_jitbroker")
+        self.still_serves()
 
 
 if __name__ == "__main__":
