@@ -6,8 +6,8 @@
 #include "fetch.h"
 #include "sandbox.h"
 
-/* To hold a process and to end it; to look whether it may. */
-static const char *const calls[] = {"capget", "pidfd_open", "pidfd_send_signal", NULL};
+/* To hold a process and to end it; to look whether it may; to wait for nobody's descriptor (unasked.h). */
+static const char *const calls[] = {"capget", "pidfd_open", "pidfd_send_signal", "setitimer", NULL};
 
 static void allow_files(struct jit_sandbox *sandbox, const struct jh_conf *conf)
 {

@@ -1,6 +1,8 @@
 /* jit-helper/confine: its own sandbox, in a child that tries what must fail, and what must not. */
 #include "confine.h"
 
+#include <sys/time.h>
+
 #include "sandboxed.h"
 
 static char work[] = "/tmp/jit-confine-XXXXXX";
@@ -63,6 +65,13 @@ static int link_outside(void)
 	return said(link(outside_file, path));
 }
 
+static int limit_a_wait(void)
+{
+	const struct itimerval none = {.it_value.tv_usec = 0};
+
+	return said(setitimer(ITIMER_REAL, &none, NULL));
+}
+
 static int look_at_a_process(void)
 {
 	char path[64];
@@ -79,6 +88,7 @@ static void a_helper_does_in_its_sandbox_what_it_needs_and_nothing_else(void **s
 	assert_sandboxed(enter);
 	assert_int_equal(in_sandbox(enter, signal_another_process), 0);
 	assert_int_equal(in_sandbox(enter, look_at_a_process), 0);
+	assert_int_equal(in_sandbox(enter, limit_a_wait), 0);
 	assert_int_equal(in_sandbox(enter, keep_its_state), 0);
 	assert_int_equal(in_sandbox(enter, link_outside), ENOSYS);
 }
