@@ -22,6 +22,7 @@ MACHINES = {
     "aarch64": {"count": 34, "number": 8, "old_number": None, "result": 0, "stack": 31, "next": 32, "step": 4,
                 "arguments": (0, 1, 2, 3, 4, 5), "instruction": b"\x01\x00\x00\xd4"},
 }
+MACHINE = os.uname().machine
 # By the kernel's tables: x86_64, aarch64.
 CALLS = {"openat": (257, 56), "execve": (59, 221), "socket": (41, 198), "connect": (42, 203), "ptrace": (101, 117),
          "mount": (165, 40), "prctl": (157, 167), "setuid": (105, 146), "kill": (62, 129), "close": (3, 57),
@@ -29,7 +30,7 @@ CALLS = {"openat": (257, 56), "execve": (59, 221), "socket": (41, 198), "connect
 
 
 def possible():
-    return os.uname().machine in MACHINES and os.geteuid() == 0
+    return MACHINE in MACHINES and os.geteuid() == 0
 
 
 def _ptrace(request, pid, address=0, data=0):
@@ -50,7 +51,7 @@ class Process:
 
     def __init__(self, pid):
         self.pid = pid
-        self.machine = MACHINES[os.uname().machine]
+        self.machine = MACHINES[MACHINE]
 
     def __enter__(self):
         wait_until("it waits", lambda: state_of(self.pid) == "S")
@@ -103,7 +104,7 @@ class Process:
                 self._memory(scratch, len(data), data)
                 argument, scratch = scratch, scratch + (len(data) + 15 & ~15)
             registers[place] = argument & 0xffffffffffffffff
-        registers[self.machine["number"]] = CALLS[name][list(MACHINES).index(os.uname().machine)]
+        registers[self.machine["number"]] = CALLS[name][list(MACHINES).index(MACHINE)]
         if self.machine["old_number"] is not None:
             registers[self.machine["old_number"]] = 0xffffffffffffffff
         registers[self.machine["next"]] -= self.machine["step"]
