@@ -161,8 +161,10 @@ void jit_sandbox_url(struct jit_sandbox *sandbox, const char *url)
 	const char *bracket = memchr(host, ']', (size_t)(end - host)); /* "[::1]:8443" */
 	const char *from = bracket ? bracket : host;
 	const char *colon = memchr(from, ':', (size_t)(end - from));
+	if (!colon && usual_port(url))
+		jit_sandbox_port(sandbox, usual_port(url));
 	if (!colon)
-		return jit_sandbox_port(sandbox, usual_port(url));
+		return;
 	size_t len = (size_t)(end - colon - 1);
 	if (len >= sizeof(digits))
 		return;

@@ -2,8 +2,10 @@
 #include "confine.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "aws_role.h"
 #include "fetch.h"
 #include "sandbox.h"
 
@@ -21,20 +23,10 @@ static void allow_file(struct jit_sandbox *sandbox, const char *path)
 
 static void allow_files(struct jit_sandbox *sandbox, const struct jb_conf *conf)
 {
-	const char *const named[] = {conf->path,
-				     conf->tls_certificate,
-				     conf->tls_key,
-				     conf->tls_client_ca,
-				     conf->store_credentials,
-				     conf->store_ca,
-				     conf->issuer_credentials,
-				     conf->issuer_ca,
-				     conf->workflow_credentials,
-				     conf->workflow_ca,
-				     conf->oidc_client_secret_file,
-				     conf->oidc_ca,
-				     conf->mail_credentials,
-				     conf->mail_ca};
+	const char *const named[] = {conf->path,	  conf->tls_certificate,  conf->tls_key,
+				     conf->tls_client_ca, conf->store_ca,	  conf->issuer_ca,
+				     conf->workflow_ca,	  conf->ssm_ca,		  conf->oidc_client_secret_file,
+				     conf->oidc_ca,	  conf->mail_credentials, conf->mail_ca};
 
 	jit_sandbox_system(sandbox);
 	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++)
@@ -48,11 +40,22 @@ static void allow_files(struct jit_sandbox *sandbox, const struct jb_conf *conf)
 	jit_sandbox_file(sandbox, JIT_SANDBOX_WRITE, conf->proxy_socket); /* taken away at the end */
 }
 
+/* A file, or who knows a role's (aws_role.h). */
+static void allow_credentials(struct jit_sandbox *sandbox, const char *from)
+{
+	if (!from || !jb_aws_role_is_word(from))
+		return allow_file(sandbox, from);
+	jit_sandbox_url(sandbox, JIT_FETCH_METADATA);
+	jit_sandbox_url(sandbox, from); /* "imds:http://…" */
+	jit_sandbox_url(sandbox, getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI"));
+	allow_file(sandbox, getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"));
+}
+
 static void allow_ports(struct jit_sandbox *sandbox, const struct jb_conf *conf)
 {
 	static const char issuer[] = "sts:";
 	const char *const named[] = {conf->store_endpoint, conf->issue_endpoint, conf->workflow_endpoint,
-				     conf->oidc_issuer, conf->mail_server};
+				     conf->ssm_endpoint,   conf->oidc_issuer,	 conf->mail_server};
 
 	jit_sandbox_port(sandbox, HTTPS);
 	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++)
@@ -70,6 +73,10 @@ static struct jit_sandbox *sandbox_of(const struct jb_conf *conf)
 	if (sandbox) {
 		allow_files(sandbox, conf);
 		allow_ports(sandbox, conf);
+		allow_credentials(sandbox, conf->store_credentials);
+		allow_credentials(sandbox, conf->issuer_credentials);
+		allow_credentials(sandbox, conf->workflow_credentials);
+		allow_credentials(sandbox, conf->ssm_credentials);
 	}
 	return sandbox;
 }
