@@ -71,12 +71,13 @@ class Process:
             _ptrace(DETACH, self.pid)
 
     def _wait(self):
-        """Until it has stopped."""
+        """Until it has stopped; whether that was because it had made its step."""
         _, status = os.waitpid(self.pid, 0x40000000)  # __WALL
         if os.WIFSIGNALED(status):
             raise Died(os.WTERMSIG(status))
         if os.WIFEXITED(status):
             raise AssertionError(f"it ended with status {os.WEXITSTATUS(status)}")
+        return status >> 8 == signal.SIGTRAP
 
     def _registers(self):
         raw = (ctypes.c_ulonglong * self.machine["count"])()
@@ -110,5 +111,6 @@ class Process:
         registers[self.machine["next"]] -= self.machine["step"]
         self._set_registers(registers)
         _ptrace(SINGLESTEP, self.pid)
-        self._wait()
+        while not self._wait():  # a signal came first
+            _ptrace(SINGLESTEP, self.pid)
         return ctypes.c_longlong(self._registers()[self.machine["result"]]).value
