@@ -1,9 +1,12 @@
 /* jit-helper/confine: its own sandbox, in a child that tries what must fail, and what must not. */
 #include "confine.h"
 
+#include <seccomp.h>
 #include <sys/time.h>
 
 #include "sandboxed.h"
+
+enum { landlock_create_ruleset = 444 };
 
 static char work[] = "/tmp/jit-confine-XXXXXX";
 static struct jh_conf *conf;
@@ -93,10 +96,34 @@ static void a_helper_does_in_its_sandbox_what_it_needs_and_nothing_else(void **s
 	assert_int_equal(in_sandbox(enter, link_outside), ENOSYS);
 }
 
+/* As a kernel from before Landlock answers. */
+static int enter_without_landlock(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+	char why[256] = "";
+
+	if (!filter || seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), landlock_create_ruleset, 0) < 0 ||
+	    seccomp_load(filter) < 0)
+		return -1;
+	seccomp_release(filter);
+	return jh_confine(conf, why, sizeof(why)) == 1 && strstr(why, "this kernel limits no files") ? 0 : -1;
+}
+
+static void a_kernel_without_landlock_takes_the_rest_of_it_and_that_is_said(void **state)
+{
+	(void)state;
+	if (is_instrumented())
+		skip();
+	assert_int_equal(in_sandbox(enter_without_landlock, run_a_program), -SIGSYS);
+	assert_int_equal(in_sandbox(enter_without_landlock, make_a_process), ENOSYS);
+	assert_int_equal(in_sandbox(enter_without_landlock, reach_the_named_port), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_helper_does_in_its_sandbox_what_it_needs_and_nothing_else),
+		cmocka_unit_test(a_kernel_without_landlock_takes_the_rest_of_it_and_that_is_said),
 	};
 	return cmocka_run_group_tests(tests, make, unmake);
 }
