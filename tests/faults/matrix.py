@@ -11,12 +11,19 @@ VICTIMS = {"broker": "the broker", "helper": "jit-helper", "sts": "STS", "store"
 
 
 class Cell:
-    """`came`: what becomes of it. `says`: a piece of what somebody reads then. One of several, where a moment more or
-    less, or what exactly is short, decides it."""
+    """`came`: what becomes of it. `says`: a piece of what somebody reads then, or one of several. Where a moment more or
+    less, or what exactly is short, decides what becomes of it: one Cell | another."""
 
     def __init__(self, came, says=""):
-        self.came = (came,) if isinstance(came, str) else came
-        self.says = (says,) if isinstance(says, str) else says
+        self.options = [(came, (says,) if isinstance(says, str) else says)]
+
+    def __or__(self, other):
+        both = Cell("")
+        both.options = self.options + other.options
+        return both
+
+    def fits(self, came, said):
+        return any(came == option and any(words in said for words in says) for option, says in self.options)
 
 
 def row(wait, opened, renewal, close, approve):
@@ -64,8 +71,12 @@ def no_sts(says):
 
 
 UNHARMED = row(WELL, ALLOWED, RENEWED, CLOSED, APPROVED)
+SILENT = "jit-helper has not answered in time"
 LATE = "did not answer in time"
 ELSEWHERE = "only the broker keeps something on a disk: its store, below"
+SHORTAGE = ("jit-helper is out of descriptors", SILENT)
+BROKE_OFF = "broke the connection off"
+NO_MEMORY = ("Out of memory", "out of memory", "malloc failure")
 GONE = "jit-helper went away before it had answered"
 OF_A_FILE = "a file has none; the broker's own are above"
 
@@ -77,9 +88,10 @@ ROWS = {
         "garbage": no_broker("makes no sense", "makes no sense"),
         "cut": no_broker("broke the connection off", "broke", "broke off before a whole HTTP answer came"),
         "disk_full": ELSEWHERE,
-        "descriptors": row(turned_away(LATE), ALLOWED, held_back("Too many open files"), CLOSED, undecided(LATE)),
-        "memory": no_broker((LATE, "broke the connection off", "HTTP status 503"), (LATE, "broke the connection off"),
-                            "cannot be asked"),
+        # What comes on a connection that was open is answered.
+        "descriptors": row(turned_away(LATE) | WELL, ALLOWED, held_back("Too many open files"), CLOSED, undecided(LATE)),
+        "memory": row(turned_away((LATE, BROKE_OFF, "HTTP status 503")) | WELL, ALLOWED,
+                      held_back((LATE, BROKE_OFF, "out of memory")) | RENEWED, CLOSED, undecided("cannot be asked")),
         "clock_forward": row(Cell("filed; refused", "nobody decided within"), ALLOWED, Cell("over", "has ended"), CLOSED,
                              undecided("EXPIRED already")),
         "clock_back": row(WELL, ALLOWED, held_back("check the broker's clock"), CLOSED, APPROVED),
@@ -88,21 +100,23 @@ ROWS = {
     },
     "helper": {
         "refuse": no_helper("jit-helper is not running", "cannot reach jit-helper"),
-        "hang": no_helper("jit-helper has not answered in time", "jit-helper did not answer"),
-        "slow": no_helper("jit-helper has not answered in time", "makes no sense"),
+        "hang": no_helper(SILENT, "jit-helper did not answer"),
+        "slow": no_helper(SILENT, "makes no sense"),
         "garbage": no_helper("do not understand each other", "jit-helper did not answer"),
         "cut": no_helper("do not understand each other", "jit-helper did not answer"),
         "disk_full": UNHARMED,
-        "descriptors": no_helper(("jit-helper is out of descriptors", "jit-helper has not answered in time"),
-                                 "jit-helper did not answer"),
-        "memory": row(WELL, ALLOWED, held_back("Out of memory"), CLOSED, APPROVED),
+        # Who leaves gives some back.
+        "descriptors": row(turned_away(SHORTAGE), Cell("refused", SHORTAGE), held_back("jit-helper did not answer"), CLOSED,
+                           unheard(SHORTAGE) | APPROVED),
+        "memory": row(WELL | turned_away(NO_MEMORY), ALLOWED | Cell("refused", NO_MEMORY), held_back(NO_MEMORY) | RENEWED,
+                      CLOSED, APPROVED | unheard(NO_MEMORY)),
         "clock_forward": UNHARMED,
         "clock_back": UNHARMED,
         "kill": row(turned_away(GONE, "refused"), Cell("refused", "jit-helper is not running"),
                     held_back("cannot reach jit-helper"), CLOSED, unheard(GONE)),
         # A host that says nothing for 30 s is gone for the broker, which withdraws what waits there.
-        "stop": {**no_helper("jit-helper has not answered in time", "jit-helper did not answer"),
-                 "wait": Cell(("refused; allowed", "refused; refused"), "jit-helper has not answered in time")},
+        "stop": {**no_helper(SILENT, "jit-helper did not answer"),
+                 "wait": turned_away(SILENT) | turned_away(SILENT, "refused")},
     },
     "sts": {
         "refuse": no_sts("STS cannot be asked: connection refused"),

@@ -10,9 +10,11 @@ BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 
 
 def show(cell):
-    said = " or ".join(f"“{words}”" for words in cell.says if words)
-    came = " or ".join(cell.came)
-    return f"{came}: {said}" if said else came
+    options = []
+    for came, says in cell.options:
+        said = " / ".join(f"“{words}”" for words in says if words)
+        options.append(f"{came}: {said}" if said else came)
+    return ", or ".join(options)
 
 
 def table(victim):

@@ -15,7 +15,7 @@ from faults.suite import add_cells  # noqa: E402
 prepare = npm.prepare
 SHORT = [("broker", "refuse", "wait"), ("broker", "hang", "close"), ("broker", "garbage", "approve"),
          ("broker", "memory", "open"), ("broker", "clock_forward", "open"), ("broker", "kill", "wait"),
-         ("helper", "cut", "open"), ("helper", "disk_full", "wait"), ("helper", "descriptors", "approve"),
+         ("helper", "cut", "open"), ("helper", "disk_full", "wait"), ("helper", "descriptors", "close"),
          ("helper", "kill", "approve"), ("sts", "stop", "open"), ("sts", "cut", "close"), ("store", "slow", "approve"),
          ("store", "garbage", "open"), ("store", "disk_full", "wait"), ("helper", "clock_back", "close"),
          ("broker", "descriptors", "close"), ("broker", "cut", "close"), ("broker", "clock_back", "approve"),
