@@ -13,6 +13,7 @@
 struct jh_alarms {
 	int fd;
 	struct event *event;
+	int64_t armed_ms; /* what the descriptor is set to; 0: nothing */
 	LIST_HEAD(jh_alarm_list, jh_alarm) set;
 };
 
@@ -29,13 +30,11 @@ static struct jh_alarm *earliest(const struct jh_alarms *all)
 static void arm(struct jh_alarms *all)
 {
 	const struct jh_alarm *first = earliest(all);
-	struct itimerspec when = {0};
+	const int64_t when_ms = first ? first->when_ms : 0;
+	const struct itimerspec when = {.it_value = {.tv_sec = when_ms / 1000, .tv_nsec = when_ms % 1000 * 1000000}};
 
-	if (first) {
-		when.it_value.tv_sec = first->when_ms / 1000;
-		when.it_value.tv_nsec = first->when_ms % 1000 * 1000000;
-	}
-	timerfd_settime(all->fd, TFD_TIMER_ABSTIME, &when, NULL);
+	if (when_ms != all->armed_ms && timerfd_settime(all->fd, TFD_TIMER_ABSTIME, &when, NULL) == 0)
+		all->armed_ms = when_ms;
 }
 
 static void on_time(evutil_socket_t fd, short what, void *arg)
@@ -54,6 +53,7 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
 		due->when_ms = 0;
 		due->fire(due->arg);
 	}
+	all->armed_ms = 0; /* it has run out */
 	arm(all);
 }
 

@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "elevation.h"
+#include "grant.h"
 #include "helper.h"
 
 /* Of what came from the network only what can be a host's name or address names a place: never the console. */
@@ -48,6 +49,7 @@ void jh_place_find(const struct jh_helper *helper, const struct jh_question *q, 
 		   struct jh_session *session)
 {
 	const struct jh_elevation *e;
+	const struct jh_grant *g;
 
 	session->place[0] = '\0';
 	if (q && jh_question_is_login(q)) {
@@ -57,6 +59,13 @@ void jh_place_find(const struct jh_helper *helper, const struct jh_question *q, 
 	for (e = LIST_FIRST(&helper->elevations); e; e = LIST_NEXT(e, link)) {
 		if (jh_session_same(&e->session, session) && e->session.place[0]) {
 			memcpy(session->place, e->session.place, sizeof(session->place));
+			return;
+		}
+	}
+	/* It was found when the grant was asked for, and stays for as long as the login session does. */
+	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link)) {
+		if (jh_session_same(&g->session, session)) {
+			memcpy(session->place, g->session.place, sizeof(session->place));
 			return;
 		}
 	}

@@ -99,14 +99,19 @@ int jh_proc_parse_stat(const char *text, struct jh_proc *ret)
 	return 0;
 }
 
-int jh_proc_read(pid_t pid, struct jh_proc *ret)
+static int read_stat(pid_t pid, struct jh_proc *ret)
 {
-	struct jh_proc facts = {0};
 	char stat[1024];
 	int r = jh_proc_text(pid, "stat", stat, sizeof(stat));
 
-	if (r == 0)
-		r = jh_proc_parse_stat(stat, &facts);
+	return r == 0 ? jh_proc_parse_stat(stat, ret) : r;
+}
+
+int jh_proc_read(pid_t pid, struct jh_proc *ret)
+{
+	struct jh_proc facts = {0};
+	int r = read_stat(pid, &facts);
+
 	if (r == 0)
 		r = read_u32(pid, "sessionid", &facts.audit_session);
 	if (r == 0)
@@ -149,7 +154,7 @@ int jh_pidfd_hold(pid_t pid, uint64_t start)
 
 	if (fd < 0)
 		return fd;
-	int r = jh_proc_read(pid, &facts);
+	int r = read_stat(pid, &facts);
 	if (r < 0)
 		return r;
 	if (facts.start != start || !jh_pidfd_alive(fd))
@@ -166,7 +171,7 @@ static int pidfd_by_number(pid_t pid)
 
 	if (fd < 0)
 		return fd;
-	int r = jh_proc_read(pid, &facts);
+	int r = read_stat(pid, &facts);
 	if (r < 0)
 		return r;
 	if ((int64_t)(facts.start * 1000 / (uint64_t)sysconf(_SC_CLK_TCK)) > now_ms || !jh_pidfd_alive(fd))
@@ -197,15 +202,19 @@ int jh_pidfd_of_peer(int sock, pid_t *ret_pid, uid_t *ret_uid, int *ret_pidfd)
 
 int jh_proc_topmost(const struct jh_proc *from, struct jh_proc *ret)
 {
-	struct jh_proc top = *from, parent;
+	struct jh_proc top = *from, parent = {0};
 
 	for (int i = 0; i < GENERATIONS_MAX && top.parent > 0; i++) {
-		int r = jh_proc_read(top.parent, &parent);
+		int r = jh_proc_audit(top.parent, &parent.audit_session);
+		if (r == 0 && parent.audit_session != from->audit_session)
+			break;
+		if (r == 0)
+			r = read_stat(top.parent, &parent);
 		if (r == -ESRCH)
 			break; /* outside our pid namespace, or just gone: the highest that is there */
 		if (r < 0)
 			return r;
-		if (parent.audit_session != from->audit_session || parent.start > top.start)
+		if (parent.start > top.start)
 			break;
 		top = parent;
 	}

@@ -9,12 +9,14 @@ static bool same_place(const struct jh_trace *a, const struct jh_trace *b)
 	return a->audit == b->audit && a->uid == b->uid && a->descent == b->descent;
 }
 
-/* Nothing is lost with it: its process is gone, and either it helps by descent alone, or another, older one says as
- * much. */
-static bool is_spare(const struct jh_traces *t, size_t i, bool (*alive)(const struct jh_trace *trace))
+static bool is_same(const struct jh_trace *a, const struct jh_trace *b)
 {
-	if (alive(&t->at[i]))
-		return false;
+	return a->pid == b->pid && a->start == b->start && same_place(a, b);
+}
+
+/* With its process gone nothing is lost with it: it helps by descent alone, or another, older one says as much. */
+static bool is_spare(const struct jh_traces *t, size_t i)
+{
 	if (t->at[i].descent || t->at[i].audit == JH_NO_AUDIT)
 		return true;
 	for (size_t k = 0; k < t->count; k++)
@@ -34,7 +36,7 @@ bool jh_traces_add(struct jh_traces *t, const struct jh_trace *trace, bool (*ali
 	bool kept = true;
 
 	for (size_t i = t->count; i-- > 0;)
-		if (is_spare(t, i, alive))
+		if (is_same(&t->at[i], trace) || (is_spare(t, i) && !alive(&t->at[i])))
 			forget(t, i);
 	if (t->count == JH_TRACES_MAX) {
 		forget(t, 0);
