@@ -121,9 +121,11 @@ int jit_frame_recv_fd(int fd, struct jit_frame *f, int *ret_passed)
 		*ret_passed = take_passed(&msg);
 	if (n == 0)
 		return 0;
-	if (msg.msg_flags & MSG_TRUNC)
-		return -EMSGSIZE;
 	f->len = (size_t)n;
+	if (msg.msg_flags & MSG_TRUNC) {
+		jit_frame_wipe(f);
+		return -EMSGSIZE;
+	}
 	int r = jit_frame_check(f);
 	return r < 0 ? r : 1;
 }
@@ -207,5 +209,6 @@ int jit_frame_get_u32(const struct jit_frame *f, uint8_t tag, uint32_t *ret)
 
 void jit_frame_wipe(struct jit_frame *f)
 {
-	explicit_bzero(f, sizeof(*f));
+	explicit_bzero(f->data, f->len);
+	f->len = 0;
 }

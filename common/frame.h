@@ -69,7 +69,7 @@ int jit_frame_get_str(const struct jit_frame *f, uint8_t tag, char *buf, size_t 
 /* 0; -ENOENT when absent; -EPROTO when of another size or there twice. */
 int jit_frame_get_u32(const struct jit_frame *f, uint8_t tag, uint32_t *ret);
 
-/* Wipes the whole frame: for frames that carried a token or a credential. */
+/* Wipes all that was put or received: for frames that carried a token or a credential. */
 void jit_frame_wipe(struct jit_frame *f);
 
 #endif

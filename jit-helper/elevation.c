@@ -165,7 +165,7 @@ static int offer(struct jh_elevation *e)
 			put_env(out, "AWS_DEFAULT_REGION", g->region);
 		}
 		r = jit_frame_send(e->peer->fd, out);
-		OPENSSL_cleanse(out->data, sizeof(out->data));
+		jit_frame_wipe(out);
 	}
 	if (token)
 		OPENSSL_secure_clear_free(token, JIT_TOKEN_LEN);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -90,7 +89,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		peer_gone(peer);
 	}
 	/* The peer may be no more. */
-	OPENSSL_cleanse(frame->data, sizeof(frame->data));
+	jit_frame_wipe(frame);
 	if (helper->passed >= 0)
 		close(helper->passed);
 	helper->passed = -1;

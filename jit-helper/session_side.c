@@ -107,7 +107,7 @@ static void answer_credentials(struct jh_peer *peer, const struct jh_elevation *
 	jit_frame_start(out, JIT_F_DOCUMENT);
 	jh_creds_put(creds, out);
 	int r = jit_frame_send(peer->fd, out);
-	OPENSSL_cleanse(out->data, sizeof(out->data));
+	jit_frame_wipe(out);
 	if (r < 0)
 		jit_log(LOG_WARNING, "%s: credentials could not be handed over", e->grant->short_id);
 	jh_peer_close(peer);

@@ -399,8 +399,8 @@ void jh_visit_seek(struct jh_visit *v)
 	if (!g)
 		g = claim(v);
 	if (g) {
-		jit_log(LOG_INFO, "%s: %s by %s, role %s: covered", g->short_id, q->requester, q->service, q->role);
 		jh_visit_allow(v, g);
+		jit_log(LOG_INFO, "%s: %s by %s, role %s: covered", g->short_id, q->requester, q->service, q->role);
 		return;
 	}
 	r = to_join(v);
