@@ -224,14 +224,15 @@ static bool get_list(struct json_object *json, const char *name, size_t max, str
 	       json_object_array_length(*ret) <= max;
 }
 
-static bool read_session(struct json_object *parent, struct jh_session *ret)
+/* An elevation's may be without its leader: whoever ends with the session watches it by the grant's. */
+static bool read_session(struct json_object *parent, bool of_grant, struct jh_session *ret)
 {
 	struct json_object *json;
 	int64_t uid, audit, leader, start, tty;
 
 	if (!json_object_object_get_ex(parent, "session", &json) || !get_bool(json, "known", &ret->known) ||
 	    !get_number(json, "uid", 0, UINT32_MAX, &uid) || !get_number(json, "audit", 0, UINT32_MAX, &audit) ||
-	    !get_number(json, "leader", ret->known ? 1 : 0, INT32_MAX, &leader) ||
+	    !get_number(json, "leader", ret->known && (of_grant || audit == JH_NO_AUDIT) ? 1 : 0, INT32_MAX, &leader) ||
 	    !get_number(json, "leaderStart", 0, INT64_MAX, &start) ||
 	    !get_number(json, "leaderTty", INT32_MIN, INT32_MAX, &tty))
 		return false;
@@ -282,7 +283,7 @@ static bool read_owner(struct json_object *json, int64_t now_ms, struct jh_grant
 	return get_bool(json, "ofUser", &g->of_user) && get_bool(json, "open", &g->open) &&
 	       get_bool(json, "ahead", &g->ahead) &&
 	       get_time(json, "claimedUntil", 0, now_ms + JH_CLAIM_MS, &g->claimed_until_ms) &&
-	       read_session(json, &g->session);
+	       read_session(json, true, &g->session);
 }
 
 static bool read_grant(struct json_object *json, int64_t now_ms, struct jh_saved *saved)
@@ -321,7 +322,7 @@ static bool read_elevation(struct json_object *json, struct jh_saved *saved)
 	    jit_b64_decode(hash, strlen(hash), e->facts.hash, JH_HASH_LEN, &len) < 0 || len != JH_HASH_LEN ||
 	    !get_number(json, "uid", 0, UINT32_MAX, &uid) || !get_number(json, "pid", 1, INT32_MAX, &pid) ||
 	    !get_number(json, "start", 0, INT64_MAX, &start) || !get_bool(json, "keyless", &e->facts.keyless) ||
-	    !get_bool(json, "descent", &e->facts.descent) || !read_session(json, &e->facts.session))
+	    !get_bool(json, "descent", &e->facts.descent) || !read_session(json, false, &e->facts.session))
 		return false;
 	e->facts.target_uid = (uid_t)uid;
 	e->pid = (pid_t)pid;

@@ -15,8 +15,9 @@ static int find_leader(const struct jh_proc *proc, struct jh_proc *ret)
 
 int jh_session_of(const struct jh_proc *proc, uid_t requester, struct jh_session *ret, int *ret_pidfd)
 {
-	struct jh_proc leader;
-	int r = find_leader(proc, &leader);
+	struct jh_proc leader = {0};
+	/* With an audit session its number says which it is; the leader is for who watches its end. */
+	int r = ret_pidfd || proc->audit_session == JH_NO_AUDIT ? find_leader(proc, &leader) : 0;
 
 	if (r < 0)
 		return r;

@@ -19,8 +19,8 @@ struct jh_session {
 	bool known; /* false: a login service before open_session; matches nothing */
 	uid_t uid;  /* the requester's */
 	uint32_t audit;
-	/* The process whose death ends the session: the topmost ancestor with that audit session, or the session
-	 * leader. */
+	/* The process whose death ends the session: the topmost ancestor with that audit session, which is 0 where
+	 * nobody wanted to watch it, or the session leader. */
 	pid_t leader;
 	uint64_t leader_start;
 	int leader_tty;

@@ -22,6 +22,7 @@
 
 #include <errno.h>
 #include <security/pam_ext.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -43,9 +44,9 @@ struct visit {
 	struct pj_who who;
 	struct pj_talk talk;
 	struct pj_quiet quiet;
-	struct pj_answer answer;
-	int64_t until; /* when it is over (jit_boottime_ms) */
-	int fd;	       /* to the helper; -1 */
+	int64_t until;		 /* when it is over (jit_boottime_ms) */
+	int fd;			 /* to the helper; -1 */
+	struct pj_answer answer; /* its frame comes last, and is no sooner touched than it is filled */
 };
 
 __attribute__((format(printf, 3, 4))) static void fail(struct visit *v, uint32_t outcome, const char *format, ...)
@@ -401,20 +402,27 @@ static int visit(struct visit *v, int argc, const char **argv)
 	return code;
 }
 
-int pj_gate_account(pam_handle_t *pamh, int argc, const char **argv)
+static int begin(pam_handle_t *pamh, enum pj_phase phase, int argc, const char **argv)
 {
-	struct visit v = {.pamh = pamh, .phase = PJ_ACCOUNT, .args.app = PJ_OTHER, .fd = -1};
+	struct visit v;
 
+	memset(&v, 0, offsetof(struct visit, answer.frame.data));
+	v.pamh = pamh;
+	v.phase = phase;
+	v.args.app = PJ_OTHER;
+	v.fd = -1;
 	fail(&v, JIT_INVALID, "%s", "");
 	return visit(&v, argc, argv);
 }
 
+int pj_gate_account(pam_handle_t *pamh, int argc, const char **argv)
+{
+	return begin(pamh, PJ_ACCOUNT, argc, argv);
+}
+
 int pj_gate_open(pam_handle_t *pamh, int argc, const char **argv)
 {
-	struct visit v = {.pamh = pamh, .phase = PJ_OPEN, .args.app = PJ_OTHER, .fd = -1};
-
-	fail(&v, JIT_INVALID, "%s", "");
-	return visit(&v, argc, argv);
+	return begin(pamh, PJ_OPEN, argc, argv);
 }
 
 int pj_gate_close(pam_handle_t *pamh)
