@@ -53,12 +53,13 @@ def main():
 
 
 def run(options):
+    import rows_broker
     import rows_host
     import rows_sudo
     from host import Host
     from report import Report
 
-    rows = {**rows_sudo.ROWS, **rows_host.ROWS}
+    rows = {**rows_sudo.ROWS, **rows_host.ROWS, **rows_broker.ROWS}
     if options.list:
         print(" ".join(rows))
         return
@@ -70,7 +71,7 @@ def run(options):
     finally:
         host.lab.stop()
     report.write(TOOLS)
-    print(f"\n{report.table()}\n\nIn build/bench: report.md, report.json.")
+    print("\n" + "\n\n".join([report.table(), *report.more]) + "\n\nIn build/bench: report.md, report.json, growth.svg.")
 
 
 if __name__ == "__main__":

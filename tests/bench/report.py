@@ -27,6 +27,7 @@ class Report:
 
     def __init__(self):
         self.rows = []
+        self.more = []  # tables besides
 
     def add(self, goal, measured, limit, unit="", beside="", fine=None, limit_text=None):
         """`measured` may be no more than `limit`, unless `fine` says what is."""
@@ -55,4 +56,4 @@ class Report:
             json.dump([dict(zip(("goal", "measured", "limit", "verdict", "beside"), row)) for row in self.rows], file,
                       indent=1, ensure_ascii=False)
         with open(f"{folder}/report.md", "w", encoding="utf-8") as file:
-            file.write(self.table() + "\n")
+            file.write("\n\n".join([self.table(), *self.more]) + "\n")

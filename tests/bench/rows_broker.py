@@ -1,0 +1,161 @@
+"""What the broker reaches, with TLS and a store on the disk, and how that grows with those who wait and what there is."""
+
+import os
+import shutil
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
+
+from brokerlib import PUBLIC_KEY, Api, make_broker, new_secret  # noqa: E402  (its folder has just been added)
+from host import TOOLS, subprocess  # noqa: E402
+from terminal import wait_until  # noqa: E402
+from test_load import CONF, PER_HOST, Waiters  # noqa: E402
+
+AT_ONCE = 8  # hosts that keep the broker busy
+SIZES = (1, 10, 100, 1000, 10000)
+GROWTH = f"{TOOLS}/growth.dat"
+PLOT = f"""set terminal svg size 900,420 background "white"
+set output "{TOOLS}/growth.svg"
+set logscale xy
+set key left top
+set xlabel "how many there are"
+set multiplot layout 1,2
+set title "that wait"
+set ylabel "ms"
+plot "{GROWTH}" using 1:3 with linespoints title "a listing, new connection", \\
+ "" using 1:4 with linespoints title "a filing, kept connection", "" using 1:5 with linespoints title "all know of decisions on all hosts"
+set title "requests and live grants in the store"
+plot "{GROWTH}" using 1:6 with linespoints title "filing, approval and issue: median", \\
+ "" using 1:7 with linespoints title "99th percentile"
+"""
+
+
+class Place:
+    """A broker of its own in a folder on the disk, with so many hosts' keys, and an approver's token."""
+
+    def __init__(self, name, hosts):
+        self.folder = f"{TOOLS}/{name}"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.makedirs(self.folder)
+        self.broker = make_broker(self.folder, CONF.replace("[person op1]", "code = off\n[person op1]", 1))
+        self.keys = [new_secret(self.broker, "key", "add", f"web-{i}") for i in range(hosts)]
+        self.token = new_secret(self.broker, "token", "add", "appr1")
+        with open(f"{self.folder}/keys", "w", encoding="ascii") as file:
+            file.write("\n".join(self.keys) + "\n")
+        shutil.copy(f"{self.folder}/broker.db", f"{self.folder}/empty.db")
+        self.broker.start()
+
+    def flow(self, count, hosts=AT_ONCE):
+        """Filing, approval and issue, so many times: seconds, and the median and 99th percentile in ms."""
+        done = subprocess.run([f"{TOOLS}/flow", str(self.broker.port), f"{self.folder}/ca.pem", f"{self.folder}/keys",
+                               self.token, str(count), str(min(count, hosts))], capture_output=True, text=True,
+                              timeout=600, check=False)
+        if done.returncode:
+            raise AssertionError(f"flow: {done.stderr}")
+        return [float(word) for word in done.stdout.split()]
+
+    def raw(self):
+        """What is in the store, written by SQLite alone: changes, seconds."""
+        self.broker.stop()
+        subprocess.run([f"{TOOLS}/rawstore", f"{self.folder}/broker.db", f"{self.folder}/empty.db"], check=True,
+                       stdout=open(f"{self.folder}/raw", "w", encoding="ascii"), timeout=600)
+        with open(f"{self.folder}/raw", encoding="ascii") as file:
+            changes, seconds = file.read().split()
+        return int(changes), float(seconds)
+
+    def private_bytes(self):
+        with open(f"/proc/{self.broker.process.pid}/smaps_rollup", encoding="ascii") as file:
+            return 1024 * sum(int(line.split()[1]) for line in file if line.startswith(("Private_Dirty:", "Private_Clean:")))
+
+    def gauge(self, name):
+        api = Api(self.broker.port, f"{self.folder}/ca.pem")
+        lines = api.get("/metrics").body.decode().splitlines()
+        api.close()
+        return next(float(line.split()[-1]) for line in lines if line.startswith(name + " "))
+
+
+def throughput(_, report, size):
+    """Filing, approval and issue, against the same rows written by SQLite alone, with a transaction for each change."""
+    count = max(20, size(2000))
+    shares, ours, raws = [], [], []
+    for _ in range(3):
+        place = Place("throughput", AT_ONCE)
+        seconds, median, p99 = place.flow(count)
+        changes, raw_seconds = place.raw()
+        ours.append(count / seconds)
+        raws.append(count / raw_seconds)
+        shares.append(raw_seconds / seconds)
+    share = sorted(shares)[1]
+    report.add("filing, approval and issue: share of what SQLite alone reaches", share, 0.5, fine=share >= 0.5,
+               limit_text="≥ 0.50", beside=f"{sorted(ours)[1]:,.0f} and {sorted(raws)[1]:,.0f} requests a second of "
+               f"{changes / count:.1f} changes; one takes {median:.1f} ms with {AT_ONCE} hosts at once, 99th percentile {p99:.1f}")
+
+
+def wait_more(place, waiters, more, now):
+    api = Api(place.broker.port, f"{place.folder}/ca.pem", key=place.keys[0])
+    cursor = api.get("/changes").json["next"]
+    api.close()
+    waiters.ask(f"wait {more} {cursor}", 180)
+    wait_until("all of them wait", lambda: place.gauge("jit_broker_waiters") >= now, 60)
+
+
+def wake(place, waiters, hosts):
+    """Seconds until all know of a decision on every host; and how many these are."""
+    ids = []
+    for key in place.keys[:hosts]:
+        api = Api(place.broker.port, f"{place.folder}/ca.pem", key=key)
+        ids.append(api.post("/request-access", {"requester": "op1", "role": "admin", "duration": 900, "service": "sudo",
+                                                "reason": "bench", "publicKey": PUBLIC_KEY, "resume": True}).json["requestId"])
+        api.close()
+    with open(f"{place.folder}/ids", "w", encoding="ascii") as file:
+        file.write("\n".join(ids) + "\n")
+    return waiters.ask(f"wake {place.token} {place.folder}/ids", 120)["seconds"]
+
+
+def growth(_, report, size):
+    """1 to 10,000 that wait, and 1 to 10,000 requests: what each costs, and what anybody else notices of them."""
+    sizes = [n for n in SIZES if n <= max(100, size(10000))]
+    hosts = -(-sizes[-1] // PER_HOST)
+    place = Place("growth", hosts)
+    waiters = Waiters(place.folder, place.broker, place.keys)
+    rows, now = [], 0
+    waiters.ask("measure 200")  # what the first calls allocate is there
+    before = place.private_bytes()
+    for n in sizes:
+        wait_more(place, waiters, n - now, n)
+        now = n
+        each = (place.private_bytes() - before) / n
+        found = waiters.ask(f"measure {max(20, size(300))}", 120)
+        rows.append([n, each, found["fresh"]["p50"], found["kept"]["p50"], 1000 * wake(place, waiters, min(n, hosts))])
+    waiters.close()
+    place.broker.stop()
+    place = Place("growth", AT_ONCE)
+    made = 0
+    for row in rows:
+        _, median, p99 = place.flow(row[0] - made)
+        made = row[0]
+        row += [median, p99]
+    place.broker.stop()
+    with open(GROWTH, "w", encoding="ascii") as file:
+        file.write("# count  bytes_each  listing_ms  filing_ms  all_know_ms  way_ms  way_p99_ms\n")
+        file.writelines(" ".join(f"{value:g}" for value in row) + "\n" for row in rows)
+    subprocess.run(["gnuplot"], input=PLOT, text=True, check=True, timeout=60)
+    most = rows[-1]
+    report.add(f"memory of each of {most[0]:,} that wait", most[1] / 1000, 20, "kB")
+    report.add(f"all {most[0]:,} woken after the first of {hosts} decisions", most[4] / 1000, 0.5, "s",
+               f"{rows[-2][0]:,} after {rows[-2][4] / 1000:.2f} s")
+    report.more.append(as_table(rows))
+
+
+def as_table(rows):
+    head = ["how many", "memory of each that waits", "a listing, new connection", "a filing, kept connection",
+            "all know of decisions on all hosts", "filing, approval and issue", "99th percentile"]
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    for n, each, listing, filing, know, way, p99 in rows:
+        memory = f"{each / 1000:.0f} kB" if n >= 100 else "-"
+        lines.append(f"| {n:,} | {memory} | {listing:.1f} ms | {filing:.1f} ms | {know:,.0f} ms | {way:.1f} ms | {p99:.1f} ms |")
+    return "\n".join(lines)
+
+
+ROWS = {"throughput": throughput, "growth": growth}
