@@ -99,9 +99,10 @@ static int key_from_jwk(json_object *jwk, EVP_PKEY **ret)
 		return -EIO;
 	if (EVP_PKEY_fromdata_init(ctx) != 1 || EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
 		return -EINVAL;
-	/* An off-curve point would let its sender learn our private key. */
+	/* An off-curve point would let its sender learn our private key. Whether it is on the curve and not at infinity
+	 * is all there is to check: P-256 has the cofactor 1, so that every such point has the group's order. */
 	__attribute__((cleanup(pkey_ctxp))) EVP_PKEY_CTX *check = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-	if (!check || EVP_PKEY_public_check(check) != 1)
+	if (!check || EVP_PKEY_public_check_quick(check) != 1)
 		return -EINVAL;
 	*ret = JIT_TAKE(key);
 	return 0;
@@ -129,7 +130,8 @@ static int derive_cek(EVP_PKEY *mine, EVP_PKEY *peer, uint8_t cek[static CEK])
 
 	if (!ctx || !kctx)
 		return -ENOMEM;
-	if (EVP_PKEY_derive_init(ctx) != 1 || EVP_PKEY_derive_set_peer(ctx, peer) != 1 ||
+	/* 0: the peer's key has been checked when it was read (key_from_jwk). */
+	if (EVP_PKEY_derive_init(ctx) != 1 || EVP_PKEY_derive_set_peer_ex(ctx, peer, 0) != 1 ||
 	    EVP_PKEY_derive(ctx, z, &z_len) != 1 || z_len != sizeof(z))
 		return -EBADMSG;
 	OSSL_PARAM params[] = {
