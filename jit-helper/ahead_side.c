@@ -155,15 +155,12 @@ static struct asking *asking_new(struct jh_peer *peer, const struct jh_session *
 static void file_one(struct asking *a, const char *host)
 {
 	struct jh_session session = a->session;
-	struct jh_request_plan plan = {.question = &a->question,
-				       .session = &session,
-				       .leader_fd = -1,
-				       .login_uid = a->peer->proc.login_uid,
-				       .for_host = host,
-				       .resume = true};
+	struct jh_request_plan plan = {
+		.question = &a->question, .session = &session, .leader_fd = -1, .for_host = host, .resume = true};
 
-	if (jh_session_of(&a->peer->proc, a->session.uid, &session, &plan.leader_fd) < 0)
+	if (jh_session_of(a->peer, a->session.uid, &session, &plan.leader_fd) < 0)
 		return;
+	plan.login_uid = a->peer->proc.login_uid;
 	memcpy(session.place, a->session.place, sizeof(session.place));
 	struct jh_ahead *ahead = jh_ahead_file(a->helper, &plan);
 	if (ahead) {

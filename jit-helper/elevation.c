@@ -180,17 +180,17 @@ static void refuse(struct jh_peer *peer, const struct jh_question *q, enum jit_o
 }
 
 /* A grant that a login service asked for before its session existed belongs to this one from now on. */
-static struct jh_grant *bind_waiting(struct jh_helper *helper, const struct jh_question *q,
-				     const struct jh_session *session, const struct jh_proc *proc)
+static struct jh_grant *bind_waiting(struct jh_peer *peer, const struct jh_question *q,
+				     const struct jh_session *session)
 {
 	struct jh_session again;
 	struct jh_grant *g;
 	int leader_fd;
 
-	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link)) {
+	for (g = LIST_FIRST(&peer->helper->grants); g; g = LIST_NEXT(g, link)) {
 		if (!jh_grant_may_bind(g, q, session, jit_boottime_ms()))
 			continue;
-		if (jh_session_of(proc, session->uid, &again, &leader_fd) < 0)
+		if (jh_session_of(peer, session->uid, &again, &leader_fd) < 0)
 			return NULL;
 		memcpy(again.place, session->place, sizeof(again.place));
 		return jh_grant_bind(g, &again, leader_fd) == 0 ? g : NULL;
@@ -202,17 +202,17 @@ static struct jh_grant *bind_waiting(struct jh_helper *helper, const struct jh_q
 static struct jh_grant *choose(struct jh_peer *peer, const struct jh_question *q, struct jh_session *session, char *why,
 			       size_t size)
 {
-	int r = jh_session_of(&peer->proc, q->uid, session, NULL);
+	int r = jh_session_of(peer, q->uid, session, NULL);
 	if (r < 0 || !jh_pidfd_alive(peer->pidfd)) {
 		snprintf(why, size, "%s",
 			 jh_proc_is_shortage(r) ? JH_SHORTAGE
 						: "the login session of this process cannot be told; log in again");
 		return NULL;
 	}
-	jh_place_find(peer->helper, q, &peer->proc, session);
+	jh_place_find(peer, q, session);
 	struct jh_grant *g = jh_grant_find(peer->helper, q, session);
 	if (!g)
-		g = bind_waiting(peer->helper, q, session, &peer->proc);
+		g = bind_waiting(peer, q, session);
 	if (!g) {
 		snprintf(why, size, "no approval that lives covers %.128s with role %.128s in this login session",
 			 q->service, q->role);
@@ -269,7 +269,8 @@ void jh_elevation_begin(struct jh_peer *peer, const struct jh_question *q)
 	e->terminal = jh_peer_take_passed(peer);
 	if (e->terminal >= 0 && !jh_terminal_usable(e->terminal))
 		close(jit_take_fd(&e->terminal));
-	if (offer(e) < 0) {
+	/* What the elevation is remembered by is read while the module takes the offer. */
+	if (offer(e) < 0 || jh_peer_look(peer) < 0) {
 		elevation_end(e);
 		refuse(peer, q, JIT_UNAVAILABLE,
 		       "the session could not be begun: this process is gone, or jit-helper is out of memory or random "

@@ -118,11 +118,28 @@ static int identify(struct jh_peer *peer)
 	pid_t pid;
 	int r = jh_pidfd_of_peer(peer->fd, &pid, &peer->uid, &peer->pidfd);
 
-	if (r == 0)
-		r = jh_proc_read(pid, &peer->proc);
+	if (r < 0)
+		return r;
+	peer->proc = (struct jh_proc){.pid = pid, .login_uid = JH_NO_AUDIT};
+	r = jh_proc_audit(pid, &peer->proc.audit_session);
+	return r < 0 || jh_pidfd_alive(peer->pidfd) ? r : -ESRCH;
+}
+
+int jh_peer_look(struct jh_peer *peer)
+{
+	struct jh_proc facts;
+
+	if (peer->looked)
+		return 0;
+	int r = jh_proc_read(peer->proc.pid, &facts);
 	if (r == 0 && !jh_pidfd_alive(peer->pidfd))
 		r = -ESRCH;
-	return r;
+	if (r < 0)
+		return r;
+	facts.audit_session = peer->proc.audit_session;
+	peer->proc = facts;
+	peer->looked = true;
+	return 0;
 }
 
 static int watch(struct jh_peer *peer)
@@ -150,6 +167,7 @@ struct jh_peer *jh_peer_known(struct jh_listener *l, const struct jh_proc *proc,
 	peer->fd = -1;
 	peer->pidfd = pidfd;
 	peer->proc = *proc;
+	peer->looked = true;
 	peer->owner = l->options.first;
 	jh_alarm_init(&peer->first_frame, l->helper->alarms, on_silence, peer);
 	LIST_INSERT_HEAD(&l->peers, peer, link);

@@ -27,7 +27,9 @@ struct jh_peer {
 	int fd; /* -1: known by its process alone, since the helper that took its connection has ended */
 	int pidfd;
 	uid_t uid;
-	struct jh_proc proc;	       /* read under the pidfd when it connected */
+	/* Read under the pidfd: pid and audit session when it connected, the rest by jh_peer_look. */
+	struct jh_proc proc;
+	bool looked;
 	char requester[JIT_NAME_SIZE]; /* on pam.sock, once the first frame has named one */
 	struct event *readable, *death;
 	struct jh_alarm first_frame;
@@ -54,6 +56,9 @@ void jh_listener_release(struct jh_listener *listener);
 bool jh_listener_expects(const struct jh_listener *listener);
 /* Closes its peers without calling back. NULL is fine. */
 void jh_listener_free(struct jh_listener *listener);
+
+/* Reads the rest of peer->proc, where that has not been done. 0; -ESRCH: its process is gone; -errno. */
+int jh_peer_look(struct jh_peer *peer);
 
 /*
  * A peer that a helper before this one had a connection with: only the end of

@@ -10,6 +10,7 @@
 #include "elevation.h"
 #include "grant.h"
 #include "helper.h"
+#include "peer.h"
 
 /* Of what came from the network only what can be a host's name or address names a place: never the console. */
 static bool names_a_host(const char *name)
@@ -28,14 +29,14 @@ void jh_place_of_login(const struct jh_question *q, char place[static JIT_NAME_S
 }
 
 /* What logind keeps below /run: small files, no bus. */
-static void ask_logind(const struct jh_proc *proc, char place[static JIT_NAME_SIZE])
+static void ask_logind(struct jh_peer *peer, char place[static JIT_NAME_SIZE])
 {
 	JIT_FREE char *name = NULL;
 	JIT_FREE char *host = NULL;
 	uid_t uid;
 
-	if (sd_pid_get_session(proc->pid, &name) < 0 || sd_session_get_uid(name, &uid) < 0 ||
-	    (uint32_t)uid != proc->login_uid)
+	if (jh_peer_look(peer) < 0 || sd_pid_get_session(peer->proc.pid, &name) < 0 ||
+	    sd_session_get_uid(name, &uid) < 0 || (uint32_t)uid != peer->proc.login_uid)
 		return;
 	int remote = sd_session_is_remote(name);
 	if (remote == 0)
@@ -45,9 +46,9 @@ static void ask_logind(const struct jh_proc *proc, char place[static JIT_NAME_SI
 		snprintf(place, JIT_NAME_SIZE, "%s", host);
 }
 
-void jh_place_find(const struct jh_helper *helper, const struct jh_question *q, const struct jh_proc *proc,
-		   struct jh_session *session)
+void jh_place_find(struct jh_peer *peer, const struct jh_question *q, struct jh_session *session)
 {
+	const struct jh_helper *helper = peer->helper;
 	const struct jh_elevation *e;
 	const struct jh_grant *g;
 
@@ -69,7 +70,7 @@ void jh_place_find(const struct jh_helper *helper, const struct jh_question *q, 
 			return;
 		}
 	}
-	ask_logind(proc, session->place);
+	ask_logind(peer, session->place);
 }
 
 bool jh_place_same(const struct jh_session *a, const struct jh_session *b)

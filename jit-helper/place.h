@@ -9,7 +9,7 @@
 #include "question.h"
 #include "session.h"
 
-struct jh_helper;
+struct jh_peer;
 
 /* No host has a name with parentheses. */
 #define JH_PLACE_LOCAL "(local)"
@@ -18,12 +18,11 @@ struct jh_helper;
 void jh_place_of_login(const struct jh_question *question, char place[static JIT_NAME_SIZE]);
 
 /*
- * Fills session->place, for who asks `question`, or with NULL for a process
+ * Fills session->place, for a peer that asks `question`, or with NULL for one
  * that stands in the session: from an elevation that is open in it, or from
  * logind; "" where neither knows.
  */
-void jh_place_find(const struct jh_helper *helper, const struct jh_question *question, const struct jh_proc *proc,
-		   struct jh_session *session);
+void jh_place_find(struct jh_peer *peer, const struct jh_question *question, struct jh_session *session);
 
 /* Both are known, and the same? */
 bool jh_place_same(const struct jh_session *a, const struct jh_session *b);

@@ -1,6 +1,8 @@
 /* See session.h. */
 #include "session.h"
 
+#include "peer.h"
+
 #include <errno.h>
 #include <stdio.h>
 
@@ -13,14 +15,18 @@ static int find_leader(const struct jh_proc *proc, struct jh_proc *ret)
 	return jh_proc_read(proc->leader, ret);
 }
 
-int jh_session_of(const struct jh_proc *proc, uid_t requester, struct jh_session *ret, int *ret_pidfd)
+int jh_session_of(struct jh_peer *peer, uid_t requester, struct jh_session *ret, int *ret_pidfd)
 {
+	const struct jh_proc *proc = &peer->proc;
 	struct jh_proc leader = {0};
 	/* With an audit session its number says which it is; the leader is for who watches its end. */
-	int r = ret_pidfd || proc->audit_session == JH_NO_AUDIT ? find_leader(proc, &leader) : 0;
-
-	if (r < 0)
-		return r;
+	if (ret_pidfd || proc->audit_session == JH_NO_AUDIT) {
+		int r = jh_peer_look(peer);
+		if (r == 0)
+			r = find_leader(proc, &leader);
+		if (r < 0)
+			return r;
+	}
 	if (ret_pidfd) {
 		int fd = jh_pidfd_hold(leader.pid, leader.start);
 		if (fd < 0)

@@ -15,6 +15,8 @@
 
 #define JH_ANY_UID ((uid_t)-1) /* of what was made for a name alone */
 
+struct jh_peer;
+
 struct jh_session {
 	bool known; /* false: a login service before open_session; matches nothing */
 	uid_t uid;  /* the requester's */
@@ -28,10 +30,10 @@ struct jh_session {
 };
 
 /*
- * The login session of a process, whose facts were read under a live pidfd. In
+ * The login session of a peer's process. In
  * *ret_pidfd (may be NULL) the leader's pidfd, the caller's to close. 0 or -errno.
  */
-int jh_session_of(const struct jh_proc *proc, uid_t requester, struct jh_session *ret, int *ret_pidfd);
+int jh_session_of(struct jh_peer *peer, uid_t requester, struct jh_session *ret, int *ret_pidfd);
 
 bool jh_session_same(const struct jh_session *a, const struct jh_session *b);
 

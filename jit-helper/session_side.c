@@ -275,9 +275,9 @@ static bool find_speaker(struct jh_peer *peer, const struct jit_frame *frame, st
 		return true;
 	}
 	ret->under = NULL;
-	if (jh_session_of(&peer->proc, peer->uid, &ret->session, NULL) < 0 || !jh_pidfd_alive(peer->pidfd))
+	if (jh_session_of(peer, peer->uid, &ret->session, NULL) < 0 || !jh_pidfd_alive(peer->pidfd))
 		return false;
-	jh_place_find(peer->helper, NULL, &peer->proc, &ret->session);
+	jh_place_find(peer, NULL, &ret->session);
 	return true;
 }
 
@@ -346,12 +346,12 @@ static void on_ahead(struct jh_peer *peer, const struct jit_frame *frame,
 {
 	struct jh_session session;
 
-	if (jh_session_of(&peer->proc, peer->uid, &session, NULL) < 0 || !jh_pidfd_alive(peer->pidfd)) {
+	if (jh_session_of(peer, peer->uid, &session, NULL) < 0 || !jh_pidfd_alive(peer->pidfd)) {
 		jh_fault_and_close(peer, JIT_EXIT_REFUSED,
 				   "the login session of this process cannot be told; log in again");
 		return;
 	}
-	jh_place_find(peer->helper, NULL, &peer->proc, &session);
+	jh_place_find(peer, NULL, &session);
 	take(peer, frame, &session);
 }
 

@@ -306,23 +306,31 @@ static void on_frame(struct jh_peer *peer, const struct jit_frame *frame)
 static const struct jh_peer_owner owner = {.frame = on_frame, .gone = on_gone};
 
 /* The login session; login services have none of their own before open_session, and match nothing until then. */
-static int find_session(const struct jh_peer *peer, const struct jh_question *q, struct jh_session *ret,
-			int *ret_leader_fd)
+static int find_session(struct jh_peer *peer, const struct jh_question *q, struct jh_session *ret)
 {
 	*ret = (struct jh_session){.uid = q->uid};
 	if (!jh_question_is_login(q)) {
-		int r = jh_session_of(&peer->proc, q->uid, ret, ret_leader_fd);
+		int r = jh_session_of(peer, q->uid, ret, NULL);
 		if (r < 0)
 			return r;
 	}
-	jh_place_find(peer->helper, q, &peer->proc, ret);
+	jh_place_find(peer, q, ret);
 	return 0;
 }
 
 int jh_visit_session(struct jh_visit *v, int *ret_leader_fd)
 {
+	struct jh_session session;
+
 	*ret_leader_fd = -1;
-	return find_session(v->peer, &v->question, &v->session, ret_leader_fd);
+	if (jh_question_is_login(&v->question))
+		return 0;
+	int r = jh_session_of(v->peer, v->question.uid, &session, ret_leader_fd);
+	if (r < 0)
+		return r;
+	memcpy(session.place, v->session.place, sizeof(session.place));
+	v->session = session;
+	return 0;
 }
 
 /* NULL, or why it cannot be. */
@@ -334,18 +342,20 @@ static const char *file_own(struct jh_visit *v)
 		.question = q,
 		.session = &v->session,
 		.leader_fd = -1,
-		/* sshd and login have not set the login uid of the person yet: it is that of whoever started them. */
-		.login_uid = jh_question_is_login(q) ? JH_NO_AUDIT : v->peer->proc.login_uid,
+		.login_uid = JH_NO_AUDIT,
 		.resume = q->resume && v->session.place[0],
 	};
 
 	if (limit)
 		return limit;
-	int found = find_session(v->peer, q, &v->session, &plan.leader_fd);
+	int found = jh_visit_session(v, &plan.leader_fd);
 	if (jh_proc_is_shortage(found))
 		return JH_SHORTAGE;
 	if (found < 0)
 		return "the first process of your login session is gone; log in again";
+	/* sshd and login have not set the login uid of the person yet: it is that of whoever started them. */
+	if (!jh_question_is_login(q))
+		plan.login_uid = v->peer->proc.login_uid;
 	struct jh_request *r = jh_request_new(v->helper, &plan);
 	if (!r)
 		return "jit-helper is out of memory";
@@ -367,14 +377,12 @@ static struct jh_grant *covering(const struct jh_visit *v)
 static struct jh_grant *claim(struct jh_visit *v)
 {
 	struct jh_grant *g = jh_grant_to_claim(v->helper, &v->question, &v->session);
-	struct jh_session session;
 	int leader_fd = -1;
 
 	if (!g)
 		return NULL;
 	if (v->session.known && !g->of_user &&
-	    (find_session(v->peer, &v->question, &session, &leader_fd) < 0 ||
-	     jh_grant_bind(g, &session, leader_fd) < 0))
+	    (jh_visit_session(v, &leader_fd) < 0 || jh_grant_bind(g, &v->session, leader_fd) < 0))
 		return NULL;
 	jh_grant_claim(g, &v->session);
 	return g;
@@ -498,7 +506,7 @@ void jh_visit_begin(struct jh_peer *peer, const struct jh_question *q)
 {
 	struct jh_session session;
 
-	int r = find_session(peer, q, &session, NULL);
+	int r = find_session(peer, q, &session);
 	if (jh_proc_is_shortage(r)) {
 		turn_away(peer, q, JIT_UNAVAILABLE, JH_SHORTAGE);
 		return;

@@ -70,7 +70,7 @@ void jh_visit_ask(struct jh_visit *visit, const char *why, const char *text);
 /* Asks anything else. */
 void jh_visit_prompt(struct jh_visit *visit, const char *text,
 		     void (*answered)(struct jh_visit *visit, const char *typed));
-/* Reads its login session anew, and with it the pidfd of the session's leader. 0 or -errno. */
+/* Finds the leader of its login session, where it has one, and that one's pidfd (else -1). 0 or -errno. */
 int jh_visit_session(struct jh_visit *visit, int *ret_leader_fd);
 /* The request is PENDING, until `until_ms` at the latest. */
 void jh_visit_wait(struct jh_visit *visit, int64_t until_ms);
