@@ -187,6 +187,17 @@ static void a_thousand_elevations_in_one_session_are_remembered_in_little(void *
 	assert_int_equal(t.at[0].start, 1); /* what the first left is still its */
 }
 
+static void one_process_is_remembered_once_however_many_sessions_it_opens(void **state)
+{
+	const struct jh_trace one = {.audit = SESSION, .uid = ROOT, .pid = 7, .start = 7};
+	struct jh_traces t = {0};
+
+	(void)state;
+	for (int i = 0; i < 200; i++)
+		assert_true(jh_traces_add(&t, &one, all_there));
+	assert_int_equal(t.count, 1);
+}
+
 static void what_cannot_be_remembered_any_more_is_said(void **state)
 {
 	struct jh_traces t = {0};
@@ -236,6 +247,7 @@ int main(void)
 		cmocka_unit_test_setup(a_descendant_in_another_session_or_of_another_user_stays, set_up),
 		cmocka_unit_test_setup(a_parent_that_is_younger_than_its_child_is_none, set_up),
 		cmocka_unit_test(a_thousand_elevations_in_one_session_are_remembered_in_little),
+		cmocka_unit_test(one_process_is_remembered_once_however_many_sessions_it_opens),
 		cmocka_unit_test(what_cannot_be_remembered_any_more_is_said),
 		cmocka_unit_test(the_real_uid_is_read),
 	};
