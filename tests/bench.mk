@@ -12,7 +12,7 @@ $(B)/bench/nodelay.so: $(O)/tests/bench/nodelay.o
 	@echo '  LINK  $@'
 	@$(CC) -shared $(LDHARDEN) -o $@ $^
 
-bench-tools: $(BENCH_TOOLS)
+bench-tools: $(BENCH_TOOLS) $(LOAD_TOOLS)
 
 bench: tests-build bench-tools ## ratios against other ways to gate sudo, side by side: BENCH_ONLY=row,row
 	@tests/bench/bench.py --only '$(BENCH_ONLY)'

@@ -28,6 +28,7 @@ class Report:
     def __init__(self):
         self.rows = []
         self.more = []  # tables besides
+        self.failed = []  # rows that could not be measured
 
     def add(self, goal, measured, limit, unit="", beside="", fine=None, limit_text=None):
         """`measured` may be no more than `limit`, unless `fine` says what is."""
@@ -36,6 +37,10 @@ class Report:
                beside)
         self.rows.append(row)
         print("  ".join(part for part in (row[3], row[0] + ":", row[1], f"({row[2]})", row[4]) if part), flush=True)
+
+    def fail(self, row, error):
+        self.failed.append(row)
+        print(f"{row} could not be measured: {error}", flush=True)
 
     @staticmethod
     def _say(value, unit):

@@ -3,6 +3,7 @@
 import os
 import time
 
+import livesessions
 from gate import Gate, bad_gateway, dropped
 from host import COMMANDS, MODULES, PRELOADED, TOOLS, subprocess
 from report import by_name, median
@@ -94,4 +95,16 @@ def survived(host, report, _):
                    beside=f"{1000 * (time.monotonic() - began):.0f} ms after it; pam_duo: refused" if not status else text)
 
 
-ROWS = {"loading": loading, "memory": memory, "credentials": credentials, "survived": survived}
+def helper(host, report, size):
+    """The helper with hundreds of elevated sessions, and while nothing happens in them."""
+    sessions = min(500, max(20, size(500)))
+    host.lab.restart(livesessions.broker_conf(sessions), livesessions.HELPER_CONF)
+    found = livesessions.measure(host.lab, sessions, 3)
+    live = {name: value / 1e6 for name, value in found["live"].items()}
+    report.add(f"memory of its own that the helper takes with {sessions} live sessions", live["own"], 10, "MB",
+               f"{found['bytes_each'] / 1000:.1f} kB each; {live['rss']:.1f} MB with the libraries that it shares")
+    report.add("processor time of the idle helper with them", 10 * found["ticks"], 0, "ms",
+               f"{found['wakeups']} wake-ups in {found['seconds']} s")
+
+
+ROWS = {"helper": helper, "loading": loading, "memory": memory, "credentials": credentials, "survived": survived}
