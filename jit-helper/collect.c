@@ -17,6 +17,7 @@
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_CAP_MS	 30000
 #define BACKOFF_BUSY_MS	 1000 /* while somebody waits for them */
+#define SOON_MS		 20   /* longer than a session's program takes to start */
 #define RENEW_LEAST_MS	 2000 /* credentials that live shorter are not asked for faster than this */
 /* A call takes its time: so close to their end credentials are held back, where others are on their way. */
 #define SPARE_MS	 2000
@@ -68,9 +69,11 @@ static unsigned pick_chance(void)
 static void on_again(void *arg)
 {
 	struct jh_grant *g = arg;
+	const struct jh_collector *c = &g->collector;
+	bool first = !c->creds.plain && c->failures == 0;
 
 	/* With nobody there it rests until the next elevation; until the broker knows of the start it goes on. */
-	if (jh_elevations_of(g) > 0 || !g->collector.started)
+	if (jh_elevations_of(g) > 0 || !c->started || first)
 		jh_collect_kick(g);
 }
 
@@ -219,7 +222,11 @@ static void on_start(void *arg, const struct jit_fetch_result *result)
 	jh_answer_clear(&answer);
 	g->collector.started = true;
 	g->collector.failures = 0;
-	jh_collect_kick(g);
+	/* What credentials cost to make would be taken from the program that starts on the same cores. */
+	if (g->collector.wanted)
+		jh_collect_kick(g);
+	else
+		jh_alarm_in(&g->collector.again, SOON_MS);
 }
 
 static bool wants_credentials(const struct jh_grant *g)
@@ -257,6 +264,7 @@ void jh_collect_hurry(struct jh_grant *g)
 {
 	struct jh_collector *c = &g->collector;
 
+	c->wanted = true;
 	if (!c->call && c->failures > 0 && c->again.when_ms > jit_boottime_ms() + BACKOFF_BUSY_MS)
 		jh_alarm_in(&c->again, jh_backoff_ms(0, BACKOFF_BUSY_MS, BACKOFF_BUSY_MS));
 }

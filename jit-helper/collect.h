@@ -24,6 +24,7 @@ struct jh_collector {
 	struct jh_alarm again;	     /* the next try, or the next renewal */
 	unsigned failures;	     /* in a row */
 	bool started;		     /* the broker knows that the clock runs */
+	bool wanted;		     /* somebody has asked for credentials */
 	bool without_token;	     /* the broker did not take the grant token: ask for a new one, once */
 	struct jh_creds creds;
 	int64_t renew_ms;	     /* boottime: when creds want renewal; 0: never again */
