@@ -92,7 +92,7 @@ def survived(host, report, _):
             status, text = terminal.finish(30)
         report.add(f"{said} during the wait: sudo's exit status after the approval", status, 0,
                    fine=status == 0 and hurt > 0, limit_text="0",
-                   beside=f"{1000 * (time.monotonic() - began):.0f} ms after it; pam_duo: refused" if not status else text)
+                   beside=f"{1000 * (time.monotonic() - began):.0f} ms after it" if not status else text)
 
 
 def helper(host, report, size):
