@@ -100,3 +100,22 @@ int jit_file_read(const char *path, const struct jit_file_rule *rule, char **ret
 	*ret = JIT_TAKE(buf);
 	return 0;
 }
+
+int jit_file_check(const char *path, const struct jit_file_rule *rule, char *why, size_t why_size)
+{
+	JIT_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st, name;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || lstat(path, &name) < 0) {
+		int r = -errno;
+		snprintf(why, why_size, "cannot read %s: %s", path, strerror(-r));
+		return r;
+	}
+	if (S_ISLNK(name.st_mode) && name.st_uid != 0 && name.st_uid != geteuid()) {
+		snprintf(why, why_size,
+			 "%s is a symbolic link of uid %u, who can let it lead anywhere: chown -h root %s", path,
+			 (unsigned)name.st_uid, path);
+		return -EPERM;
+	}
+	return check_stat(path, &st, rule, why, why_size);
+}

@@ -26,4 +26,11 @@ struct jit_file_rule {
 int jit_file_read(const char *path, const struct jit_file_rule *rule, char **ret, size_t *ret_len, char *why,
 		  size_t why_size);
 
+/*
+ * For a file that a library opens by its name: the same is true of it, but its
+ * name may be a symbolic link that root or the caller made, as those of
+ * /etc/ssl/certs are. 0 or -errno with a sentence, as above.
+ */
+int jit_file_check(const char *path, const struct jit_file_rule *rule, char *why, size_t why_size);
+
 #endif

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "ambient.h"
 #include "api.h"
 #include "attend.h"
 #include "aws_role.h"
@@ -264,7 +265,9 @@ int jb_cmd_serve(int argc, char **argv)
 		fputs(help, stderr);
 		return JB_EXIT_USAGE;
 	}
-	const int hardened = jb_harden();
+	int hardened = jit_ambient_forget();
+	if (hardened == 0)
+		hardened = jb_harden();
 	if (hardened < 0) {
 		jit_log(LOG_ERR, "cannot harden the process: %s", strerror(-hardened));
 		return JB_EXIT_FAILED;

@@ -1,18 +1,17 @@
 /* See tls.h. */
 #include "tls.h"
 
-#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "safefile.h"
 
 #define KEY_FILE_MAX 65536 /* bytes */
+#define CERTS_MAX    (8 << 20)
 
 static const char *last_error(void)
 {
@@ -83,9 +82,23 @@ static int judged_later(int good, X509_STORE_CTX *ctx)
 	return 1;
 }
 
+/* What OpenSSL then reads by its name, and would wait for if it were a pipe. */
+static int check_certificates(const char *key, const char *path, char *why, size_t why_size)
+{
+	static const struct jit_file_rule rule = {.max_size = CERTS_MAX};
+	char reason[512];
+
+	if (jit_file_check(path, &rule, reason, sizeof(reason)) == 0)
+		return 0;
+	snprintf(why, why_size, "%s: %s", key, reason);
+	return -1;
+}
+
 /* Who presents none goes on without: browsers, approvers, hosts whose key is not bound to one. */
 static int ask_clients(SSL_CTX *tls, const char *ca, char *why, size_t why_size)
 {
+	if (check_certificates("tls_client_ca", ca, why, why_size) < 0)
+		return -1;
 	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(ca);
 
 	if (!names || SSL_CTX_load_verify_file(tls, ca) != 1 || SSL_CTX_set_num_tickets(tls, 0) != 1) {
@@ -144,10 +157,8 @@ SSL_CTX *jb_tls_new(const char *certificate, const char *key, const char *client
 		snprintf(why, why_size, "cannot set TLS up: %s", last_error());
 		goto fail;
 	}
-	if (access(certificate, R_OK) < 0) { /* OpenSSL would call it "system lib" */
-		snprintf(why, why_size, "tls_certificate: cannot read %s: %s", certificate, strerror(errno));
+	if (check_certificates("tls_certificate", certificate, why, why_size) < 0)
 		goto fail;
-	}
 	if (SSL_CTX_use_certificate_chain_file(tls, certificate) != 1) {
 		snprintf(why, why_size, "tls_certificate: %s holds no PEM certificate chain that can be read (%s)",
 			 certificate, last_error());

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "ahead.h"
+#include "ambient.h"
 #include "certificate.h"
 #include "changes.h"
 #include "clock.h"
@@ -29,13 +30,15 @@
 #include "pamd.h"
 #include "probe.h"
 #include "request.h"
+#include "safefile.h"
 #include "session_side.h"
 #include "spool.h"
 #include "state.h"
 #include "visit.h"
 #include "withdraw.h"
 
-#define STOP_MS 2000 /* how long the last words may take */
+#define CA_MAX	(8 << 20) /* some 30 times what a system's CAs take */
+#define STOP_MS 2000	  /* how long the last words may take */
 #define POLL_MS 20
 
 struct options {
@@ -195,10 +198,14 @@ static int fail(const char *why)
 /* From here on as the unprivileged user, who must be able to tell the broker from somebody else. */
 static int drop(const struct jh_conf *conf, char *why, size_t why_size)
 {
+	static const struct jit_file_rule rule = {.max_size = CA_MAX};
+
 	if (jh_harden_drop(conf->user, why, why_size) < 0)
 		return -1;
-	if (!conf->ca_file || access(conf->ca_file, R_OK) == 0)
+	if (!conf->ca_file)
 		return 0;
+	if (access(conf->ca_file, R_OK) == 0)
+		return jit_file_check(conf->ca_file, &rule, why, why_size) < 0 ? -1 : 0;
 	snprintf(why, why_size, "ca_file %s cannot be read by %s: %s", conf->ca_file, conf->user, strerror(errno));
 	return -1;
 }
@@ -309,6 +316,8 @@ int main(int argc, char **argv)
 	int status = read_options(argc, argv, &options);
 	if (status >= 0)
 		return status;
+	if (jit_ambient_forget() < 0)
+		return JH_EXIT_FAILED;
 	if (options.probe)
 		return jh_probe(options.config);
 	/* The unit does not try again what only an administrator can mend. */

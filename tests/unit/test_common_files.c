@@ -101,6 +101,39 @@ static void links_folders_and_pipes_are_no_files(void **state)
 	assert_null(text);
 }
 
+static int check(const char *name, char *why, size_t size)
+{
+	const struct jit_file_rule rule = {.max_size = 100};
+
+	return jit_file_check(name, &rule, why, size);
+}
+
+static void what_a_library_opens_may_be_a_link_of_roots_and_is_no_less_a_file(void **state)
+{
+	char why[256];
+
+	(void)state;
+	unlink(path); /* of the test before */
+	write_file("abc", 3, 0644);
+	assert_int_equal(symlink(path, link_path), 0);
+	assert_int_equal(check(path, why, sizeof(why)), 0);
+	assert_int_equal(check(link_path, why, sizeof(why)), 0);
+	if (geteuid() == 0) {
+		assert_int_equal(lchown(link_path, 12345, 0), 0);
+		assert_int_equal(check(link_path, why, sizeof(why)), -EPERM);
+		assert_non_null(strstr(why, "symbolic link of uid 12345"));
+		assert_int_equal(lchown(link_path, 0, 0), 0);
+	}
+	write_file("abc", 3, 0666);
+	assert_int_equal(check(link_path, why, sizeof(why)), -EPERM);
+	unlink(path);
+	assert_int_equal(check(link_path, why, sizeof(why)), -ENOENT);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(check(link_path, why, sizeof(why)), -EINVAL); /* and does not hang */
+	unlink(path);
+	unlink(link_path);
+}
+
 static char told[2048];
 static int pairs;
 
@@ -164,6 +197,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_files_that_nobody_else_wrote_are_read),
 		cmocka_unit_test(links_folders_and_pipes_are_no_files),
+		cmocka_unit_test(what_a_library_opens_may_be_a_link_of_roots_and_is_no_less_a_file),
 		cmocka_unit_test(every_mistake_is_told_with_its_line),
 		cmocka_unit_test(a_line_that_libinih_would_split_is_refused),
 	};
