@@ -64,21 +64,38 @@ def half_frames(path=frames.SESSION_SOCKET):
         sock.close()
 
 
-def lingering():
-    """A TCP socket whose last close waits for a minute: the other end, which is kept, reads nothing."""
+def send_lingering(path, kind, packet):
+    """Sends along, twice, a TCP socket whose last close waits for a minute, and lets go of it by ending, which does not
+    wait: its other end, which is to be kept, and reads nothing."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         listener.bind(("127.0.0.1", 0))
         listener.listen(1)
-        sock = socket.create_connection(listener.getsockname())
+        pid = os.fork()
+        if pid == 0:
+            try:
+                sock = socket.create_connection(listener.getsockname())
+                _send_lingering(sock, path, kind, packet)
+            except OSError:
+                pass  # Linux 6.16 and later let it not even be sent
+            finally:
+                os._exit(0)
         reader = listener.accept()[0]
+        os.waitpid(pid, 0)
+    return reader
+
+
+def _send_lingering(sock, path, kind, packet):
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     sock.setblocking(False)
     with contextlib.suppress(BlockingIOError):
         while True:
             sock.send(bytes(65536))
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
-    return sock, reader
+    with socket.socket(socket.AF_UNIX, kind) as to:
+        to.connect(path)
+        for _ in range(2):
+            socket.send_fds(to, [packet], [sock.fileno()])
 
 
 class Helper:

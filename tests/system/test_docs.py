@@ -104,19 +104,34 @@ class Text(unittest.TestCase):
                     with self.subTest(page=name_of(path), file=span):
                         self.assertTrue(glob.glob(os.path.join(TREE, span)))
 
+    @functools.lru_cache(maxsize=None)
+    def names_of_tests(self):
+        tests = "\n".join(read(path) for kind in ("py", "c") for path in glob.glob(f"{TREE}/tests/*/*.{kind}"))
+        return set(re.findall(r"^\s*(?:def|class|static void) (\w+)\b", tests, re.M))
+
+    def assert_tests_are_there(self, names):
+        for name in names:
+            with self.subTest(name):
+                self.assertTrue(name in self.names_of_tests() or
+                                (name.startswith("tests/") and glob.glob(os.path.join(TREE, name))))
+
     def test_every_test_that_keeps_a_promise_is_there(self):
         """What the last column of SECURITY.md's table names, and each test that stands elsewhere in the page."""
-        tests = "\n".join(read(path) for kind in ("py", "c") for path in glob.glob(f"{TREE}/tests/*/*.{kind}"))
-        defined = set(re.findall(r"^\s*(?:def|class|static void) (\w+)\b", tests, re.M))
         page = read(f"{TREE}/SECURITY.md")
         rows = re.findall(r"^\| \d+ \|.*\| (.*) \|$", page, re.M)
         self.assertGreater(len(rows), 20)
         for row in rows:
             self.assertTrue(spans(row), f"a promise without a test: {row}")
-        for name in {name for row in rows for name in spans(row)} | {
-                name for name in spans(page) if re.fullmatch(r"test_\w+", name)}:
-            with self.subTest(name):
-                self.assertTrue(name in defined or (name.startswith("tests/") and glob.glob(os.path.join(TREE, name))))
+        self.assert_tests_are_there({name for row in rows for name in spans(row)} | {
+            name for name in spans(page) if re.fullmatch(r"test_\w+", name)})
+
+    def test_every_attack_that_is_tried_is_a_test(self):
+        table = read(f"{TREE}/docs/threat-model.md").split("\n## Attacks that are tried\n")[1].split("\n## ")[0]
+        rows = re.findall(r"^\| (?!attack|---).*\| (.*) \|$", table, re.M)
+        self.assertGreater(len(rows), 20)
+        for row in rows:
+            self.assertTrue(spans(row), f"an attack without a test: {row}")
+        self.assert_tests_are_there({name for row in rows for name in spans(row)})
 
     def test_every_test_that_keeps_a_promise_is_run_by_make_check(self):
         """What the full tier alone runs is said to be of it, or of tests/packages."""

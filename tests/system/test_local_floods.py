@@ -5,13 +5,14 @@ the helper holds stays bounded, and afterwards all of it is given back."""
 import array
 import contextlib
 import os
+import shutil
 import signal
 import socket
 
 import attackers
 import frames
-from frames import ELEVATE, GENEROUS, UNAVAILABLE, Module
-from lab import LabCase
+from frames import ELEVATE, GENEROUS, SESSION_SOCKET, UNAVAILABLE, Module
+from lab import Lab, LabCase
 from terminal import wait_until
 
 ROOM_KB = 16384  # what a flood may add to the helper's memory: connections have limits of number and of size
@@ -68,14 +69,7 @@ class Floods(LabCase):
         kept = []
 
         def send_along():
-            sock, reader = attackers.lingering()
-            kept.append(reader)
-            with contextlib.suppress(OSError), attackers.connection() as jit, sock:
-                try:
-                    for _ in range(2):
-                        socket.send_fds(jit, [frames.frame(frames.STATUS)], [sock.fileno()])
-                except PermissionError:  # Linux 6.16 and later: what cannot be sent would linger here
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes(8))
+            kept.append(attackers.send_lingering(SESSION_SOCKET, socket.SOCK_SEQPACKET, frames.frame(frames.STATUS)))
             if len(kept) > 100:
                 kept.pop(0).close()
 
@@ -151,6 +145,33 @@ class Floods(LabCase):
             module.close()
         wait_until("what waited is withdrawn", lambda: not self.lab.pending(), GENEROUS)
         self.assert_all_is_given_back()
+
+
+class ProxySocket(LabCase):
+    """Of a broker behind a proxy: the proxy's account alone is heard there, and anybody can connect."""
+
+    path = "/run/jit-broker/proxy.sock"
+    broker_conf = {("broker", "proxy_socket"): path, ("broker", "proxy_user"): "daemon",
+                   ("person appr1", "remote_user"): "appr1@example.com"}
+
+    @classmethod
+    def setUpClass(cls):
+        Lab.here()
+        os.makedirs(os.path.dirname(cls.path), exist_ok=True)
+        shutil.chown(os.path.dirname(cls.path), "_jitbroker", "_jitbroker")
+        super().setUpClass()
+
+    def test_strangers_and_what_they_send_along_hold_up_nobody(self):
+        kept = []
+
+        def send_along():
+            kept.append(attackers.send_lingering(self.path, socket.SOCK_STREAM, b"GET / HTTP/1.1\r\n"))
+            if len(kept) > 100:
+                kept.pop(0).close()
+
+        pid = attackers.harmful("op1", send_along)
+        self.addCleanup(frames.end, pid)
+        self.assertIn("uid=0", self.run_approved(self.open_terminal("op2"))[1])
 
 
 class Stopped(LabCase):
