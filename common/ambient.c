@@ -6,10 +6,20 @@
 #include <string.h>
 #include <unistd.h>
 
-/* sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3), systemd.exec(5) */
 static const char *const kept[] = {
-	"LISTEN_PID",	"LISTEN_FDS",	 "LISTEN_FDNAMES", "NOTIFY_SOCKET",
-	"WATCHDOG_PID", "WATCHDOG_USEC", "JOURNAL_STREAM",
+	/* sd_listen_fds(3), sd_notify(3), sd_watchdog_enabled(3), systemd.exec(5) */
+	"LISTEN_PID",
+	"LISTEN_FDS",
+	"LISTEN_FDNAMES",
+	"NOTIFY_SOCKET",
+	"WATCHDOG_PID",
+	"WATCHDOG_USEC",
+	"JOURNAL_STREAM",
+	/* what AWS says to a container about the role that it has */
+	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+	"AWS_CONTAINER_CREDENTIALS_FULL_URI",
+	"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+	"AWS_CONTAINER_AUTHORIZATION_TOKEN",
 };
 #define KEPT (sizeof(kept) / sizeof(kept[0]))
 

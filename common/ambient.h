@@ -7,7 +7,7 @@
 #ifndef JIT_AMBIENT_H
 #define JIT_AMBIENT_H
 
-/* Forgets all but what a service manager says to the one that it starts. First thing in main(); 0 or -ENOMEM. */
+/* Forgets all but what a service manager, or AWS's, says to the one that it starts. First thing; 0 or -ENOMEM. */
 int jit_ambient_forget(void);
 
 #endif
