@@ -13,8 +13,8 @@
 #define HTTPS  443 /* AWS, and nearly every receiver that a changed configuration may name */
 
 /* What SQLite does with its files. */
-static const char *const calls[] = {"fallocate", "fchmod",	"fchown",   "fchown32",	 "fdatasync",
-				    "ftruncate", "ftruncate64", "pwrite64", "utimensat", NULL};
+static const char *const calls[] = {"fallocate",   "fchmod",   "fchown",    "fchown32",	 "fdatasync", "ftruncate",
+				    "ftruncate64", "pwrite64", "setitimer", "utimensat", NULL};
 
 static void allow_file(struct jit_sandbox *sandbox, const char *path)
 {
