@@ -78,8 +78,8 @@ static void sign(const char *text, uint8_t signature[static 64])
 	EVP_MD_CTX_free(ctx);
 }
 
-/* Header and claims, each a line of JSON, as our provider would sign them. */
-static char *make_token(const char *text)
+/* Header and claims, each a line of JSON, as our provider would sign them; or with another's signature. */
+static char *make_token(const char *text, bool ours)
 {
 	const size_t head = strcspn(text, "\n");
 	const char *claims = text + head + (text[head] == '\n');
@@ -91,7 +91,7 @@ static char *make_token(const char *text)
 	jit_b64_encode((const uint8_t *)text, head, token);
 	strncat(token, ".", size - strlen(token) - 1);
 	jit_b64_encode((const uint8_t *)claims, strlen(claims), token + strlen(token));
-	sign(token, signature);
+	sign(ours ? token : "another text", signature);
 	strncat(token, ".", size - strlen(token) - 1);
 	jit_b64_encode(signature, sizeof(signature), token + strlen(token));
 	return token;
@@ -153,8 +153,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	switch (data[0]) {
 	case 's':
-		token = make_token(text);
-		judge(token, true);
+	case 'u':
+		token = make_token(text, data[0] == 's');
+		judge(token, data[0] == 's');
 		free(token);
 		break;
 	case 'k':
