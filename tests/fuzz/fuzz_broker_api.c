@@ -17,6 +17,7 @@
 #include "issuer_kinds.h"
 #include "issuer_watch.h"
 #include "notify.h"
+#include "signin.h"
 
 #define CALLS_MAX 8
 #define MARKUP	  "<fuzz>" /* what somebody wrote, and no page of ours */
@@ -43,7 +44,9 @@ static struct {
 	struct jb_notify *notify;
 	struct call calls[CALLS_MAX];
 	unsigned count;
-	char last[10]; /* the short id that an answer named last; LAST in a path stands for it */
+	char cookie[256]; /* header line of the page's session */
+	char csrf[80];	  /* what its forms carry; CSRF in a body stands for it */
+	char last[10];	  /* the short id that an answer named last; LAST in a path stands for it */
 } lab;
 
 static const char configuration[] =
@@ -172,6 +175,7 @@ static void stop(void)
 		free(lab.calls[i].call.body);
 	}
 	lab.count = 0;
+	lab.cookie[0] = lab.csrf[0] = '\0';
 }
 
 static void check_json(const char *body, size_t len, bool for_person)
@@ -196,8 +200,15 @@ static void reply(struct jb_call *call, int status, const char *headers, const c
 	c->answered = true;
 	for (const char *line = headers; *line; line = strstr(line, "\r\n") + 2)
 		FUZZ_CHECK(strchr(line, ':') && strstr(line, "\r\n") && strcspn(line, "\r\n") > 3);
+	const char *cookie = strstr(headers, "Set-Cookie: " JB_SIGNIN_COOKIE "=");
+	if (cookie)
+		snprintf(lab.cookie, sizeof(lab.cookie), "Cookie: %.*s\r\n", (int)strcspn(cookie + 12, ";\r"),
+			 cookie + 12);
 	if (strstr(headers, "Content-Type: application/json"))
 		check_json(body, len, c->by_person);
+	const char *field = memmem(body, len, "name=\"csrf\" value=\"", 19);
+	if (field)
+		snprintf(lab.csrf, sizeof(lab.csrf), "%.64s", field + 19);
 	if (strstr(headers, "Content-Type: text/html"))
 		FUZZ_CHECK(!memmem(body, len, MARKUP, strlen(MARKUP)));
 }
@@ -227,14 +238,26 @@ static const char *caller_line(char caller)
 /* The head as it comes over a connection: the request line, who calls, and what else the input has. */
 static char *make_head(const char *input, char caller, size_t len)
 {
+	const char *session = caller == 'x' ? lab.cookie : "";
 	const char *line = strstr(input, "\r\n"), *last = memmem(input, (size_t)(line - input), "LAST", 4);
 	const size_t before = last ? (size_t)(last - input) : 0, after = last ? before + 4 : 0;
 	char *text;
 
-	FUZZ_CHECK(asprintf(&text, "%.*s%s%.*s\r\nHost: b\r\n%s%.*s", (int)before, input, last ? lab.last : "",
-			    (int)((size_t)(line - input) - after), input + after, caller_line(caller),
+	FUZZ_CHECK(asprintf(&text, "%.*s%s%.*s\r\nHost: b\r\n%s%s%.*s", (int)before, input, last ? lab.last : "",
+			    (int)((size_t)(line - input) - after), input + after, caller_line(caller), session,
 			    (int)(len - (size_t)(line + 2 - input)), line + 2) > 0);
 	return text;
+}
+
+/* The body, the page's own token in its place. */
+static char *make_body(const char *input)
+{
+	const char *mark = strstr(input, "CSRF");
+	char *body;
+
+	FUZZ_CHECK(asprintf(&body, "%.*s%s%s", (int)(mark ? mark - input : 0), input, mark ? lab.csrf : "",
+			    mark ? mark + 4 : input) >= 0);
+	return body;
 }
 
 static void make_call(const char *input)
@@ -250,7 +273,7 @@ static void make_call(const char *input)
 	if (end < input) /* the caller's byte was part of it */
 		return;
 	c->text = make_head(input, caller, (size_t)(end + 4 - input));
-	FUZZ_CHECK((c->call.body = strdup(end + 4)));
+	c->call.body = make_body(end + 4);
 	lab.count++;
 	c->answered = jb_http_parse(c->text, strlen(c->text), &c->call.head, &why) != 0;
 	if (c->answered)
