@@ -20,7 +20,7 @@
 #include "signin.h"
 
 #define CALLS_MAX 8
-#define MARKUP	  "<fuzz>" /* what somebody wrote, and no page of ours */
+#define MARKUP	  "<fuzz" /* what somebody wrote, and no page of ours */
 
 /* One call: the first member is what handlers see. */
 struct call {
