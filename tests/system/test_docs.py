@@ -138,6 +138,8 @@ class Text(unittest.TestCase):
         files = {name_of(path): {test or group or unit: "FULL" in marks for marks, test, group, unit in
                                  TEST.findall(read(path))}
                  for kind in ("py", "c") for path in glob.glob(f"{TREE}/tests/*/*.{kind}")}
+        # A fuzz target is one test, and tests/run runs them all.
+        files.update({name_of(path): {"fuzz": False} for path in glob.glob(f"{TREE}/tests/fuzz/fuzz_*.c")})
         for row in re.findall(r"^\| \d+ \|.*\| (.*) \|$", read(f"{TREE}/SECURITY.md"), re.M):
             for name in spans(re.sub(r"`[^`]+` \(full tier\)|`tests/packages/[^`]+`", "", row)):
                 full = [test for path, tests in files.items() if fnmatch.fnmatch(path, name) for test in tests.values()] or \
