@@ -94,17 +94,17 @@ static int by_name(scmp_filter_ctx filter, uint32_t action, const char *const *n
 /* Of the other families a library that tries one is told what a kernel without it says. */
 static int families(scmp_filter_ctx filter)
 {
-	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX));
+	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX, 0));
 
 	for (uint32_t family = 0; family <= AF_NETLINK && r == 0; family++) {
 		const bool may = family == AF_UNIX || family == AF_INET || family == AF_INET6 || family == AF_NETLINK;
 
 		r = seccomp_rule_add(filter, may ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-				     SCMP_A0_32(SCMP_CMP_EQ, family));
+				     SCMP_A0_32(SCMP_CMP_EQ, family, 0));
 	}
 	return r < 0 ? r
 		     : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-					SCMP_A0_32(SCMP_CMP_GT, AF_NETLINK));
+					SCMP_A0_32(SCMP_CMP_GT, AF_NETLINK, 0));
 }
 
 /* A thread of this process, never another process. */
@@ -117,10 +117,10 @@ static int threads(scmp_filter_ctx filter)
 	/* abort(3), and only of itself */
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				     SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)getpid()));
+				     SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)getpid(), 0));
 	/* limits are asked, not set */
 	if (r == 0)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2_64(SCMP_CMP_EQ, 0));
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2_64(SCMP_CMP_EQ, 0, 0));
 	return r;
 }
 
@@ -149,9 +149,9 @@ static int by_argument(scmp_filter_ctx filter)
 	int r = 0;
 
 	for (size_t i = 0; i < sizeof(ioctls) / sizeof(ioctls[0]) && r == 0; i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1_32(SCMP_CMP_EQ, ioctls[i]));
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1_32(SCMP_CMP_EQ, ioctls[i], 0));
 	for (size_t i = 0; i < sizeof(prctls) / sizeof(prctls[0]) && r == 0; i++)
-		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0_32(SCMP_CMP_EQ, prctls[i]));
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0_32(SCMP_CMP_EQ, prctls[i], 0));
 	return r;
 }
 
@@ -206,7 +206,7 @@ static int refuse_quietly(void)
 
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-				     SCMP_A0_32(SCMP_CMP_EQ, AF_NETLINK));
+				     SCMP_A0_32(SCMP_CMP_EQ, AF_NETLINK, 0));
 	if (r == 0)
 		r = load(filter);
 	seccomp_release(filter);
