@@ -150,7 +150,7 @@ class SecretTest(AdminCase):
         with open(self.broker.conf, encoding="utf-8") as file:
             text = file.read()
         for path, why in (("/nonexistent/tls.crt", "cannot read /nonexistent/tls.crt: No such file or directory"),
-                          ("/dev/null", "/dev/null holds no PEM certificate chain")):
+                          (self.broker.conf, f"{self.broker.conf} holds no PEM certificate chain")):
             with open(self.broker.conf, "w", encoding="utf-8") as file:
                 file.write(re.sub("(?m)^tls_certificate = .*$", f"tls_certificate = {path}", text))
             self.assertIn(f"tls_certificate: {why}", self.admin("check", status=1).stderr)
