@@ -34,6 +34,7 @@ struct jh_changes {
 	unsigned failures; /* in a row */
 	int64_t cursor;	   /* -1: none yet */
 	int64_t asked_ms;  /* when the poll under way began */
+	bool idle;	   /* and whether nothing was open then */
 	struct jh_pace pace;
 	uint64_t strangers;
 	char host[JIT_NAME_SIZE]; /* what the broker calls this one; "": not told */
@@ -133,11 +134,17 @@ static bool take(struct jh_changes *c, const char *body, size_t len, bool *ret_n
 	return good;
 }
 
+/* Nobody waits, and nothing can be revoked: a broker that does not hold the poll may be asked seldom. */
+static bool is_idle(const struct jh_helper *helper)
+{
+	return LIST_EMPTY(&helper->requests) && LIST_EMPTY(&helper->grants);
+}
+
 static void on_answer(void *arg, const struct jit_fetch_result *result)
 {
 	struct jh_changes *c = arg;
 	char trouble[JIT_LINE_SIZE];
-	bool news;
+	bool news, was_idle = c->idle;
 
 	c->call = NULL;
 	jh_listener_release(c->helper->pam); /* it has been heard, or cannot be */
@@ -149,6 +156,9 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 		jh_spool_deliver(c->helper->spool);
 		c->failures = 0;
 		go_on(c, news, result->retry_after);
+		/* The time that it named was for a host with nothing open. */
+		if (was_idle && !is_idle(c->helper))
+			jh_changes_hurry(c, 0);
 		return;
 	}
 	if (result->fault == JIT_FETCH_OK && (result->status == 400 || result->status == 422))
@@ -159,12 +169,6 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 	back_off(c, result->fault == JIT_FETCH_OK ? result->retry_after : 0);
 }
 
-/* Nobody waits, and nothing can be revoked: a broker that does not hold the poll may be asked seldom. */
-static bool is_idle(const struct jh_helper *helper)
-{
-	return LIST_EMPTY(&helper->requests) && LIST_EMPTY(&helper->grants);
-}
-
 static void poll_now(void *arg)
 {
 	struct jh_changes *c = arg;
@@ -172,9 +176,10 @@ static void poll_now(void *arg)
 
 	jh_alarm_clear(&c->again); /* what an answer brought may have hurried the next one: there is one at a time */
 	c->asked_ms = jit_boottime_ms();
+	c->idle = is_idle(c->helper);
 	if (c->cursor >= 0)
 		snprintf(path, sizeof(path), "/changes?after=%lld&wait=%d%s", (long long)c->cursor, POLL_S,
-			 is_idle(c->helper) ? "&idle=1" : "");
+			 c->idle ? "&idle=1" : "");
 	const struct jh_call call = {
 		.method = "GET", .path = path, .longer_ms = c->cursor >= 0 ? POLL_S * 1000 : 0, .max_body = LIST_MAX};
 	c->call = jh_broker_call(c->helper->broker, &call, on_answer, c);

@@ -19,7 +19,8 @@ void jh_changes_free(struct jh_changes *changes);
 
 /*
  * Something is open now: a poll that is not under way (the broker is away, or does not hold polls) comes at once, or
- * around that many seconds from now where the broker said so of the request.
+ * around that many seconds from now where the broker said so of the request. One that went out while nothing was open
+ * is followed by the next at once.
  */
 void jh_changes_hurry(struct jh_changes *changes, long retry_after_s);
 

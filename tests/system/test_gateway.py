@@ -2,6 +2,7 @@
 to be asked again."""
 
 import json
+import threading
 
 from gateway import Gateway
 from lab import LabCase
@@ -57,6 +58,29 @@ class GatewayCase(LabCase):
         request = self.ask(terminal)
         since = len(gateway.events)
         gateway.wait_for("asked", CHANGES, 1, since, timeout=10)
+        self.approve(request)
+        status, text = terminal.finish()
+        self.assertEqual(status, 0, text)
+
+    def test_a_filing_while_the_poll_of_an_idle_host_is_out_does_not_wait_for_the_time_that_its_answer_names(self):
+        filed = threading.Event()
+        self.addCleanup(filed.set)
+
+        def hold(path, text):
+            if "&idle=1" in path:
+                filed.wait(30)
+            return text
+
+        gateway = self.go_through(1, spoil=hold)
+        gateway.wait_for("asked", CHANGES + "?after", 1)
+        terminal = self.open_terminal()
+        request = self.ask(terminal)
+        gateway.retry_after = 3600  # what it says of an idle host: far more than is waited for here
+        since = len(gateway.events)
+        filed.set()
+        gateway.wait_for("answered", CHANGES + "?after", 1, since)
+        gateway.retry_after = 1
+        gateway.wait_for("asked", CHANGES + "?after", 1, since, timeout=8)
         self.approve(request)
         status, text = terminal.finish()
         self.assertEqual(status, 0, text)
