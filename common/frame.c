@@ -112,7 +112,7 @@ int jit_frame_recv_fd(int fd, struct jit_frame *f, int *ret_passed)
 		msg.msg_control = control.bytes;
 		msg.msg_controllen = CMSG_LEN(sizeof(int)); /* CMSG_SPACE would leave room for two */
 	}
-	f->len = 0;
+	jit_frame_wipe(f); /* a shorter one would cover no more than its own length of it */
 	f->overflow = false;
 	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0)

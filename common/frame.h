@@ -22,7 +22,10 @@ struct jit_frame {
 	uint8_t data[JIT_FRAME_MAX];
 };
 
-/* Building. A put that does not fit marks the frame; jit_frame_send then refuses it. */
+/*
+ * Building. A put that does not fit marks the frame; jit_frame_send then refuses it. What stood in the frame before is
+ * not looked at: whoever begins one anew that held a secret wipes it first.
+ */
 void jit_frame_start(struct jit_frame *f, uint8_t type);
 void jit_frame_put(struct jit_frame *f, uint8_t tag, const void *value, size_t len);
 /* A NUL-terminated text without its NUL; NULL puts nothing. */
@@ -39,7 +42,9 @@ int jit_frame_send(int fd, const struct jit_frame *f);
 int jit_frame_send_fd(int fd, const struct jit_frame *f, int passed);
 
 /*
- * Receives one packet without waiting and checks header and field lengths.
+ * Receives one packet without waiting and checks header and field lengths. What
+ * the frame held is wiped, whatever is returned: it has been begun or received
+ * before, or begins as {0}.
  * Descriptors that come along are closed by the kernel, not taken.
  * 1: a frame; 0: the peer has closed; -EAGAIN: nothing there; -EPROTO: wrong
  * magic or version, or fields that do not add up; -EMSGSIZE: too large; -errno.
@@ -69,7 +74,10 @@ int jit_frame_get_str(const struct jit_frame *f, uint8_t tag, char *buf, size_t 
 /* 0; -ENOENT when absent; -EPROTO when of another size or there twice. */
 int jit_frame_get_u32(const struct jit_frame *f, uint8_t tag, uint32_t *ret);
 
-/* Wipes all that was put or received: for frames that carried a token or a credential. */
+/*
+ * Wipes all that was put or received: for frames that carried a token or a credential. Only for one that was begun or
+ * received, or is {0}: of any other the length says nothing.
+ */
 void jit_frame_wipe(struct jit_frame *f);
 
 #endif

@@ -36,7 +36,7 @@ struct pj_answer {
 	char grant[JIT_ID_SIZE];  /* "" where none was named */
 	uint32_t remaining;	  /* of an allowed OPEN: seconds, positive */
 	const uint8_t *token;	  /* of an allowed OPEN: in `frame` */
-	struct jit_frame frame;	  /* the verdict; the caller wipes it */
+	struct jit_frame frame;	  /* the verdict; begins as {0}, and the caller wipes it */
 };
 
 /*

@@ -98,6 +98,7 @@ static inline void peer_recv(int fd, struct jit_frame *f, uint8_t type)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
 
+	f->len = 0; /* it may hold nothing yet */
 	EXPECT(poll(&poll_fd, 1, PEER_LIMIT * 1000) == 1);
 	EXPECT(jit_frame_recv(fd, f) == 1);
 	EXPECT(jit_frame_type(f) == type);
@@ -107,7 +108,7 @@ static inline void peer_recv(int fd, struct jit_frame *f, uint8_t type)
 static inline void peer_expect_end(int fd)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-	struct jit_frame f;
+	struct jit_frame f = {0};
 
 	EXPECT(poll(&poll_fd, 1, PEER_LIMIT * 1000) == 1);
 	EXPECT(jit_frame_recv(fd, &f) <= 0);

@@ -11,7 +11,7 @@
 
 static void a_frame_arrives_as_it_was_sent(void **state)
 {
-	struct jit_frame out, in;
+	struct jit_frame out, in = {0};
 	char text[16];
 	uint32_t u32 = 0;
 	const uint8_t *value;
@@ -68,7 +68,7 @@ static void send_with(int fd, const struct jit_frame *f, const int passed[2], si
 
 static void one_descriptor_is_taken_and_of_several_none_stays(void **state)
 {
-	struct jit_frame f, came;
+	struct jit_frame f, came = {0};
 	int fd[2], pipe_fd[2];
 	char byte;
 
@@ -174,7 +174,7 @@ static void a_malformed_frame_is_refused(void **state)
 		{"PJ\1\1\5\xff\xff", 7},
 		{"PJ\1\1\5\0\1x\5", 9},
 	};
-	struct jit_frame f;
+	struct jit_frame f = {0};
 	int fd[2];
 
 	(void)state;
@@ -207,6 +207,37 @@ static void a_frame_has_a_limit_on_both_sides(void **state)
 	close(fd[1]);
 }
 
+static void what_a_frame_held_goes_with_what_is_received_into_it(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+		bool closed;
+		int r;
+	} comes[] = {{"PJ\1\1", 4, false, 1}, {"PJ", 2, false, -EPROTO}, {"", 0, false, -EAGAIN}, {"", 0, true, 0}};
+	static struct jit_frame f;
+	uint8_t secret[100];
+	int fd[2];
+
+	(void)state;
+	memset(secret, 0xa5, sizeof(secret));
+	for (size_t i = 0; i < COUNT_OF(comes); i++) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
+		jit_frame_start(&f, JIT_F_CREDENTIALS);
+		jit_frame_put(&f, JIT_T_TOKEN, secret, sizeof(secret));
+		assert_int_equal(jit_frame_send(fd[0], &f), 0);
+		if (comes[i].len)
+			assert_int_equal(send(fd[1], comes[i].bytes, comes[i].len, 0), comes[i].len);
+		if (comes[i].closed)
+			shutdown(fd[1], SHUT_WR);
+		assert_int_equal(jit_frame_recv(fd[0], &f), comes[i].r);
+		jit_frame_wipe(&f);
+		assert_null(memchr(f.data, 0xa5, sizeof(f.data)));
+		close(fd[0]);
+		close(fd[1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +247,7 @@ int main(void)
 		cmocka_unit_test(a_reader_refuses_what_could_mean_two_things),
 		cmocka_unit_test(a_malformed_frame_is_refused),
 		cmocka_unit_test(a_frame_has_a_limit_on_both_sides),
+		cmocka_unit_test(what_a_frame_held_goes_with_what_is_received_into_it),
 	};
 
 	return cmocka_run_group_tests_name("common frame", tests, NULL, NULL);

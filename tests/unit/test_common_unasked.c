@@ -61,7 +61,7 @@ static int send_lingering(int sock)
 static void what_lingers_is_not_waited_for(void **state)
 {
 	int pair[2], reader[2 * SOME];
-	struct jit_frame in;
+	struct jit_frame in = {0};
 
 	(void)state;
 	if (is_under_valgrind()) /* which holds signals back while a call is under way */
@@ -84,7 +84,7 @@ static void what_lingers_is_not_waited_for(void **state)
 
 static void no_signal_is_left_behind(void **state)
 {
-	struct jit_frame in;
+	struct jit_frame in = {0};
 	int pair[2];
 
 	(void)state;
