@@ -51,12 +51,12 @@ static bool helper_judges(int error)
 
 enum jit_exit jit_call_credentials(const char *socket_path, struct jit_frame *frame)
 {
+	jit_frame_start(frame, JIT_F_CREDENTIALS); /* first: the caller wipes it whatever is returned */
 	/* Before there is a secret to lose; a command that is executed can be dumped again. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) {
 		fprintf(stderr, "jit: cannot keep credentials out of core dumps: %s\n", strerror(errno));
 		return JIT_EXIT_INTERNAL;
 	}
-	jit_frame_start(frame, JIT_F_CREDENTIALS);
 	int r = jit_put_token(frame);
 
 	return r == 0 || helper_judges(r) ? jit_call(socket_path, frame) : no_token(r);
