@@ -100,6 +100,7 @@ static void try_later(struct jh_grant *g, const char *trouble)
 	struct jh_collector *c = &g->collector;
 	size_t len = strlen(trouble);
 
+	c->refused = false; /* this failure's word counts: whoever knows that it is for good says so after it */
 	/* The broker's sentences end with a full stop, ours go on. */
 	snprintf(c->trouble, sizeof(c->trouble), "%.*s", (int)(len && trouble[len - 1] == '.' ? len - 1 : len),
 		 trouble);
@@ -133,8 +134,8 @@ static void judge_failure(struct jh_grant *g, const struct jit_fetch_result *res
 		snprintf(trouble, sizeof(trouble), "%s", message);
 	else
 		jh_trouble(result, jh_broker_url(g->helper->broker), trouble, sizeof(trouble));
-	g->collector.refused = result->fault == JIT_FETCH_OK && strcmp(code, "issuer.refused") == 0;
 	try_later(g, trouble);
+	g->collector.refused = result->fault == JIT_FETCH_OK && strcmp(code, "issuer.refused") == 0;
 	jh_waiters_wake(g);
 }
 

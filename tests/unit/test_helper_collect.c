@@ -1,0 +1,111 @@
+/* What becomes of a failed try for credentials: whoever waits is told of the last failure, not of one before it. */
+#include "unit.h"
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "grant.h"
+#include "helper.h"
+
+#define ID "0b6c1f6e-0000-4000-8000-000000000001"
+#define OTHER                                                                                                          \
+	"{\"requestId\":\"0b6c1f6e-0000-4000-8000-000000000002\",\"shortId\":\"R7KD-2M9Q\",\"requester\":\"op1\","     \
+	"\"role\":\"admin\",\"status\":\"ACTIVE\",\"services\":[\"sudo\"],\"targets\":[\"root\"],\"remaining\":9}"
+
+static struct jh_helper helper;
+static struct jh_conf conf;
+static struct jh_grant grant;
+static struct evhttp *http;
+static char key_file[] = "/tmp/jit-collect-key-XXXXXX", url[64];
+static int status;
+static const char *body;
+
+static void on_request(struct evhttp_request *request, void *arg)
+{
+	struct evbuffer *out = evbuffer_new();
+
+	(void)arg;
+	evbuffer_add(out, body, strlen(body));
+	evhttp_send_reply(request, status, "", out);
+	evbuffer_free(out);
+}
+
+static int set_up(void **state)
+{
+	struct evhttp_bound_socket *bound;
+	struct sockaddr_in address;
+	socklen_t len = sizeof(address);
+	char why[512];
+
+	(void)state;
+	int fd = mkstemp(key_file);
+	if (fd < 0 || write(fd, "jitk_test\n", 10) != 10 || close(fd) < 0)
+		return -1;
+	helper.base = event_base_new();
+	assert_non_null(http = evhttp_new(helper.base));
+	evhttp_set_gencb(http, on_request, NULL);
+	assert_non_null(bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", 0));
+	assert_int_equal(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)(void *)&address, &len), 0);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", ntohs(address.sin_port));
+	conf = (struct jh_conf){.broker_count = 1,
+				.brokers = {url},
+				.api_key_file = key_file,
+				.plain_loopback = true,
+				.broker_timeout_s = 5};
+	helper.conf = &conf;
+	assert_non_null(helper.alarms = jh_alarms_new(helper.base));
+	assert_non_null(helper.broker = jh_broker_new(helper.base, &conf, why, sizeof(why)));
+	grant = (struct jh_grant){.helper = &helper, .id = ID, .short_id = "R7KD-2M9Q", .jwk = "{}", .has_arn = true};
+	grant.collector.started = true;
+	jh_collect_init(&grant);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	jh_collect_stop(&grant);
+	jh_broker_free(helper.broker);
+	jh_alarms_free(helper.alarms);
+	evhttp_free(http);
+	event_base_free(helper.base);
+	unlink(key_file);
+	return 0;
+}
+
+/* One try, which fails with that answer. */
+static void fail_with(int answer_status, const char *answer)
+{
+	unsigned failures = grant.collector.failures;
+
+	status = answer_status;
+	body = answer;
+	jh_alarm_clear(&grant.collector.again);
+	jh_collect_kick(&grant);
+	while (grant.collector.failures == failures)
+		event_base_loop(helper.base, EVLOOP_ONCE);
+}
+
+static void a_passing_failure_after_a_refusal_is_told_as_a_passing_one(void **state)
+{
+	(void)state;
+	fail_with(502, "{\"message\":\"AWS says no.\",\"error\":\"issuer.refused\"}");
+	assert_true(grant.collector.refused);
+	assert_string_equal(grant.collector.trouble, "AWS says no");
+	fail_with(200, OTHER);
+	assert_string_equal(grant.collector.trouble, "the broker answered for another grant");
+	assert_false(grant.collector.refused);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_passing_failure_after_a_refusal_is_told_as_a_passing_one, set_up,
+						tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
