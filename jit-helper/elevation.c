@@ -54,11 +54,7 @@ static void on_gone(struct jh_peer *peer)
 
 static bool is_alive(const struct jh_trace *t)
 {
-	int fd = jh_pidfd_hold(t->pid, t->start);
-
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
+	return !jh_proc_is_gone(t->pid, t->start);
 }
 
 static void stand(struct jh_elevation *e)

@@ -162,6 +162,13 @@ int jh_pidfd_hold(pid_t pid, uint64_t start)
 	return jit_take_fd(&fd);
 }
 
+bool jh_proc_is_gone(pid_t pid, uint64_t start)
+{
+	JIT_CLOSE int fd = jh_pidfd_hold(pid, start);
+
+	return fd == -ESRCH;
+}
+
 /* Before Linux 6.5: by number, and refused when that process began after now, the connection being older than that. */
 static int pidfd_by_number(pid_t pid)
 {

@@ -41,6 +41,8 @@ int jh_proc_audit(pid_t pid, uint32_t *ret);
 int jh_pidfd_open(pid_t pid);
 /* The same, known to mean the one that began then: -ESRCH where the number is another's by now. */
 int jh_pidfd_hold(pid_t pid, uint64_t start);
+/* Is the process that began then known to be no more? Not where it cannot be looked at. */
+bool jh_proc_is_gone(pid_t pid, uint64_t start);
 /* The process at the other end of a connected Unix socket: its pid, uid and a pidfd of its own. 0 or -errno. */
 int jh_pidfd_of_peer(int sock, pid_t *ret_pid, uid_t *ret_uid, int *ret_pidfd);
 bool jh_pidfd_alive(int pidfd);

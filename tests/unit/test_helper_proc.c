@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -144,6 +145,29 @@ static void login_sessions_match_only_their_own(void **state)
 	assert_false(jh_session_same(&leader, &other));
 }
 
+static void a_process_that_cannot_be_looked_at_is_not_taken_for_gone(void **state)
+{
+	struct rlimit limit, short_of;
+	struct jh_proc self;
+	bool gone[2];
+
+	(void)state;
+	assert_int_equal(jh_proc_read(getpid(), &self), 0);
+	assert_false(jh_proc_is_gone(self.pid, self.start));
+	assert_true(jh_proc_is_gone(self.pid, self.start + 1)); /* another had that number */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	int free_fd = dup(STDERR_FILENO);
+	close(free_fd);
+	for (unsigned left = 0; left < COUNT_OF(gone); left++) { /* none at all, and none but for the pidfd */
+		short_of = (struct rlimit){.rlim_cur = (rlim_t)free_fd + left, .rlim_max = limit.rlim_max};
+		setrlimit(RLIMIT_NOFILE, &short_of);
+		gone[left] = jh_proc_is_gone(self.pid, self.start);
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	assert_false(gone[0]);
+	assert_false(gone[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +175,7 @@ int main(void)
 		cmocka_unit_test(anything_else_is_refused),
 		cmocka_unit_test(own_process_is_what_the_kernel_says),
 		cmocka_unit_test(a_process_that_is_gone_is_not_alive),
+		cmocka_unit_test(a_process_that_cannot_be_looked_at_is_not_taken_for_gone),
 		cmocka_unit_test(descent_is_by_pid_and_start_time),
 		cmocka_unit_test(the_peer_of_a_socket_is_who_connected),
 		cmocka_unit_test(login_sessions_match_only_their_own),
