@@ -65,7 +65,7 @@ void jh_place_find(struct jh_peer *peer, const struct jh_question *q, struct jh_
 	}
 	/* It was found when the grant was asked for, and stays for as long as the login session does. */
 	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link)) {
-		if (jh_session_same(&g->session, session)) {
+		if (jh_session_same(&g->session, session) && g->session.place[0]) {
 			memcpy(session->place, g->session.place, sizeof(session->place));
 			return;
 		}
