@@ -1,9 +1,11 @@
 """Brokers on one table of DynamoDB that are killed, stopped, and cut off from it where it hurts."""
 
 import contextlib
+import datetime
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -13,8 +15,8 @@ import unittest.mock
 import urllib.error
 
 import npm
-from brokerlib import new_secret
-from dynamo import FILING, Between, Several
+from brokerlib import PUBLIC_KEY, new_secret
+from dynamo import CONF, FILING, Between, Several
 from terminal import wait_until
 
 prepare = npm.prepare
@@ -26,6 +28,8 @@ long = unittest.skipUnless(FULL, "in the full tier")
 
 class CutTest(Several):
     """The ways to the table lead through relays that cut them where it hurts."""
+
+    conf = CONF.replace("[role admin]\n", "[role admin]\narn = arn:aws:iam::123456789012:role/admin\n")
 
     def setUp(self):
         self.relays = {name: Between(self.dynamo.port) for name in "ab"}
@@ -151,6 +155,51 @@ class CutTest(Several):
         self.assertGreaterEqual(len(lost), 6)
         self.assertEqual(len(host.get("/requests").json["requests"]), 3)
         self.check_chain(requests)
+
+    def item(self, request):
+        return self.dynamo.call("GetItem", TableName=self.table_name, Key={"requestId": {"S": request}},
+                                ConsistentRead=True)["Item"]
+
+    def over(self, request):
+        """Approved, collected and given back: the instant of the grant's end as it was given."""
+        self.assertEqual(self.api(0, token=self.tokens[0]).post(f"/requests/{request}/approve").status, 200)
+        host = self.api(0, key=self.key)
+        collected = host.post(f"/requests/{request}/credentials", {"publicKey": PUBLIC_KEY})
+        self.assertEqual(collected.status, 200, collected.body)
+        until = datetime.datetime.fromisoformat(collected.json["grantedUntil"].replace("Z", "+00:00")).timestamp()
+        self.assertEqual(host.post(f"/requests/{request}/end").json["status"], "ENDED")
+        return until
+
+    def test_what_is_not_in_the_chain_yet_is_not_forgotten_and_verify_says_how_much_that_is_and_since_when(self):
+        before = len(self.sealed(self.brokers[0]))
+
+        def refuse(operation, body):
+            sealing = operation == "PutItem" and "lines" in body["Item"]
+            return (400, {"__type": "x#ValidationException"}) if sealing else None
+
+        for relay in self.relays.values():
+            relay.before = refuse
+        begun = int(time.time())
+        request = self.file(self.api(0, key=self.key))
+        filed = int(time.time())
+        until = self.over(request)
+        item = self.item(request)
+        self.assertEqual((item["status"]["S"], item["unsealed"]["S"]), ("ENDED", "1"))
+        self.assertNotIn("expiresAt", item)
+        said = self.brokers[0].admin("audit", "verify").stdout
+        self.assertIn(f"the audit chain is whole: {before} records\n", said)
+        count, since = re.search(r"^(\d+) records, the first from (\S+), are not in the chain yet", said, re.M).groups()
+        since = datetime.datetime.fromisoformat(since.replace("Z", "+00:00")).timestamp()
+        self.assertTrue(begun <= since <= filed, said)
+        for relay in self.relays.values():
+            relay.before = lambda operation, body: None
+        records = self.sealed(self.brokers[0])
+        self.assertEqual(len(records) - before, int(count))
+        its = [r["action"] for r in records if r.get("requestId") == request]
+        self.assertEqual((its[0], its[-1]), ("request.filed", "grant.ended"))
+        item = self.item(request)
+        self.assertGreaterEqual(int(item["expiresAt"]["N"]), until)
+        self.assertNotIn("unsealed", item)
 
     def test_while_the_table_is_away_nothing_is_granted_and_afterwards_all_is_well(self):
         host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
