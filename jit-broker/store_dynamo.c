@@ -19,6 +19,8 @@
 #define BATCH	    100 /* items in one BatchGetItem */
 #define BATCH_TRIES 10	/* rounds for what DynamoDB leaves undone of one */
 
+_Static_assert(2 * ATTEND_MS < 1000, "who waits here is woken within a second by what another process writes");
+
 int64_t jb_ddb_now_us(void)
 {
 	struct timespec now;
