@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/sched.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -52,7 +53,7 @@ static const char *const usual[] = {
 	"statfs", "statfs64", "statx", "flock", "fsync", "rename", "renameat", "renameat2", "unlink", "unlinkat",
 	/* sockets: of which families, see below */
 	"accept", "accept4", "connect", "getpeername", "getsockname", "getsockopt", "recv", "recvfrom", "recvmmsg",
-	"recvmmsg_time64", "recvmsg", "send", "sendmmsg", "sendmsg", "sendto", "setsockopt", "shutdown", NULL};
+	"recvmmsg_time64", "recvmsg", "setsockopt", "shutdown", NULL};
 
 /* No library of ours makes them, whatever its version: whoever does has taken the process over. */
 static const char *const hostile[] = {
@@ -91,16 +92,46 @@ static int by_name(scmp_filter_ctx filter, uint32_t action, const char *const *n
 	return r;
 }
 
+/* Without TCP Fast Open, which connects as it sends: Landlock's ports do not see that. */
+static int sending(scmp_filter_ctx filter)
+{
+	static const struct {
+		int number;
+		unsigned flags;
+	} sends[] = {{SCMP_SYS(send), 3}, {SCMP_SYS(sendto), 3}, {SCMP_SYS(sendmsg), 2}, {SCMP_SYS(sendmmsg), 3}};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(sends) / sizeof(sends[0]) && r == 0; i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, sends[i].number, 1,
+				     SCMP_CMP32(sends[i].flags, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+	return r;
+}
+
+/* TCP and datagrams. Of other protocols (MPTCP, SCTP) Landlock's ports see nothing. */
+static int internet(scmp_filter_ctx filter, uint32_t family)
+{
+	static const uint32_t protocols[] = {0, IPPROTO_TCP, IPPROTO_UDP};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]) && r == 0; i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0_32(SCMP_CMP_EQ, family, 0),
+				     SCMP_A2_32(SCMP_CMP_EQ, protocols[i], 0));
+	return r;
+}
+
 /* Of the other families a library that tries one is told what a kernel without it says. */
 static int families(scmp_filter_ctx filter)
 {
 	int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX, 0));
 
 	for (uint32_t family = 0; family <= AF_NETLINK && r == 0; family++) {
-		const bool may = family == AF_UNIX || family == AF_INET || family == AF_INET6 || family == AF_NETLINK;
+		const bool may = family == AF_UNIX || family == AF_NETLINK;
 
-		r = seccomp_rule_add(filter, may ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-				     SCMP_A0_32(SCMP_CMP_EQ, family, 0));
+		if (family == AF_INET || family == AF_INET6)
+			r = internet(filter, family);
+		else
+			r = seccomp_rule_add(filter, may ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EAFNOSUPPORT),
+					     SCMP_SYS(socket), 1, SCMP_A0_32(SCMP_CMP_EQ, family, 0));
 	}
 	return r < 0 ? r
 		     : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
@@ -124,7 +155,10 @@ static int threads(scmp_filter_ctx filter)
 	return r;
 }
 
-/* Memory is written or executed, never both. */
+/*
+ * Memory is written or executed, not both, whichever comes first. This sees no paths: a file that may be written could
+ * still be mapped twice, once for each. For the daemons' own folders the units forbid that (NoExecPaths=).
+ */
 static int memory(scmp_filter_ctx filter)
 {
 	const int maps[] = {SCMP_SYS(mmap), SCMP_SYS(mmap2)};
@@ -176,6 +210,8 @@ static int fill(scmp_filter_ctx filter, const char *const *more)
 		r = by_name(filter, SCMP_ACT_ALLOW, more);
 	if (r == 0)
 		r = families(filter);
+	if (r == 0)
+		r = sending(filter);
 	if (r == 0)
 		r = by_argument(filter);
 	if (r == 0)

@@ -21,20 +21,26 @@
 
 #include "unit.h"
 
-/* A folder with one file, which no configuration names, and two ports of which one is named. */
+/* A folder with a file and a socket, which no configuration names, and two ports of which one is named. */
 static char outside[] = "/tmp/jit-sandbox-XXXXXX", outside_file[64];
-static int named_listener, other_listener, abstract_listener;
+static int named_listener, other_listener, abstract_listener, path_listener;
 static uint16_t named_port, other_port;
-static struct sockaddr_un abstract = {.sun_family = AF_UNIX};
+static struct sockaddr_un abstract = {.sun_family = AF_UNIX}, with_path = {.sun_family = AF_UNIX};
 
 static inline int landlock_has(void)
 {
 	return (int)syscall(444, NULL, 0, 1); /* landlock_create_ruleset: which ABI? */
 }
 
+static inline struct sockaddr_in loopback(uint16_t port)
+{
+	return (struct sockaddr_in){
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
 static inline int listen_somewhere(uint16_t *ret)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in at = loopback(0);
 	socklen_t size = sizeof(at);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -45,6 +51,13 @@ static inline int listen_somewhere(uint16_t *ret)
 	return fd;
 }
 
+static inline int listen_at(const struct sockaddr_un *at)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 || bind(fd, (const struct sockaddr *)at, sizeof(*at)) < 0 || listen(fd, 4) < 0 ? -1 : fd;
+}
+
 static inline int make_outside(void **state)
 {
 	(void)state;
@@ -53,19 +66,19 @@ static inline int make_outside(void **state)
 	snprintf(outside_file, sizeof(outside_file), "%s/file", outside);
 	close(open(outside_file, O_WRONLY | O_CREAT, 0600));
 	snprintf(abstract.sun_path + 1, sizeof(abstract.sun_path) - 1, "jit-test-%d", (int)getpid());
-	abstract_listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	snprintf(with_path.sun_path, sizeof(with_path.sun_path), "%s/socket", outside);
+	abstract_listener = listen_at(&abstract);
+	path_listener = listen_at(&with_path);
 	named_listener = listen_somewhere(&named_port);
 	other_listener = listen_somewhere(&other_port);
-	return bind(abstract_listener, (struct sockaddr *)&abstract, sizeof(abstract)) < 0 ||
-			       listen(abstract_listener, 4) < 0 || named_listener < 0 || other_listener < 0
-		       ? -1
-		       : 0;
+	return abstract_listener < 0 || path_listener < 0 || named_listener < 0 || other_listener < 0 ? -1 : 0;
 }
 
 static inline int remove_outside(void **state)
 {
 	(void)state;
 	unlink(outside_file);
+	unlink(with_path.sun_path);
 	return rmdir(outside);
 }
 
@@ -96,10 +109,9 @@ static inline int try_open(const char *path, int flags)
 
 static inline int try_connect(uint16_t port)
 {
-	const struct sockaddr_in at = {
-		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in at = loopback(port);
 
-	return said(connect(socket(AF_INET, SOCK_STREAM, 0), (const struct sockaddr *)&at, sizeof(at)));
+	return said(connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&at, sizeof(at)));
 }
 
 /* What only an attacker would try */
@@ -209,6 +221,44 @@ static inline int reach_another_port(void)
 	return try_connect(other_port);
 }
 
+/* TCP Fast Open connects as it sends. */
+static inline int reach_another_port_by_sending(void)
+{
+	struct sockaddr_in at = loopback(other_port);
+
+	return said(sendto(socket(AF_INET, SOCK_STREAM, 0), "", 1, MSG_FASTOPEN, (struct sockaddr *)&at, sizeof(at)));
+}
+
+static inline int reach_another_port_by_message(void)
+{
+	struct sockaddr_in at = loopback(other_port);
+	struct iovec one = {.iov_base = (char[]){0}, .iov_len = 1};
+	const struct msghdr message = {.msg_name = &at, .msg_namelen = sizeof(at), .msg_iov = &one, .msg_iovlen = 1};
+
+	return said(sendmsg(socket(AF_INET, SOCK_STREAM, 0), &message, MSG_FASTOPEN));
+}
+
+static inline int reach_another_port_by_messages(void)
+{
+	struct sockaddr_in at = loopback(other_port);
+	struct iovec one = {.iov_base = (char[]){0}, .iov_len = 1};
+	struct mmsghdr message = {
+		.msg_hdr = {.msg_name = &at, .msg_namelen = sizeof(at), .msg_iov = &one, .msg_iovlen = 1}};
+
+	return said(sendmmsg(socket(AF_INET, SOCK_STREAM, 0), &message, 1, MSG_FASTOPEN));
+}
+
+/* A TCP that Landlock's ports do not bind. */
+static inline int open_a_multipath_socket(void)
+{
+	return said(socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP));
+}
+
+static inline int open_a_multipath_socket_6(void)
+{
+	return said(socket(AF_INET6, SOCK_STREAM, IPPROTO_MPTCP));
+}
+
 static inline int reach_an_abstract_socket(void)
 {
 	return said(connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&abstract, sizeof(abstract)));
@@ -220,6 +270,20 @@ static inline int signal_another_process(void)
 	int fd = (int)syscall(SYS_pidfd_open, getppid(), 0);
 
 	return fd < 0 ? errno : said(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0));
+}
+
+/* What is not needed, and stays open: no part of the sandbox sees to it (SECURITY.md says so) */
+
+static inline int reach_a_socket_with_a_path(void)
+{
+	return said(connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&with_path, sizeof(with_path)));
+}
+
+static inline int send_a_datagram_anywhere(void)
+{
+	struct sockaddr_in at = loopback(other_port);
+
+	return said(sendto(socket(AF_INET, SOCK_DGRAM, 0), "", 1, 0, (struct sockaddr *)&at, sizeof(at)));
 }
 
 /* What is needed */
@@ -271,6 +335,11 @@ static inline void assert_sandboxed(int (*enter)(void))
 	assert_int_equal(in_sandbox(enter, ask_for_keys), ENOSYS);
 	assert_int_equal(in_sandbox(enter, listen_for_others), ENOSYS);
 	assert_int_equal(in_sandbox(enter, open_a_raw_socket), EAFNOSUPPORT);
+	assert_int_equal(in_sandbox(enter, open_a_multipath_socket), ENOSYS);
+	assert_int_equal(in_sandbox(enter, open_a_multipath_socket_6), ENOSYS);
+	assert_int_equal(in_sandbox(enter, reach_another_port_by_sending), ENOSYS);
+	assert_int_equal(in_sandbox(enter, reach_another_port_by_message), ENOSYS);
+	assert_int_equal(in_sandbox(enter, reach_another_port_by_messages), ENOSYS);
 	if (abi > 0) {
 		assert_int_equal(in_sandbox(enter, read_outside), EACCES);
 		assert_int_equal(in_sandbox(enter, write_outside), EACCES);
@@ -279,6 +348,8 @@ static inline void assert_sandboxed(int (*enter)(void))
 		assert_int_equal(in_sandbox(enter, reach_another_port), EACCES);
 	if (abi >= 6)
 		assert_int_equal(in_sandbox(enter, reach_an_abstract_socket), EPERM);
+	assert_int_equal(in_sandbox(enter, reach_a_socket_with_a_path), 0);
+	assert_int_equal(in_sandbox(enter, send_a_datagram_anywhere), 0);
 	assert_int_equal(in_sandbox(enter, reach_the_named_port), 0);
 	assert_int_equal(in_sandbox(enter, read_who_is_who), 0);
 	assert_int_equal(in_sandbox(enter, resolve_a_name), 0);
