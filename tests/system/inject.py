@@ -1,5 +1,6 @@
 """System calls made within a running process of somebody else's, as who has taken it over would make them: a debugger's
-work (ptrace, as root), in which the process's own filters and rules count."""
+work (ptrace, as root), in which the process's own filters and rules count. It bears another name meanwhile, by which the
+kernel's log tells what it was made to do from what it does (refusals.py); its number there is not the laboratory's."""
 
 import ctypes
 import os
@@ -14,6 +15,8 @@ LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_
 LIBC.ptrace.restype = ctypes.c_long
 GETREGSET, SETREGSET, SEIZE, INTERRUPT, SINGLESTEP, CONT, DETACH = 0x4204, 0x4205, 0x4206, 0x4207, 9, 7, 17
 NT_PRSTATUS = 1
+PR_SET_NAME = 15
+HELD = "injected"
 SCRATCH = 4096  # bytes below the stack's end that nobody uses
 # How many 64-bit registers, and which of them are what; the instruction is as long as `step`.
 MACHINES = {
@@ -26,7 +29,7 @@ MACHINE = os.uname().machine
 # By the kernel's tables: x86_64, aarch64.
 CALLS = {"openat": (257, 56), "execve": (59, 221), "socket": (41, 198), "connect": (42, 203), "ptrace": (101, 117),
          "mount": (165, 40), "prctl": (157, 167), "setuid": (105, 146), "kill": (62, 129), "close": (3, 57),
-         "unlinkat": (263, 35), "mprotect": (10, 226)}
+         "unlinkat": (263, 35), "mprotect": (10, 226), "sendto": (44, 206)}
 
 
 def possible():
@@ -63,10 +66,14 @@ class Process:
         if self._memory(at, self.machine["step"]) != self.machine["instruction"]:
             _ptrace(DETACH, self.pid)
             raise AssertionError("it does not wait in a system call")
+        with open(f"/proc/{self.pid}/comm", encoding="utf-8") as file:
+            self.name = file.read().strip()
+        self.call("prctl", PR_SET_NAME, HELD)
         return self
 
     def __exit__(self, kind, *_):
         if kind is not Died:
+            self.call("prctl", PR_SET_NAME, self.name)
             self._set_registers(self.before)
             _ptrace(DETACH, self.pid)
 

@@ -11,14 +11,17 @@ import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import unittest
 
 import brokerlib
 import inject
+import refusals
 from lab import LabCase, read, write
 from terminal import wait_until
 
 AT_FDCWD = -100
+IPPROTO_MPTCP = 262
 PTRACE_ATTACH = 16
 NONE_BUT_KILL = 1 << 5
 
@@ -116,24 +119,37 @@ class Sandboxed:
             place = struct.pack("=HH4s8x", socket.AF_INET, socket.htons(other.getsockname()[1]),
                                 socket.inet_aton("127.0.0.1"))
             self.assertEqual(held.call("socket", socket.AF_PACKET, socket.SOCK_RAW, 0), -errno.EAFNOSUPPORT)
+            self.assertEqual(held.call("socket", socket.AF_INET, socket.SOCK_STREAM, IPPROTO_MPTCP), -errno.ENOSYS)
             self.assertEqual(held.call("prctl", 4, 1, 0, 0, 0), 0 if self.is_loose else -errno.ENOSYS)  # PR_SET_DUMPABLE
             self.assertEqual(held.call("setuid", 0), -errno.ENOSYS)
             self.assertEqual(held.call("kill", 1, 0), -errno.ENOSYS)
             if has_landlock(1):
-                self.assertEqual(held.call("openat", AT_FDCWD, "/home/op1/.bashrc", os.O_RDONLY), -errno.EACCES)
-                self.assertEqual(held.call("openat", AT_FDCWD, "/tmp/new", os.O_WRONLY | os.O_CREAT, 0o600),
-                                 -errno.EACCES)
-                self.assertEqual(held.call("unlinkat", AT_FDCWD, self.own_conf, 0), -errno.EACCES)
+                self.assert_no_file_of_its_users(held)
+            fd = held.call("socket", socket.AF_INET, socket.SOCK_STREAM, 0)
+            self.assertGreater(fd, 0)
+            self.assertEqual(held.call("sendto", fd, "x", 1, socket.MSG_FASTOPEN, place, len(place)), -errno.ENOSYS)
             if has_landlock(4):
-                fd = held.call("socket", socket.AF_INET, socket.SOCK_STREAM, 0)
-                self.assertGreater(fd, 0)
                 self.assertEqual(held.call("connect", fd, place, len(place)), -errno.EACCES)
-                self.assertEqual(held.call("close", fd), 0)
+            self.assertEqual(held.call("close", fd), 0)
             # and what it does need it has
             fd = held.call("openat", AT_FDCWD, self.own_conf, os.O_RDONLY)
             self.assertGreater(fd, 0)
             self.assertEqual(held.call("close", fd), 0)
         self.still_serves()
+
+    def assert_no_file_of_its_users(self, held):
+        """In a folder that no configuration names, where its user may do everything."""
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+            account = pwd.getpwnam(self.user)
+            path = f"{folder}/file"
+            write(path, "text", 0o600, self.user, self.user)
+            os.chown(folder, account.pw_uid, account.pw_gid)
+            self.assertEqual(as_user(self.user, f"open({path!r}).close(); print(open('{folder}/new', 'w').close())"), "None")
+            self.assertEqual(held.call("openat", AT_FDCWD, path, os.O_RDONLY), -errno.EACCES)
+            self.assertEqual(held.call("openat", AT_FDCWD, f"{folder}/newer", os.O_WRONLY | os.O_CREAT, 0o600),
+                             -errno.EACCES)
+            self.assertEqual(held.call("unlinkat", AT_FDCWD, path, 0), -errno.EACCES)
+            self.assertEqual(sorted(os.listdir(folder)), ["file", "new"])
 
     @property
     def is_loose(self):
@@ -192,6 +208,31 @@ class Broker(Sandboxed, LabCase):
                 wait_until("it says so", lambda said=said: said in read(self.lab.log("jit-broker")))
         write(self.own_conf, before, 0o640, "root", "_jitbroker")
         self.still_serves()
+
+
+class KernelsLog(unittest.TestCase):
+    """What a whole run says of the kernel's log at its end (tests/run)."""
+
+    begin = "[1.0] before"
+
+    @staticmethod
+    def line(program, call, comm=None, signal_number=0):
+        return (f'[2.0] audit: type=1326 audit(2.0:1): auid=1 uid=995 gid=994 ses=1 pid=7 comm="{comm or program}" '
+                f'exe="/usr/sbin/{program}" sig={signal_number} arch=c000003e syscall={call} compat=0 ip=0x7f code=0x50000')
+
+    def after(self, *lines):
+        return refusals.after([self.begin, *lines], self.begin)
+
+    def test_whatever_a_daemon_was_refused_is_told_whatever_else_was_injected(self):
+        held = self.line("jit-helper", 41, inject.HELD)
+        self.assertEqual(self.after(held, self.line("jit-helper", 41)), [("jit-helper", 41)])
+        self.assertEqual(self.after(held, self.line("jit-broker", 59, signal_number=31)), [("jit-broker", 59)])
+        self.assertEqual(self.after(held, self.line("jit-broker", 1, "a-thread")), [("jit-broker", 1)])
+        self.assertEqual(self.after(held, self.line("test_helper_confine", 41)), [])
+
+    def test_a_log_that_lost_the_runs_beginning_proves_nothing(self):
+        self.assertIsNone(refusals.after([self.line("jit-helper", 41, inject.HELD)], self.begin))
+        self.assertIsNone(self.after("[2.0] something else"))
 
 
 if __name__ == "__main__":
