@@ -28,10 +28,10 @@ static bool set_header(struct jit_awsrole *m, const char *token)
 	return m->header != NULL;
 }
 
-/* Afresh each time: EKS puts another one there before the last one ends. */
+/* Afresh each time: EKS puts another one there before the last one ends, by leading a link to it. */
 static bool read_token(struct jit_awsrole *m)
 {
-	const struct jit_file_rule rule = {.max_size = TOKEN_MAX};
+	const struct jit_file_rule rule = {.linked = true, .max_size = TOKEN_MAX};
 	char why[256], *text;
 	size_t len;
 

@@ -63,29 +63,58 @@ static int read_all(int fd, char *buf, size_t max, size_t *ret_len)
 	return 0;
 }
 
-int jit_file_read(const char *path, const struct jit_file_rule *rule, char **ret, size_t *ret_len, char *why,
-		  size_t why_size)
+/* Who made a link may let it lead anywhere later. */
+static int check_link(const char *path, char *why, size_t why_size)
+{
+	struct stat name;
+
+	if (lstat(path, &name) < 0) {
+		int r = -errno;
+		snprintf(why, why_size, "cannot read %s: %s", path, strerror(-r));
+		return r;
+	}
+	if (S_ISLNK(name.st_mode) && name.st_uid != 0 && name.st_uid != geteuid()) {
+		snprintf(why, why_size,
+			 "%s is a symbolic link of uid %u, who can let it lead anywhere: chown -h root %s", path,
+			 (unsigned)name.st_uid, path);
+		return -EPERM;
+	}
+	return 0;
+}
+
+/* Its descriptor, or -errno with a sentence in why. */
+static int open_checked(const char *path, const struct jit_file_rule *rule, char *why, size_t why_size)
 {
 	/* O_NONBLOCK: a FIFO in the file's place must not hang us. */
-	JIT_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	JIT_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | (rule->linked ? 0 : O_NOFOLLOW) | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
-	size_t len = 0;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		int r = -errno;
 		snprintf(why, why_size, "cannot read %s: %s", path,
-			 r == -ELOOP ? "it is a symbolic link; name the file itself" : strerror(-r));
+			 r == -ELOOP && !rule->linked ? "it is a symbolic link; name the file itself" : strerror(-r));
 		return r;
 	}
-	int r = check_stat(path, &st, rule, why, why_size);
-	if (r < 0)
-		return r;
+	int r = rule->linked ? check_link(path, why, why_size) : 0;
+	if (r == 0)
+		r = check_stat(path, &st, rule, why, why_size);
+	return r < 0 ? r : jit_take_fd(&fd);
+}
+
+int jit_file_read(const char *path, const struct jit_file_rule *rule, char **ret, size_t *ret_len, char *why,
+		  size_t why_size)
+{
+	JIT_CLOSE int fd = open_checked(path, rule, why, why_size);
+	size_t len = 0;
+
+	if (fd < 0)
+		return fd;
 	JIT_FREE char *buf = malloc(rule->max_size + 2);
 	if (!buf) {
 		snprintf(why, why_size, "cannot read %s: out of memory", path);
 		return -ENOMEM;
 	}
-	r = read_all(fd, buf, rule->max_size, &len);
+	int r = read_all(fd, buf, rule->max_size, &len);
 	if (r == 0 && memchr(buf, '\0', len))
 		r = -EINVAL;
 	if (r < 0) {
@@ -103,19 +132,8 @@ int jit_file_read(const char *path, const struct jit_file_rule *rule, char **ret
 
 int jit_file_check(const char *path, const struct jit_file_rule *rule, char *why, size_t why_size)
 {
-	JIT_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct stat st, name;
+	const struct jit_file_rule followed = {.secret = rule->secret, .linked = true, .max_size = rule->max_size};
+	JIT_CLOSE int fd = open_checked(path, &followed, why, why_size);
 
-	if (fd < 0 || fstat(fd, &st) < 0 || lstat(path, &name) < 0) {
-		int r = -errno;
-		snprintf(why, why_size, "cannot read %s: %s", path, strerror(-r));
-		return r;
-	}
-	if (S_ISLNK(name.st_mode) && name.st_uid != 0 && name.st_uid != geteuid()) {
-		snprintf(why, why_size,
-			 "%s is a symbolic link of uid %u, who can let it lead anywhere: chown -h root %s", path,
-			 (unsigned)name.st_uid, path);
-		return -EPERM;
-	}
-	return check_stat(path, &st, rule, why, why_size);
+	return fd < 0 ? fd : 0;
 }

@@ -4,6 +4,7 @@ container's endpoint. An STS checks each signature against what was handed out."
 import http.server
 import os
 import re
+import shutil
 import tempfile
 import threading
 import unittest
@@ -193,6 +194,32 @@ class Task(RoleCase):
         wait_until("others have been fetched", lambda: len(container.given) > before, PATIENCE)
         self.assertEqual(self.ask().status, 200)
         self.assert_no_secret_is_logged()
+
+    def test_a_pods_token_may_be_a_link_that_is_led_elsewhere(self):
+        """As a kubelet lays it down: token -> ..data/token, ..data -> a folder of that moment's, replaced by rename."""
+        container = Container(life=4)
+        pod = tempfile.mkdtemp()  # nothing else that the broker's sandbox allows is near
+        self.addCleanup(shutil.rmtree, pod)
+        self.put_token(pod, "..1", container.token)
+        os.symlink("..data/token", f"{pod}/token")
+        self.begin(container, "container", AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{container.url}/v1/credentials",
+                   AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=f"{pod}/token")
+        self.assert_issued()
+        container.token = "another-token"
+        self.put_token(pod, "..2", container.token)
+        shutil.rmtree(f"{pod}/..1")
+        before = len(container.given)
+        wait_until("others have been fetched", lambda: len(container.given) > before, PATIENCE)
+        self.assert_issued()
+        self.assert_no_secret_is_logged()
+
+    @staticmethod
+    def put_token(pod, folder, token):
+        os.mkdir(f"{pod}/{folder}")
+        with open(f"{pod}/{folder}/token", "w", encoding="ascii") as file:
+            file.write(token)
+        os.symlink(folder, f"{pod}/..data_tmp")
+        os.rename(f"{pod}/..data_tmp", f"{pod}/..data")
 
     def test_a_tasks_token_may_stand_in_the_environment(self):
         container = Container()

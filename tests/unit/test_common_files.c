@@ -101,6 +101,45 @@ static void links_folders_and_pipes_are_no_files(void **state)
 	assert_null(text);
 }
 
+static int read_linked(char *why, size_t size)
+{
+	const struct jit_file_rule rule = {.linked = true, .max_size = 100};
+	char *text = NULL;
+	size_t len;
+	int r = jit_file_read(link_path, &rule, &text, &len, why, size);
+
+	if (r == 0)
+		assert_string_equal(text, "abc");
+	free(text);
+	return r;
+}
+
+static void what_may_be_linked_is_read_through_links_of_roots_alone(void **state)
+{
+	char why[256];
+
+	(void)state;
+	unlink(path); /* of the test before */
+	write_file("abc", 3, 0644);
+	assert_int_equal(symlink(path, link_path), 0);
+	assert_int_equal(read_linked(why, sizeof(why)), 0);
+	if (geteuid() == 0) {
+		assert_int_equal(lchown(link_path, 12345, 0), 0);
+		assert_int_equal(read_linked(why, sizeof(why)), -EPERM);
+		assert_non_null(strstr(why, "symbolic link of uid 12345"));
+	}
+	unlink(link_path);
+	assert_int_equal(symlink(link_path, link_path), 0);
+	assert_int_equal(read_linked(why, sizeof(why)), -ELOOP);
+	assert_null(strstr(why, "name the file itself"));
+	unlink(link_path);
+	write_file("abc", 3, 0666);
+	assert_int_equal(symlink(path, link_path), 0);
+	assert_int_equal(read_linked(why, sizeof(why)), -EPERM);
+	unlink(path);
+	unlink(link_path);
+}
+
 static int check(const char *name, char *why, size_t size)
 {
 	const struct jit_file_rule rule = {.max_size = 100};
@@ -197,6 +236,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_files_that_nobody_else_wrote_are_read),
 		cmocka_unit_test(links_folders_and_pipes_are_no_files),
+		cmocka_unit_test(what_may_be_linked_is_read_through_links_of_roots_alone),
 		cmocka_unit_test(what_a_library_opens_may_be_a_link_of_roots_and_is_no_less_a_file),
 		cmocka_unit_test(every_mistake_is_told_with_its_line),
 		cmocka_unit_test(a_line_that_libinih_would_split_is_refused),
