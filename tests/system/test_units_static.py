@@ -64,6 +64,16 @@ class Units(unittest.TestCase):
         for path in SERVICES:
             self.assertRegex(read(path), r"(?m)^RestartPreventExitStatus=78$")
 
+    def test_nothing_in_a_folder_that_a_daemon_writes_is_executed(self):
+        """What it could write it could else map as a program, too."""
+        for path in SERVICES:
+            with self.subTest(os.path.basename(path)):
+                written = [root + name for key, root in (("StateDirectory", "/var/lib/"), ("RuntimeDirectory", "/run/"))
+                           for line in re.findall(rf"^{key}=(.*)$", read(path), re.M) for name in line.split()]
+                self.assertEqual(len(written), 2)
+                barred = " ".join(re.findall(r"^NoExecPaths=(.*)$", read(path), re.M)).split()
+                self.assertEqual(sorted(barred), sorted(written))
+
 
 class Profiles(unittest.TestCase):
     @needs("apparmor_parser")
