@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import unittest
 
 import npm
@@ -234,10 +235,23 @@ class Both(unittest.TestCase):
                 self.assertTrue("TimeoutSeconds" in state or "TimeoutSecondsPath" in state)
                 self.assertIn("Lambda.TooManyRequestsException", state["Retry"][0]["ErrorEquals"])
 
-    def test_asl_validator_finds_nothing(self):
-        done = subprocess.run(["node", os.path.join(TREE, "tests/system/asl_check.mjs"), npm.packages(), STANDARD,
-                               EXPRESS], capture_output=True, text=True, timeout=60)
-        self.assertEqual(done.stdout.splitlines(), ["[]", "[]"], done.stderr)
+    def test_asl_validator_finds_nothing_and_would_find_what_is_wrong(self):
+        wrong = (('"Next": "Decision"', '"Next": "Decison"'), ('"Type": "Task"', '"Type": "Tusk"'),
+                 ('"StartAt": "SimulateApproval",', ""), ('"TimeoutSecondsPath": "$.', '"TimeoutSecondsPath": "'))
+        with tempfile.TemporaryDirectory() as folder:
+            broken = [os.path.join(folder, str(number)) for number in range(len(wrong))]
+            for path, (old, new) in zip(broken, wrong):
+                self.assertIn(old, read(STANDARD))
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(read(STANDARD).replace(old, new, 1))
+            done = subprocess.run(["node", os.path.join(TREE, "tests/system/asl_check.mjs"), npm.packages(), STANDARD,
+                                   EXPRESS, *broken], capture_output=True, text=True, timeout=60)
+        good, found = done.stdout.splitlines()[:2], done.stdout.splitlines()[2:]
+        self.assertEqual(good, ["[]", "[]"], done.stderr)
+        self.assertEqual(len(found), len(wrong), done.stderr)
+        for change, errors in zip(wrong, found):
+            with self.subTest(change):
+                self.assertNotEqual(errors, "[]")
 
 
 if __name__ == "__main__":
