@@ -12,6 +12,12 @@ PSEUDO = {"AWS::AccountId": ACCOUNT, "AWS::Region": "eu-west-1", "AWS::Partition
           "AWS::StackName": "jit-broker", "AWS::URLSuffix": "amazonaws.com",
           "AWS::StackId": f"arn:aws:cloudformation:eu-west-1:{ACCOUNT}:stack/jit-broker/0b6cbd46"}
 NOTHING = {"Ref": "AWS::NoValue"}
+# What templates of packaging/aws make with these, and with the parameters left alone.
+TABLE = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/JITAccessRequests"
+MACHINE = f"arn:aws:states:eu-west-1:{ACCOUNT}:stateMachine:JITAccessApprovalWorkflow"
+FUNCTION = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:jit-broker-"
+ROLES = f"arn:aws:iam::{ACCOUNT}:role/"
+ELEVATED = ROLES + "JIT-ElevatedAdminRole"
 
 
 class Loader(yaml.SafeLoader):
@@ -44,10 +50,11 @@ def listed(value):
 
 
 class Resolver:
-    """What a value is once it is deployed. Resources are called by their names; all conditions are taken as true."""
+    """What a value is once it is deployed. Resources are called by their names; all conditions are taken as true but
+    those that `unmet` names."""
 
-    def __init__(self, template, **parameters):
-        self.template = template
+    def __init__(self, template, unmet=(), **parameters):
+        self.template, self.unmet = template, unmet
         self.names = {name: p.get("Default", f"<{name}>") for name, p in template["Parameters"].items()}
         self.names |= PSEUDO | parameters
 
@@ -83,9 +90,15 @@ class Resolver:
             return self.arn(name) + ("/stream/1" if attribute == "StreamArn" else "")
         return re.sub(r"\$\{([A-Za-z0-9:.]+)\}", one, text)
 
+    def chosen(self, value):
+        while isinstance(value, dict) and "Fn::If" in value:
+            condition, met, unmet = value["Fn::If"]
+            value = unmet if condition in self.unmet else met
+        return value
+
     def __call__(self, value):
         if isinstance(value, list):
-            return [self(v) for v in value if v != NOTHING]
+            return [self(v) for v in map(self.chosen, value) if v != NOTHING]
         if not isinstance(value, dict):
             return value
         if len(value) == 1:
@@ -97,8 +110,8 @@ class Resolver:
             if name == "Fn::GetAtt":
                 return self.arn(body[0]) + ("/stream/1" if body[1] == "StreamArn" else "")
             if name == "Fn::If":
-                return self(body[1])
-        return {key: self(v) for key, v in value.items() if v != NOTHING}
+                return self(self.chosen(value))
+        return {key: self(v) for key, v in value.items() if self.chosen(v) != NOTHING}
 
 
 def _fits(patterns, value):
@@ -111,7 +124,9 @@ TESTS = {"StringEquals": lambda have, want: have is not None and have in listed(
          "StringLike": lambda have, want: have is not None and _fits(want, have),
          "ArnLike": lambda have, want: have is not None and _fits(want, have),
          "ArnEquals": lambda have, want: have is not None and _fits(want, have),
+         "ArnNotEquals": lambda have, want: have is None or not _fits(want, have),
          "ForAllValues:StringEquals": lambda have, want: all(v in listed(want) for v in listed(have or [])),
+         "ForAllValues:StringLike": lambda have, want: all(_fits(want, v) for v in listed(have or [])),
          "ForAllValues:StringNotLike": lambda have, want: not any(_fits(want, v) for v in listed(have or []))}
 
 
@@ -129,10 +144,18 @@ def applies(statement, action, resource, context):
     return _holds(statement.get("Condition", {}), context)
 
 
+def _effects(policy, action, resource, context):
+    return {s["Effect"] for s in policy["Statement"] if applies(s, action, resource, context or {})}
+
+
 def allows(policy, action, resource="", context=None):
     """As IAM judges one policy: an explicit Deny wins, and without an Allow there is none. `policy` is resolved."""
-    found = {s["Effect"] for s in policy["Statement"] if applies(s, action, resource, context or {})}
-    return found == {"Allow"}
+    return _effects(policy, action, resource, context) == {"Allow"}
+
+
+def denies(policy, action, resource="", context=None):
+    """Whatever another policy allows, as a role's own trust does in one account."""
+    return "Deny" in _effects(policy, action, resource, context)
 
 
 def size(policy):

@@ -8,7 +8,8 @@ import os
 import re
 
 import cfn
-from cfn import ACCOUNT, Resolver, listed, of_type
+from cfn import ACCOUNT, ELEVATED, FUNCTION, MACHINE, TABLE, Resolver, listed, of_type
+from cfn_granted import boundary, trust
 from lab import read
 from namespace import TREE
 
@@ -31,23 +32,18 @@ LOG_DELIVERY = {"logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLog
 # AWS's own policies that roles here have.
 MANAGED = {"GatewayAccountRole": "AmazonAPIGatewayPushToCloudWatchLogs"}  # the gateway refuses a role with less
 
-TABLE = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/JITAccessRequests"
-MACHINE = f"arn:aws:states:eu-west-1:{ACCOUNT}:stateMachine:JITAccessApprovalWorkflow"
-FUNCTION = f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:jit-broker-"
 QUEUE = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:jit-broker-dead-letters"
-ROLES = f"arn:aws:iam::{ACCOUNT}:role/"
-ELEVATED = ROLES + "JIT-ElevatedAdminRole"
-BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/JIT-ElevatedAdminBoundary"
 
 READS = {("dynamodb:DescribeTable", TABLE), ("dynamodb:GetItem", TABLE), ("dynamodb:BatchGetItem", TABLE),
          ("dynamodb:Query", TABLE + "/index/*")}
 CHANGES = {("dynamodb:UpdateItem", TABLE)}
-FORGETS = {("dynamodb:DeleteItem", TABLE)}  # a filing, or an event, puts away what has expired under its key
+FORGETS = {("dynamodb:DeleteItem", TABLE)}
 SEALS = CHANGES | FORGETS | {("dynamodb:PutItem", TABLE)}
 TELLS = {("states:SendTaskSuccess", MACHINE)}
 STARTS = {("states:StartExecution", MACHINE)}
 READS_SECRETS = {("ssm:" + re.search(r'"AmazonSSM\.(\w+)"', read(f"{TREE}/jit-broker/ssm.h"))[1],
                   f"arn:aws:ssm:eu-west-1:{ACCOUNT}:parameter/*")}
+INVOKES = {("lambda:InvokeFunction", FUNCTION + "AssumeJITRole")}
 GIVES_UP = {("sqs:SendMessage", QUEUE)}
 STREAM = {(f"dynamodb:{action}", TABLE + "/stream/*") for action in
           ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")}
@@ -56,7 +52,7 @@ DOES = {
     "RequestElevatedAccess": CHANGES | FORGETS | STARTS | {("states:StartSyncExecution", MACHINE + "-Express")},
     "Changes": CHANGES, "Status": CHANGES,
     "Start": CHANGES | TELLS, "Cancel": CHANGES | TELLS, "End": CHANGES | TELLS,
-    "Credentials": CHANGES | TELLS | {("lambda:InvokeFunction", FUNCTION + "AssumeJITRole")},
+    "Credentials": CHANGES | TELLS | INVOKES,
     "Events": CHANGES | FORGETS,
     "Approve": CHANGES | TELLS, "Deny": CHANGES | TELLS, "Revoke": CHANGES | TELLS,
     "AssumeJITRole": CHANGES | TELLS | {(f"sts:{action}", ELEVATED) for action in
@@ -65,6 +61,43 @@ DOES = {
     "Notify": SEALS | GIVES_UP | TELLS | STARTS | READS_SECRETS | STREAM,
     "Sweep": SEALS | GIVES_UP | TELLS | STARTS | READS_SECRETS,
 }
+
+
+SEALERS = ("Notify", "Sweep")
+SEALED = ("chain", "lease", "outbox")  # kinds of items that the sealer alone writes
+REQUEST = "0b6cbd46-1a8b-4dd3-9a48-7f8f8a1c2d3e"
+# Who removes items of which kinds ("": requests): what expired under the key of a new one; what is sealed, delivered.
+REMOVES = {"RequestElevatedAccess": {""}, "Events": {"event"}} | dict.fromkeys(SEALERS, {"audit", "outbox"})
+# A process on the same table may what all of them may, but for the secrets, and takes on no role.
+PROCESS = READS | SEALS | STARTS | TELLS | INVOKES
+
+# The settings that bootstrap.c reads, as a stack has them; and each function's, for what it does.
+SETTINGS = {"JIT_BROKER_CONF": "/opt/jit-broker.conf", "JIT_TABLE": "JITAccessRequests", "JIT_WORKFLOW": MACHINE,
+            "JIT_EXPRESS_WORKFLOW": MACHINE + "-Express", "JIT_ISSUING_FUNCTION": "jit-broker-AssumeJITRole",
+            "JIT_NOTIFY_PATH": "/notify", "JIT_DIRECT_HOST": "web-1"}
+ALL = {"JIT_BROKER_CONF", "JIT_TABLE"}
+FOLLOWS = ALL | {"JIT_WORKFLOW"}  # starts the workflow, or answers its steps, before it answers itself
+SETS = {
+    "RequestElevatedAccess": FOLLOWS | {"JIT_EXPRESS_WORKFLOW", "JIT_DIRECT_HOST"},
+    "Changes": ALL, "Status": ALL, "Events": ALL,
+    "Start": FOLLOWS, "Cancel": FOLLOWS, "End": FOLLOWS, "Approve": FOLLOWS, "Deny": FOLLOWS, "Revoke": FOLLOWS,
+    "Credentials": FOLLOWS | {"JIT_ISSUING_FUNCTION"},
+    "AssumeJITRole": FOLLOWS, "UpdateAccessStatus": FOLLOWS,
+    "Notify": FOLLOWS | {"JIT_NOTIFY_PATH"}, "Sweep": FOLLOWS | {"JIT_NOTIFY_PATH"},
+}
+# Seconds until Lambda ends one: of the gateway's 29 where it waits for the issuer, of the minute until the next sweep.
+ENDS = dict.fromkeys(DOES, 10) | {"RequestElevatedAccess": 28, "Credentials": 28, "AssumeJITRole": 20, "Notify": 50,
+                                  "Sweep": 50}
+
+# All that a template may make: what is not here nobody has judged.
+KINDS = {f"AWS::{kind}" for kind in (
+    "ApiGateway::Account", "ApiGateway::Deployment", "ApiGateway::GatewayResponse", "ApiGateway::Method",
+    "ApiGateway::Model", "ApiGateway::RequestValidator", "ApiGateway::Resource", "ApiGateway::RestApi",
+    "ApiGateway::Stage", "ApiGateway::UsagePlan", "ApiGatewayV2::Api", "ApiGatewayV2::Integration",
+    "ApiGatewayV2::Route", "ApiGatewayV2::Stage", "CloudWatch::Alarm", "DynamoDB::Table", "Events::Rule",
+    "IAM::ManagedPolicy", "IAM::Role", "Lambda::EventInvokeConfig", "Lambda::EventSourceMapping", "Lambda::Function",
+    "Lambda::LayerVersion", "Lambda::Permission", "Logs::LogGroup", "SNS::Topic", "SNS::TopicPolicy", "SQS::Queue",
+    "SQS::QueuePolicy", "StepFunctions::StateMachine")}
 
 
 def handlers_of_the_code():
@@ -82,6 +115,12 @@ def operations_of_the_code():
     """What of DynamoDB the store calls; a table is made by hand alone."""
     text = "".join(read(path) for path in glob.glob(f"{TREE}/jit-broker/store_dynamo*.c"))
     return set(re.findall(r'jb_ddb_call\([^;]*?"([A-Z]\w+)"', text)) - {"CreateTable"}
+
+
+def kinds_of_the_code():
+    """What an item's key begins with, before a colon; a request's has none."""
+    text = "".join(read(path) for path in glob.glob(f"{TREE}/jit-broker/store_dynamo*.[ch]"))
+    return set(re.findall(r'"([a-z]+):(?:%|[a-z])', text)) | set(re.findall(r'sizeof\("([a-z]+):"\)', text))
 
 
 def policies(template):
@@ -105,6 +144,12 @@ def functions(template):
 
 
 # --- The checks. Each yields what is wrong.
+
+def kinds(template):
+    for name, resource in template["Resources"].items():
+        if resource["Type"] not in KINDS:
+            yield f"{name}: an {resource['Type']}, which nobody has judged"
+
 
 def stars(template):
     for name, statement in statements(template):
@@ -142,13 +187,16 @@ def keys(template):
 
 def usage_plans(template):
     plans = [p["Properties"] for p in of_type(template, "AWS::ApiGateway::UsagePlan").values()]
+    stages = []
     for name, stage in of_type(template, "AWS::ApiGateway::Stage").items():
-        if {"ApiId": stage["Properties"]["RestApiId"], "Stage": {"Ref": name}} not in [
-                s for plan in plans for s in plan.get("ApiStages", [])]:
-            yield f"{name}: no usage plan"
+        stages.append({"ApiId": stage["Properties"]["RestApiId"], "Stage": {"Ref": name}})
         if not all("ThrottlingRateLimit" in s for s in stage["Properties"].get("MethodSettings", [{}])):
             yield f"{name}: no throttling"
+    if [plan["UsagePlanName"]["Fn::Sub"].rpartition("-")[2] for plan in plans] != ["hosts", "approvers"]:
+        yield "not one plan for hosts and one for approvers"
     for plan in plans:
+        if plan.get("ApiStages") != stages:
+            yield f"{plan['UsagePlanName']}: no usage plan of the stage"
         if not {"RateLimit", "BurstLimit"} <= set(plan.get("Throttle", {})) or "Limit" not in plan.get("Quota", {}):
             yield f"{plan['UsagePlanName']}: without rate, burst or quota"
 
@@ -183,31 +231,65 @@ def logs(template):
             yield f"{name}: traced"
 
 
+def _may(policy):
+    return {(a, r) for s in policy["Statement"] if s["Effect"] == "Allow"
+            for a in listed(s["Action"]) for r in listed(s["Resource"])}
+
+
+def _item(kind):
+    return {"dynamodb:LeadingKeys": [f"{kind}:{REQUEST}" if kind else REQUEST]}
+
+
 def roles(template):
     """Each function may exactly what it does, with a role that is no other function's."""
     resolve, taken = Resolver(template), []
     for handler, properties in functions(template).items():
         role = properties["Role"]["Fn::GetAtt"][0]
         taken.append(role)
-        may = set()
-        for inline in template["Resources"][role]["Properties"]["Policies"]:
-            for s in resolve(inline["PolicyDocument"])["Statement"]:
-                may |= {(a, r) for a in listed(s["Action"]) for r in listed(s["Resource"])}
-                if {"dynamodb:UpdateItem", "dynamodb:PutItem"} & set(listed(s["Action"])) and (
-                        handler not in ("Notify", "Sweep") and cfn.allows(
-                            {"Statement": [s]}, "dynamodb:UpdateItem", TABLE, {"dynamodb:LeadingKeys": ["chain:1"]})):
-                    yield f"{handler}: may write to the audit chain"
+        own = template["Resources"][role]["Properties"]["Policies"]
+        policy = {"Statement": [s for inline in own for s in resolve(inline["PolicyDocument"])["Statement"]]}
         log = resolve({"Fn::GetAtt": [handler + "Log", "Arn"]})
         does = READS | DOES.get(handler, set()) | {("logs:CreateLogStream", log), ("logs:PutLogEvents", log)}
-        for action, resource in sorted(may - does):
+        for action, resource in sorted(_may(policy) - does):
             yield f"{handler}: may {action} on {resource}, and does not do it"
-        for action, resource in sorted(does - may):
-            yield f"{handler}: may not {action} on {resource}"
-        if len(template["Resources"][role]["Properties"]["Policies"]) != 1:
+        for action, resource in sorted(does):
+            inside = {"lambda:SourceFunctionArn": FUNCTION + handler}
+            for kind in REMOVES[handler] if action == "dynamodb:DeleteItem" else {""}:
+                if not cfn.allows(policy, action, resource, inside | _item(kind)):
+                    yield f"{handler}: may not {action} on {resource}{' of ' if kind else ''}{kind}"
+        yield from _items(handler, policy)
+        if len(own) != 1:
             yield f"{handler}: more than one policy"
+        if handler == "AssumeJITRole":
+            yield from _nobody_else(policy)
     for role in taken:
         if taken.count(role) > 1:
             yield f"{role}: of several functions"
+    yield from workflow_roles(template, resolve)
+
+
+def _items(handler, policy):
+    """What is not the sealer's, and what is still in force."""
+    for kind in sorted(kinds_of_the_code() | {""}):
+        refused = set() if handler in SEALERS else {"dynamodb:PutItem"}
+        if kind in SEALED and handler not in SEALERS:
+            refused.add("dynamodb:UpdateItem")
+        if kind not in REMOVES.get(handler, ()):
+            refused.add("dynamodb:DeleteItem")
+        for action in sorted(refused):
+            if cfn.allows(policy, action, TABLE, _item(kind)):
+                yield f"{handler}: may {action} of {kind + ':' if kind else 'a request'}"
+
+
+def _nobody_else(policy):
+    """By a Deny: where the role lies in the same account, its trust is enough for what is not allowed here."""
+    for action in ("sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"):
+        for elsewhere in ({}, {"lambda:SourceFunctionArn": FUNCTION + "Sweep"}):
+            if not cfn.denies(policy, action, ELEVATED, elsewhere):
+                yield f"AssumeJITRole: {action} by another that has its role"
+
+
+def workflow_roles(template, resolve):
     for name in ("WorkflowRole", "ExpressWorkflowRole"):
         may = {(a, r) for inline in template["Resources"][name]["Properties"]["Policies"]
                for s in resolve(inline["PolicyDocument"])["Statement"] if s["Sid"] != "LogDelivery"
@@ -216,118 +298,16 @@ def roles(template):
             yield f"{name}: invokes other functions than its definition's"
 
 
-def trust(template):
-    """One principal each: a service, or for what is granted the function that issues."""
-    users = {"GatewayAccountRole": "apigateway.amazonaws.com", "WorkflowRole": "states.amazonaws.com",
-             "ExpressWorkflowRole": "states.amazonaws.com"}
-    issuer = {"Fn::GetAtt": ["AssumeJITRoleRole", "Arn"]} if "Table" in template["Resources"] else {
-        "Ref": "IssuingRoleArn"}
-    for name, role in of_type(template, "AWS::IAM::Role").items():
-        document = role["Properties"]["AssumeRolePolicyDocument"]
-        want = {"AWS": issuer} if name == "ElevatedRoleItself" else {
-            "Service": users.get(name, "lambda.amazonaws.com")}
-        for statement in document["Statement"]:
-            if statement["Principal"] != want:
-                yield f"{name}: trusts {statement['Principal']}"
-        if name in ("WorkflowRole", "ExpressWorkflowRole") and "Condition" not in document["Statement"][0]:
-            yield f"{name}: for any state machine"
-        if cfn.size(Resolver(template)(document)) > 2048:
-            yield f"{name}: IAM takes 2048 characters of trust"
-        if name == "ElevatedRoleItself":
-            yield from elevated_trust(Resolver(template)(document))
-            if role["Properties"].get("MaxSessionDuration") != 3600:
-                yield f"{name}: sessions of other than an hour"
-
-
-def elevated_trust(document):
-    tags = {"aws:RequestTag/jit:requestId": "0b6cbd46-1a8b-4dd3-9a48-7f8f8a1c2d3e", "aws:RequestTag/jit:host": "web-1",
-            "aws:RequestTag/jit:approver": "appr1",
-            "aws:TagKeys": ["jit:requestId", "jit:host", "jit:approver", "jit:ticket"]}
-    ours = tags | {"sts:SourceIdentity": "op1", "sts:RoleSessionName": "op1-R7KD-2M9Q"}
-    for action in ("AssumeRole", "TagSession", "SetSourceIdentity"):
-        if not cfn.allows(document, f"sts:{action}", "", ours):
-            yield f"what the broker sends is refused: {action}"
-    for key, value in (("sts:SourceIdentity", None), ("sts:RoleSessionName", "JITSession"),
-                       ("aws:RequestTag/jit:requestId", None), ("aws:RequestTag/jit:host", None),
-                       ("aws:RequestTag/jit:approver", None), ("aws:TagKeys", ["jit:requestId", "department"])):
-        if cfn.allows(document, "sts:AssumeRole", "", ours | {key: value}):
-            yield f"assumed with {key} {value}"
-    if cfn.allows(document, "sts:SetSourceIdentity", "", {}) or cfn.allows(document, "sts:TagSession", "", {}):
-        yield "tags or a source identity that say nothing"
-    if cfn.allows(document, "sts:AssumeRoleWithSAML", "", ours):
-        yield "more than what the broker does"
-
-
-OTHER_BOUNDARY = {"iam:PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/mine"}
-OURS = {"iam:PermissionsBoundary": BOUNDARY}
-# What nobody may who was granted the role: (action, on what, in which circumstances).
-NEVER = [
-    ("iam:CreateRole", ROLES + "mine", {}), ("iam:CreateRole", ROLES + "mine", OTHER_BOUNDARY),
-    ("iam:CreateUser", f"arn:aws:iam::{ACCOUNT}:user/mine", {}),
-    ("iam:AttachRolePolicy", ROLES + "other", {}), ("iam:PutRolePolicy", ROLES + "other", OTHER_BOUNDARY),
-    ("iam:DeleteRolePermissionsBoundary", ROLES + "jit-elevated/mine", OURS),
-    ("iam:PutRolePermissionsBoundary", ROLES + "jit-elevated/mine", OTHER_BOUNDARY),
-    ("iam:CreatePolicyVersion", BOUNDARY, {}), ("iam:SetDefaultPolicyVersion", BOUNDARY, {}),
-    ("iam:DeletePolicy", BOUNDARY, {}), ("iam:CreatePolicyVersion", f"arn:aws:iam::{ACCOUNT}:policy/others", {}),
-    ("iam:UpdateAssumeRolePolicy", ELEVATED, {}), ("iam:UpdateRole", ELEVATED, {}), ("iam:DeleteRole", ELEVATED, {}),
-    ("iam:UpdateAssumeRolePolicy", ROLES + "OtherAdmin", {}), ("iam:PassRole", ROLES + "OtherAdmin", {}),
-    ("sts:AssumeRole", ROLES + "OtherAdmin", {}), ("sts:AssumeRoot", f"arn:aws:iam::{ACCOUNT}:root", {}),
-    ("iam:CreateAccessKey", f"arn:aws:iam::{ACCOUNT}:user/boss", {}),
-    ("iam:UpdateLoginProfile", f"arn:aws:iam::{ACCOUNT}:user/boss", {}),
-    ("iam:AddUserToGroup", f"arn:aws:iam::{ACCOUNT}:group/admins", {}),
-    ("iam:CreateSAMLProvider", f"arn:aws:iam::{ACCOUNT}:saml-provider/mine", {}),
-    ("iam:UpdateOpenIDConnectProviderThumbprint", f"arn:aws:iam::{ACCOUNT}:oidc-provider/ci", {}),
-    ("sso:CreateAccountAssignment", "*", {}), ("organizations:LeaveOrganization", "*", {}),
-    ("cloudtrail:StopLogging", f"arn:aws:cloudtrail:eu-west-1:{ACCOUNT}:trail/all", {}),
-    ("cloudtrail:DeleteTrail", "*", {}), ("cloudtrail:PutEventSelectors", "*", {}), ("cloudtrail:UpdateTrail", "*", {}),
-    ("s3:DeleteBucket", "arn:aws:s3:::any", {
-        "aws:ResourceTag/aws:cloudformation:stack-id": cfn.PSEUDO["AWS::StackId"]}),
-    ("cloudformation:DeleteStack", cfn.PSEUDO["AWS::StackId"], {}),
-]
-# The same, where the broker lies in the same account.
-NEVER_HERE = [
-    ("dynamodb:PutItem", TABLE, {}), ("dynamodb:Query", TABLE + "/index/list", {}),
-    ("dynamodb:DeleteTable", TABLE, {}), ("lambda:UpdateFunctionCode", FUNCTION + "Approve", {}),
-    ("lambda:InvokeFunction", FUNCTION + "AssumeJITRole", {}), ("lambda:AddPermission", FUNCTION + "Status", {}),
-    ("lambda:DeleteEventSourceMapping", f"arn:aws:lambda:eu-west-1:{ACCOUNT}:event-source-mapping:0b6c", {
-        "lambda:FunctionArn": FUNCTION + "Notify"}),
-    ("states:SendTaskSuccess", MACHINE, {}), ("states:StartExecution", MACHINE + "-Express", {}),
-    ("sts:AssumeRole", ROLES + "jit-broker-AssumeJITRole", {}), ("iam:PassRole", ROLES + "jit-broker-Sweep", {}),
-    ("iam:PutRolePolicy", ROLES + "jit-broker-Approve", OURS),
-    ("apigateway:GET", "arn:aws:apigateway:eu-west-1::/apikeys/abc", {}),
-    ("apigateway:GET", "arn:aws:apigateway:eu-west-1::/apikeys", {}),
-    ("apigateway:PATCH", "arn:aws:apigateway:eu-west-1::/account", {}),
-    ("events:DisableRule", f"arn:aws:events:eu-west-1:{ACCOUNT}:rule/jit-broker-sweep", {}),
-    ("cloudwatch:DisableAlarmActions", f"arn:aws:cloudwatch:eu-west-1:{ACCOUNT}:alarm:jit-broker-5xx", {}),
-    ("logs:DeleteLogGroup", f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:/aws/lambda/jit-broker-Approve", {}),
-    ("logs:DeleteLogGroup", f"arn:aws:logs:eu-west-1:{ACCOUNT}:log-group:/aws/vendedlogs/states/jit-broker", {}),
-    ("sns:Unsubscribe", f"arn:aws:sns:eu-west-1:{ACCOUNT}:jit-broker-alarms", {}),
-    ("s3:PutObject", "arn:aws:s3:::<ArtifactBucket>/bundle.zip", {}),
-]
-# What it is for, and what an administrator needs of IAM.
-ALWAYS = [
-    ("ec2:TerminateInstances", f"arn:aws:ec2:eu-west-1:{ACCOUNT}:instance/i-1", {}),
-    ("s3:GetObject", "arn:aws:s3:::x/y", {}),
-    ("iam:CreateRole", ROLES + "jit-elevated/mine", OURS), ("iam:AttachRolePolicy", ROLES + "jit-elevated/mine", OURS),
-    ("iam:PassRole", ROLES + "jit-elevated/mine", {}), ("iam:GetRole", ROLES + "other", {}),
-    ("dynamodb:PutItem", f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/other", {}),
-]
-
-
-def boundary(template):
-    role = template["Resources"].get("ElevatedRoleItself", {}).get("Properties", {})
-    if role.get("PermissionsBoundary") != {"Ref": "ElevatedBoundary"}:
-        yield "JIT-ElevatedAdminRole: no boundary"
-    here = "Table" in template["Resources"]
-    policy = Resolver(template)(template["Resources"]["ElevatedBoundary"]["Properties"]["PolicyDocument"])
-    if cfn.size(policy) > 6144:
-        yield f"the boundary has {cfn.size(policy)} characters, and IAM takes 6144"
-    for action, resource, context in NEVER + (NEVER_HERE if here else []):
-        if cfn.allows(policy, action, resource, context):
-            yield f"within the boundary: {action} on {resource} {context or ''}"
-    for action, resource, context in ALWAYS:
-        if not cfn.allows(policy, action, resource, context):
-            yield f"beyond the boundary: {action} on {resource}"
+def process(template):
+    policy = Resolver(template)(template["Resources"]["ProcessPolicy"]["Properties"]["PolicyDocument"])
+    for action, resource in sorted(_may(policy) ^ PROCESS):
+        yield f"ProcessPolicy: {action} on {resource} is too much, or missing"
+    if any(s["Effect"] != "Allow" or "Condition" in s for s in policy["Statement"]):
+        yield "ProcessPolicy: more than what it allows"
+    for name, resource in of_type(template, "AWS::IAM::ManagedPolicy").items():
+        known = name in ("ProcessPolicy", "ElevatedBoundary")
+        if not known or {"Roles", "Users", "Groups"} & set(resource["Properties"]):
+            yield f"{name}: given to somebody by the template, or a policy that nobody has judged"
 
 
 def handlers(template):
@@ -336,18 +316,20 @@ def handlers(template):
         yield f"{name}: no such handler"
     for name in sorted(code - set(have)):
         yield f"{name}: a handler without a function"
-    settings, known = set(), settings_of_the_code()
+    resolve = Resolver(template, NotifyPath=SETTINGS["JIT_NOTIFY_PATH"], DirectHost=SETTINGS["JIT_DIRECT_HOST"])
     for handler, properties in have.items():
-        settings |= set(properties["Environment"]["Variables"])
+        variables = resolve(properties["Environment"]["Variables"])
+        for key in sorted(set(variables) ^ SETS.get(handler, set())):
+            yield f"{handler}: {key} is set and of no use to it, or missing"
+        for key, value in variables.items():
+            if value != SETTINGS.get(key):
+                yield f"{handler}: {key} is {value}"
         if properties["Runtime"] != "provided.al2023" or properties["Layers"] != [{"Ref": "Policy"}]:
             yield f"{handler}: another runtime, or not the policy that all have"
-        if properties["Environment"]["Variables"].get("JIT_BROKER_CONF") != "/opt/jit-broker.conf":
-            yield f"{handler}: does not read the policy"
-    for name in sorted(settings ^ known):
-        yield f"{name}: set and read by nobody, or read and not set"
-    notify = {handler for handler, properties in have.items() if "JIT_NOTIFY_PATH" in properties["Environment"]["Variables"]}
-    if notify != {handler for handler, does in DOES.items() if READS_SECRETS <= does}:
-        yield f"JIT_NOTIFY_PATH is set for {sorted(notify)}"
+        if properties["Timeout"] != ENDS.get(handler):
+            yield f"{handler}: ended after {properties['Timeout']} s"
+    if set(SETTINGS) != settings_of_the_code() or set().union(*SETS.values()) != set(SETTINGS):
+        yield "settings that nobody reads, or that nobody sets"
 
 
 def _route(template, resource):
@@ -356,6 +338,14 @@ def _route(template, resource):
         properties = template["Resources"][resource["Ref"]]["Properties"]
         path, resource = f"/{properties['PathPart']}{path}", properties["ParentId"]
     return path
+
+
+# What lets a gateway invoke a function, beside which one; and the schedule, Sweep.
+GATEWAY = {"Action": "lambda:InvokeFunction", "Principal": "apigateway.amazonaws.com"}
+GATEWAYS = (re.escape("arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:") +
+            r"\$\{(Api|SignedApi)\}/prod/([A-Z]+)(/.+)")
+SWEEPS = {"FunctionName": {"Ref": "SweepFunction"}, "Action": "lambda:InvokeFunction",
+          "Principal": "events.amazonaws.com", "SourceArn": {"Fn::GetAtt": ["SweepSchedule", "Arn"]}}
 
 
 def calls(template):
@@ -374,19 +364,50 @@ def calls(template):
         target = route["Properties"]["Target"]["Fn::Sub"].removeprefix("integrations/${").removesuffix("}")
         function = template["Resources"][target]["Properties"]["IntegrationUri"]["Fn::GetAtt"][0]
         by_http.add((method, path, function.removesuffix("Function")))
-    for permission in of_type(template, "AWS::Lambda::Permission").values():
+    for name, permission in of_type(template, "AWS::Lambda::Permission").items():
         properties = permission["Properties"]
-        if properties["Principal"] == "apigateway.amazonaws.com":
-            found = re.search(r"\$\{(Api|SignedApi)\}/prod/([A-Z]+)(/.+)$", properties["SourceArn"]["Fn::Sub"])
-            path = found[3].replace("*", "{id}") if found else ""
-            allowed.add((found and found[1], found and found[2], path,
+        found = re.fullmatch(GATEWAYS, str(properties.get("SourceArn", {}).get("Fn::Sub")))
+        if found and properties | GATEWAY == properties and len(properties) == 4:
+            allowed.add((found[1], found[2], found[3].replace("*", "{id}"),
                          properties["FunctionName"]["Ref"].removesuffix("Function")))
+        elif properties != SWEEPS:
+            yield f"{name}: permission for {properties['Principal']}"
     for call in sorted(by_rest ^ code):
         yield f"REST API: {call}"
     for call in sorted(by_http ^ (code - persons)):  # their header of Authorization is the token's there
         yield f"HTTP API: {call}"
     for call in sorted(map(str, allowed ^ ({("Api", *c) for c in by_rest} | {("SignedApi", *c) for c in by_http}))):
         yield f"permission: {call}"
+
+
+UNSEALED = {"eventName": ["INSERT", "MODIFY"], "dynamodb": {"NewImage": {"unsealed": {"S": ["1"]}}}}
+
+
+def woken(template):
+    """Sweep every minute, Notify by each item with records that nobody sealed."""
+    resources = {name: r["Properties"] for name, r in template["Resources"].items()}
+    rule = resources.get("SweepSchedule", {})
+    if (rule.get("ScheduleExpression"), rule.get("State")) != ("rate(1 minute)", "ENABLED"):
+        yield "nothing wakes Sweep every minute"
+    if [t["Arn"] for t in rule.get("Targets", [])] != [{"Fn::GetAtt": ["SweepFunction", "Arn"]}]:
+        yield "the schedule wakes another than Sweep"
+    if SWEEPS not in [p["Properties"] for p in of_type(template, "AWS::Lambda::Permission").values()]:
+        yield "the schedule may not invoke Sweep"
+    stream = resources.get("NotifyStream", {})
+    if (stream.get("FunctionName"), stream.get("EventSourceArn"), stream.get("Enabled", True)) != (
+            {"Ref": "NotifyFunction"}, {"Fn::GetAtt": ["Table", "StreamArn"]}, True):
+        yield "the table does not wake Notify"
+    if [json.loads(f["Pattern"]) for f in stream.get("FilterCriteria", {}).get("Filters", [])] != [UNSEALED]:
+        yield "Notify is woken by other items than those with records to seal"
+    if resources["Table"].get("StreamSpecification") != {"StreamViewType": "NEW_IMAGE"}:
+        yield "the stream does not show what an item holds"
+    for name in ("NotifyStream", "SweepInvocations"):
+        failed = resources.get(name, {}).get("DestinationConfig", {}).get("OnFailure")
+        if failed != {"Destination": {"Fn::GetAtt": ["DeadLetters", "Arn"]}}:
+            yield f"{name}: what could not be done is lost"
+    for name, kind in (("SweepSchedule", "Events::Rule"), ("NotifyStream", "Lambda::EventSourceMapping")):
+        if set(of_type(template, f"AWS::{kind}")) - {name}:
+            yield "more than the schedule and the stream wakes a function"
 
 
 def table(template):
@@ -438,8 +459,10 @@ def alarms(template):
     names = of_type(template, "AWS::Lambda::Function")
     wanted = {(metric, name) for metric in ("Errors", "Throttles") for name in names}
     wanted |= {("5XXError", "AWS::StackName"), ("Invocations", "SweepFunction"), ("WriteThrottleEvents", "Table"),
-               ("ExecutionsFailed", "Workflow"), ("ApproximateNumberOfMessagesVisible",
+               ("5xx", "SignedApi"), ("ApproximateNumberOfMessagesVisible",
                                                   "{'Fn::GetAtt': ['DeadLetters', 'QueueName']}")}
+    wanted |= {(metric, machine) for metric in ("ExecutionsFailed", "ExecutionsTimedOut")
+               for machine in of_type(template, "AWS::StepFunctions::StateMachine")}
     wanted |= {("WriteThrottleEvents", index["IndexName"]) for index in
                template["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"]}
     for metric in sorted(wanted - seen):
@@ -470,5 +493,5 @@ def workflows(template):
             yield f"{name}: not {kind}"
 
 
-CHECKS = (stars, keys, usage_plans, logs, roles, trust, boundary, handlers, calls, table, deployment, alarms, secrets,
-          workflows)
+CHECKS = (kinds, stars, keys, usage_plans, logs, roles, process, trust, boundary, handlers, calls, woken, table,
+          deployment, alarms, secrets, workflows)

@@ -12,10 +12,11 @@ import unittest
 
 import npm
 from brokerlib import built
-from cfn import ACCOUNT, listed, load, of_type
-from cfn_rules import (BROKER, CHECKS, DOES, ELEVATED, ELSEWHERE, READS, STARS, alarms,
-                       boundary, calls, deployment, handlers, keys, logs, operations_of_the_code, roles, secrets, stars,
-                       statements, table, trust, usage_plans, workflows)
+from cfn import ACCOUNT, ELEVATED, TABLE, listed, load, of_type
+from cfn_granted import boundary, trust
+from cfn_rules import (BROKER, CHECKS, DOES, ELSEWHERE, READS, STARS, alarms, calls, deployment, handlers, keys, kinds,
+                       kinds_of_the_code, logs, operations_of_the_code, process, roles, secrets, stars, statements,
+                       table, usage_plans, woken, workflows)
 from dynamo import Dynamo, node
 from lab import read
 from namespace import TREE
@@ -55,10 +56,56 @@ def _say(name, sid, key, value):
     return change
 
 
-def _without_denial(sid):
+def _policy(template, name):
+    properties = _properties(template, name)
+    return properties.get("Policies", [properties])[0]["PolicyDocument"]
+
+
+def _without(name, sid):
     def change(template):
-        policy = _properties(template, "ElevatedBoundary")["PolicyDocument"]
-        policy["Statement"] = [s for s in policy["Statement"] if s["Sid"] != sid]
+        policy = _policy(template, name)
+        policy["Statement"] = [s for s in policy["Statement"] if s.get("Sid") != sid]
+    return change
+
+
+def _allowing(name, action, resource):
+    def change(template):
+        _policy(template, name)["Statement"].append(
+            {"Sid": "More", "Effect": "Allow", "Action": action, "Resource": resource})
+    return change
+
+
+def _made(kind, properties):
+    def change(template):
+        template["Resources"]["More"] = {"Type": kind, "Properties": properties}
+    return change
+
+
+def _permission(**more):
+    return _made("AWS::Lambda::Permission", {
+        "FunctionName": {"Ref": "AssumeJITRoleFunction"}, "Action": "lambda:InvokeFunction"} | more)
+
+
+def _filtered(pattern):
+    return _set("NotifyStream", "FilterCriteria", {"Filters": [{"Pattern": pattern}]})
+
+
+def _always_the_path(template):
+    """Also where there is none: then it is all parameters."""
+    resources = _statement(template, "ElevatedBoundary", "NoHandOnTheBroker")["Resource"]
+    resources[:] = [r["Fn::If"][1] if r.get("Fn::If", [""])[0] == "NotifySecrets" else r for r in resources]
+
+
+def _unprotected(ending):
+    def change(template):
+        resources = _statement(template, "ElevatedBoundary", "NoHandOnTheBroker")["Resource"]
+        resources[:] = [r for r in resources if ending not in str(r)]
+    return change
+
+
+def _not_denied(action):
+    def change(template):
+        _statement(template, "ElevatedBoundary", "NoPrincipalWithoutThisBoundary")["Action"].remove(action)
     return change
 
 
@@ -77,21 +124,21 @@ def _trust_without(key):
     return change
 
 
-def _one_more(name, key, value):
-    def change(template):
-        _properties(template, name)[key].append(value)
-    return change
-
-
 def _sharing(one, other):
     def change(template):
         _properties(template, one)["Role"] = {"Fn::GetAtt": [other, "Arn"]}
     return change
 
 
-def _environment(key, value):
+def _environment(key, value, name="StatusFunction"):
     def change(template):
-        _properties(template, "StatusFunction")["Environment"]["Variables"][key] = value
+        _properties(template, name)["Environment"]["Variables"][key] = value
+    return change
+
+
+def _unset(name, key):
+    def change(template):
+        del _properties(template, name)["Environment"]["Variables"][key]
     return change
 
 
@@ -101,8 +148,12 @@ def _renamed(name):
     return change
 
 
+ALL_KINDS = ("audit", "calls", "chain", "event", "host", "keys", "lease", "outbox", "secret", "session")
+
 # (check, what is broken, what it has to say)
 BREAKS = [
+    (kinds, _made("AWS::Lambda::Url", {"TargetFunctionArn": {"Ref": "AssumeJITRoleFunction"}, "AuthType": "NONE"}),
+     "More: an AWS::Lambda::Url"),
     (stars, _say("ChangesRole", "Read", "Resource", "*"), "Resource *"),
     (stars, _say("WorkflowRole", "LogDelivery", "Action", ["logs:*"]), "no resource type"),
     (stars, _say("DeadLettersPolicy", "Schedule", "Principal", "*"), "everybody"),
@@ -114,7 +165,8 @@ BREAKS = [
     (keys, _set("SignedRouteStart", "AuthorizationType", "NONE"), "SignedRouteStart: open"),
     (keys, _set("Api", "MinimumCompressionSize", 1024), "compresses"),
     (keys, _set("Api", "ApiKeySourceType", "AUTHORIZER"), "header"),
-    (usage_plans, lambda t: [_no("HostPlan")(t), _no("ApproverPlan")(t)], "no usage plan"),
+    (usage_plans, _no("ApproverPlan"), "not one plan"),
+    (usage_plans, _drop("HostPlan", "ApiStages"), "no usage plan of the stage"),
     (usage_plans, _drop("HostPlan", "Quota"), "quota"),
     (usage_plans, _drop("ApproverPlan", "Throttle"), "rate"),
     (usage_plans, _set("ApiStage", "MethodSettings", [{"ResourcePath": "/*"}]), "throttling"),
@@ -130,13 +182,35 @@ BREAKS = [
     (logs, _set("Workflow", "TracingConfiguration", {"Enabled": True}), "traced"),
     (roles, _say("ApproveRole", "Write", "Action", ["dynamodb:*"]), "Approve: may dynamodb:*"),
     (roles, _say("ApproveRole", "Write", "Action", ["dynamodb:UpdateItem", "dynamodb:DeleteItem"]), "DeleteItem"),
-    (roles, _say("DenyRole", "Write", "Condition", {}), "audit chain"),
+    (roles, _say("DenyRole", "Write", "Condition", {}), "Deny: may dynamodb:UpdateItem of chain:"),
     (roles, _say("StartRole", "Tokens", "Resource", "arn:aws:states:eu-west-1:1:stateMachine:*"), "Start: may states"),
     (roles, _say("SweepRole", "Write", "Action", ["dynamodb:UpdateItem"]), "Sweep: may not dynamodb:"),
     (roles, _sharing("ApproveFunction", "AssumeJITRoleRole"), "of several functions"),
     (roles, _say("WorkflowRole", "Functions", "Resource", "arn:aws:lambda:eu-west-1:1:function:*"), "WorkflowRole"),
     (roles, lambda t: _properties(t, "CredentialsRole")["Policies"][0]["PolicyDocument"]["Statement"].append(
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": ELEVATED}), "Credentials: may sts:AssumeRole"),
+    (roles, _without("AssumeJITRoleRole", "NobodyElse"), "sts:AssumeRole by another"),
+    (roles, _say("AssumeJITRoleRole", "NobodyElse", "Action", "sts:AssumeRole"), "sts:TagSession by another"),
+    (roles, _say("AssumeJITRoleRole", "NobodyElse", "Condition", {
+        "ArnEquals": {"lambda:SourceFunctionArn": "arn:aws:lambda:*"}}), "sts:AssumeRole by another"),
+    (roles, _say("AssumeJITRoleRole", "NobodyElse", "Condition", {}), "AssumeJITRole: may not sts:AssumeRole"),
+    *((roles, _say("EventsRole", sid, "Condition", {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": [
+        f"{kind}:*" for kind in ALL_KINDS if kind != open_kind]}}), f"Events: may {action} of {open_kind}:")
+      for sid, action, kinds_of in (("Forget", "dynamodb:DeleteItem", ALL_KINDS),
+                                    ("Write", "dynamodb:UpdateItem", ("chain", "lease", "outbox")))
+      for open_kind in kinds_of if (sid, open_kind) != ("Forget", "event")),
+    (roles, _say("RequestElevatedAccessRole", "Forget", "Condition", {}), "DeleteItem of audit:"),
+    (roles, _say("EventsRole", "Forget", "Condition", {}), "DeleteItem of a request"),
+    (roles, _say("EventsRole", "Forget", "Condition", {"ForAllValues:StringNotLike": {
+        "dynamodb:LeadingKeys": ["*:*"]}}), "Events: may not dynamodb:DeleteItem"),
+    (roles, _say("NotifyRole", "Forget", "Condition", {}), "Notify: may dynamodb:DeleteItem of chain:"),
+    (roles, _say("SweepRole", "Forget", "Condition", {"ForAllValues:StringLike": {
+        "dynamodb:LeadingKeys": ["audit:*"]}}), f"may not dynamodb:DeleteItem on {TABLE} of outbox"),
+    (roles, _allowing("RevokeRole", "dynamodb:PutItem", {"Fn::GetAtt": ["Table", "Arn"]}), "PutItem of secret:"),
+    (process, _allowing("ProcessPolicy", "sts:AssumeRole", ELEVATED), "ProcessPolicy: sts:AssumeRole"),
+    (process, _say("ProcessPolicy", "Search", "Resource", {"Fn::Sub": "${Table.Arn}/*"}), "table/JITAccessRequests/*"),
+    (process, _without("ProcessPolicy", "Issue"), "ProcessPolicy: lambda:InvokeFunction"),
+    (process, _set("ProcessPolicy", "Roles", [{"Ref": "StatusRole"}]), "given to somebody"),
     (trust, _trusting({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}), "trusts"),
     (trust, _trusting({"AWS": [{"Fn::GetAtt": ["AssumeJITRoleRole", "Arn"]}, {"Fn::GetAtt": ["SweepRole", "Arn"]}]}),
      "trusts"),
@@ -148,7 +222,12 @@ BREAKS = [
     (trust, lambda t: _properties(t, "WorkflowRole")["AssumeRolePolicyDocument"]["Statement"][0].pop("Condition"),
      "any state machine"),
     (boundary, _drop("ElevatedRoleItself", "PermissionsBoundary"), "no boundary"),
-    *((boundary, _without_denial(sid), "within the boundary") for sid in (
+    (boundary, _always_the_path, "beyond the boundary without NotifySecrets and Signed: ssm:GetParameter"),
+    (boundary, _unprotected("parameter${NotifyPath}"), "within the boundary: ssm:GetParameter"),
+    (boundary, _unprotected("policy/${AWS::StackName}"), "within the boundary: iam:DeletePolicy"),
+    *((boundary, _not_denied(f"iam:{action}"), f"within the boundary: iam:{action}") for action in (
+        "DetachRolePolicy", "DetachUserPolicy", "DeleteRolePolicy", "DeleteUserPolicy")),
+    *((boundary, _without("ElevatedBoundary", sid), "within the boundary") for sid in (
         "NoHandOnTheBroker", "NoHandOnTheGateway", "NoHandOnWhatWakesNotify", "NoHandOnWhatTheStackMade",
         "NoPrincipalWithoutThisBoundary", "NoOtherRole", "NoPolicyOfOthers", "NoOtherIdentity", "NoHandOnTheRecords")),
     (boundary, _say("ElevatedBoundary", "Within", "Action", "s3:*"), "beyond the boundary"),
@@ -157,12 +236,40 @@ BREAKS = [
     (handlers, _renamed("Broom"), "Broom: no such handler"),
     (handlers, _environment("JIT_COLOUR", "red"), "JIT_COLOUR"),
     (handlers, _set("EndFunction", "Layers", []), "End: another runtime"),
-    (handlers, lambda t: _properties(t, "SweepFunction")["Environment"]["Variables"].pop("JIT_NOTIFY_PATH"),
-     "JIT_NOTIFY_PATH is set for ['Notify']"),
+    (handlers, _unset("SweepFunction", "JIT_NOTIFY_PATH"), "Sweep: JIT_NOTIFY_PATH"),
+    (handlers, _unset("ApproveFunction", "JIT_WORKFLOW"), "Approve: JIT_WORKFLOW"),
+    (handlers, _unset("EndFunction", "JIT_TABLE"), "End: JIT_TABLE"),
+    (handlers, lambda t: [_unset("CredentialsFunction", "JIT_ISSUING_FUNCTION")(t), _environment(
+        "JIT_ISSUING_FUNCTION", {"Ref": "AssumeJITRoleFunction"}, "StartFunction")(t)],
+     "Credentials: JIT_ISSUING_FUNCTION"),
+    (handlers, _environment("JIT_ISSUING_FUNCTION", {"Ref": "AssumeJITRoleFunction"}, "StartFunction"),
+     "Start: JIT_ISSUING_FUNCTION"),
+    (handlers, _environment("JIT_TABLE", "another"), "Status: JIT_TABLE is another"),
+    (handlers, _set("AssumeJITRoleFunction", "Timeout", 1), "AssumeJITRole: ended after 1 s"),
     (calls, _no("ApiMethodDeny"), "REST API: ('POST', '/requests/{id}/deny'"),
     (calls, _set("ApiMethodApprove", "HttpMethod", "GET"), "REST API"),
     (calls, _set("ApiMethodDenyPermission", "SourceArn", {"Fn::Sub": "arn:x:${Api}/*"}), "permission"),
     (calls, _no("SignedRouteEvents"), "HTTP API"),
+    (calls, _permission(Principal="*"), "More: permission for *"),
+    (calls, _permission(Principal="*", FunctionUrlAuthType="NONE"), "More: permission for *"),
+    (calls, _permission(Principal="apigateway.amazonaws.com"), "More: permission"),
+    (calls, _permission(Principal="events.amazonaws.com", SourceArn={"Fn::GetAtt": ["SweepSchedule", "Arn"]}),
+     "More: permission for events"),
+    (calls, _drop("SweepPermission", "SourceArn"), "SweepPermission: permission"),
+    (woken, _no("SweepSchedule"), "nothing wakes Sweep"),
+    (woken, _set("SweepSchedule", "State", "DISABLED"), "nothing wakes Sweep"),
+    (woken, _set("SweepSchedule", "ScheduleExpression", "rate(1 day)"), "nothing wakes Sweep"),
+    (woken, _set("SweepSchedule", "Targets", [{"Id": "x", "Arn": {"Fn::GetAtt": ["StatusFunction", "Arn"]}}]),
+     "another than Sweep"),
+    (woken, _no("SweepPermission"), "may not invoke Sweep"),
+    (woken, _no("NotifyStream"), "does not wake Notify"),
+    (woken, _set("NotifyStream", "Enabled", False), "does not wake Notify"),
+    (woken, _set("NotifyStream", "FunctionName", {"Ref": "SweepFunction"}), "does not wake Notify"),
+    (woken, _filtered('{"eventName":["INSERT"],"dynamodb":{"NewImage":{"unsealed":{"S":["1"]}}}}'), "other items"),
+    (woken, _filtered('{"eventName":["INSERT","MODIFY"],"dynamodb":{"NewImage":{"open":{"S":["1"]}}}}'), "other items"),
+    (woken, _set("Table", "StreamSpecification", {"StreamViewType": "KEYS_ONLY"}), "what an item holds"),
+    (woken, _drop("SweepInvocations", "DestinationConfig"), "is lost"),
+    (woken, _made("AWS::Events::Rule", {"State": "ENABLED"}), "more than the schedule"),
     (table, _drop("Table", "TimeToLiveSpecification"), "TimeToLive"),
     (table, _set("Table", "PointInTimeRecoverySpecification", {"PointInTimeRecoveryEnabled": False}), "PointInTime"),
     (table, _drop("Table", "SSESpecification"), "KMS"),
@@ -172,6 +279,10 @@ BREAKS = [
     (deployment, lambda t: next(iter(of_type(t, "AWS::ApiGateway::Deployment").values()))["DependsOn"].pop(),
      "may come"),
     (alarms, _no("BrokenAlarm"), "5XXError"),
+    (alarms, _no("SignedBrokenAlarm"), "no alarm for ('5xx', 'SignedApi')"),
+    (alarms, _no("ExpressWorkflowAlarm"), "no alarm for ('ExecutionsFailed', 'ExpressWorkflow')"),
+    (alarms, lambda t: _properties(t, "WorkflowAlarm")["Metrics"].pop(2),
+     "no alarm for ('ExecutionsTimedOut', 'Workflow')"),
     (alarms, lambda t: _properties(t, "HostsErrorsAlarm")["Metrics"].pop(),
      "no alarm for ('Errors', 'EventsFunction')"),
     (alarms, _set("SweepMissingAlarm", "TreatMissingData", "ignore"), "missing goes unseen"),
@@ -193,7 +304,7 @@ class Shipped(unittest.TestCase):
 
     def test_nothing_is_wrong_with_the_role_of_another_account(self):
         template = load(ELSEWHERE)
-        for check in (stars, trust, boundary):
+        for check in (kinds, stars, trust, boundary):
             with self.subTest(check.__name__):
                 self.assertEqual(list(check(template)), [])
 
@@ -225,6 +336,9 @@ class Shipped(unittest.TestCase):
         given = {action.removeprefix("dynamodb:") for does in DOES.values() for action, on in READS | does
                  if action.startswith("dynamodb:") and "/stream/" not in on}
         self.assertEqual(given, operations_of_the_code())
+
+    def test_the_kinds_of_items_are_those_of_the_code(self):
+        self.assertEqual(kinds_of_the_code(), set(ALL_KINDS))
 
     def test_every_entry_of_the_list_of_stars_is_used(self):
         found = {(name, s.get("Sid")) for name, s in statements(load_once()) if "*" in listed(s.get("Resource", []))}
