@@ -151,6 +151,22 @@ static int settle_doubt(struct jb_dynamodb *store, const char *key, const char *
 	return jb_ddb_get(store, key, &item) == 0 && has_written(item, write_id) ? 0 : r;
 }
 
+/* An answer that was lost is made good by a look at the item. */
+static int send_write(struct jb_dynamodb *store, struct jb_doc *values, const char *key, const char *write_id)
+{
+	int r = jb_ddb_call(store, "UpdateItem", values, NULL);
+	const bool unsure = jb_dynamo_unsure(store->client);
+
+	/* libcurl too repeats what it has sent, once, where a kept connection broke: a condition may fail by our own
+	 * write. */
+	if (r == -ECANCELED || (r < 0 && unsure))
+		r = settle_doubt(store, key, write_id, r);
+	store->store.in_doubt = r < 0 && unsure;
+	if (r == -EIO)
+		store->store.failures++;
+	return r;
+}
+
 /* The record's part of an update: its values, and how they go in. */
 static int add_record(struct jb_doc *values, const struct jb_audit *audit, const char *write_id)
 {
@@ -183,9 +199,11 @@ static void add_update(struct jb_doc *values, const struct jb_ddb_change *change
 	free(update);
 }
 
-int jb_ddb_write(struct jb_dynamodb *store, struct jb_doc *values, const struct jb_ddb_change *change)
+/* Makes `values` the whole update, and sends it. */
+static int write_as(struct jb_dynamodb *store, struct jb_doc *values, const struct jb_ddb_change *change,
+		    char write_id[static JIT_UUID_SIZE])
 {
-	char write_id[JIT_UUID_SIZE], unused[JIT_SHORT_SIZE];
+	char unused[JIT_SHORT_SIZE];
 	int r = jit_uuid_new(write_id, unused);
 
 	if (r == 0 && change->audit)
@@ -197,24 +215,23 @@ int jb_ddb_write(struct jb_dynamodb *store, struct jb_doc *values, const struct 
 	add_update(values, change);
 	if (change->condition)
 		jb_ask_expression(values, "ConditionExpression", change->condition);
-	r = jb_ddb_call(store, "UpdateItem", values, NULL);
-	const bool unsure = jb_dynamo_unsure(store->client);
-	/* libcurl too repeats what it has sent, once, where a kept connection broke: a condition may fail by our own
-	 * write. */
-	if (r == -ECANCELED || (r < 0 && unsure))
-		r = settle_doubt(store, change->key, write_id, r);
-	store->store.in_doubt = r < 0 && unsure;
-	if (r == -EIO)
-		store->store.failures++;
-	return r;
+	return send_write(store, values, change->key, write_id);
 }
 
+int jb_ddb_write(struct jb_dynamodb *store, struct jb_doc *values, const struct jb_ddb_change *change)
+{
+	char write_id[JIT_UUID_SIZE];
+
+	return write_as(store, values, change, write_id);
+}
+
+/* Gone already counts as well: the removal too may be sent twice. */
 static int delete_expired(struct jb_dynamodb *store, const char *key, int64_t now)
 {
 	JB_DOC ask = jb_dynamo_ask(store->table);
 
 	jb_ask_key(&ask, key);
-	jb_ask_expression(&ask, "ConditionExpression", "#expiresAt <= :now");
+	jb_ask_expression(&ask, "ConditionExpression", "attribute_not_exists(#requestId) OR #expiresAt <= :now");
 	jb_ask_number(&ask, ":now", now);
 	return jb_ddb_call(store, "DeleteItem", &ask, NULL);
 }
@@ -222,15 +239,16 @@ static int delete_expired(struct jb_dynamodb *store, const char *key, int64_t no
 int jb_ddb_insert(struct jb_dynamodb *store, struct jb_doc *values, const struct jb_ddb_change *change, int64_t now)
 {
 	struct jb_ddb_change insert = *change;
+	char write_id[JIT_UUID_SIZE];
 
 	insert.condition = "attribute_not_exists(#requestId)";
-	int r = jb_ddb_write(store, values, &insert);
+	int r = write_as(store, values, &insert, write_id);
 	if (r != -ECANCELED)
 		return r;
 	/* What has expired counts as gone, whether DynamoDB came by to remove it or not. */
 	r = delete_expired(store, change->key, now > store->pruned ? now : store->pruned);
 	if (r == 0)
-		r = jb_ddb_call(store, "UpdateItem", values, NULL);
+		r = send_write(store, values, change->key, write_id);
 	return r == -ECANCELED ? -EEXIST : r;
 }
 

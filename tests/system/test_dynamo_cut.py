@@ -13,6 +13,7 @@ import time
 import unittest
 import unittest.mock
 import urllib.error
+import uuid
 
 import npm
 from brokerlib import PUBLIC_KEY, new_secret
@@ -200,6 +201,31 @@ class CutTest(Several):
         item = self.item(request)
         self.assertGreaterEqual(int(item["expiresAt"]["N"]), until)
         self.assertNotIn("unsealed", item)
+
+    def test_a_write_in_the_place_of_what_has_expired_is_done_once_too(self):
+        host, lost = self.api(0, key=self.key), {}
+        event = {"id": str(uuid.uuid4()), "type": "break_glass.begin", "at": "2026-11-22T16:00:00Z", "requester": "op1",
+                 "service": "sudo", "grant": str(uuid.uuid4())}
+        item = {"TableName": self.table_name, "Key": {"requestId": {"S": f"event:web-1:{event['id']}"}}}
+        self.assertEqual(host.post("/events", {"events": [event]}).json, {"accepted": 1, "repeated": 0})
+        self.sealed(self.brokers[0])
+        self.dynamo.call("UpdateItem", UpdateExpression="SET expiresAt = :then", **item,
+                         ExpressionAttributeValues={":then": {"N": "1000000000"}})
+
+        def lose(operation, body):
+            """The first answers to the removal, and to the write behind it, are lost."""
+            due = "UpdateItem" if "DeleteItem" in lost else "DeleteItem"
+            if operation != due or body["Key"] != item["Key"] or operation in lost:
+                return None
+            return lost.setdefault(operation, "lost")
+
+        self.relay.after = lose
+        self.assertEqual(host.post("/events", {"events": [event]}).json, {"accepted": 1, "repeated": 0})
+        self.assertEqual(set(lost), {"DeleteItem", "UpdateItem"})
+        self.relay.after = lambda operation, body: None
+        self.assertEqual(host.post("/events", {"events": [event]}).json, {"accepted": 0, "repeated": 1})
+        told = [record for record in self.sealed(self.brokers[0]) if record["action"] == "host.break_glass.begin"]
+        self.assertEqual(len(told), 2)
 
     def test_while_the_table_is_away_nothing_is_granted_and_afterwards_all_is_well(self):
         host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
