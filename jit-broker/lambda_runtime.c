@@ -22,6 +22,7 @@
 #define INIT_ERROR_MS 2000L
 #define IDLE_S	      3600L /* no invocation lasts so long: the connection outlives each */
 #define FIRST_SIZE    ((size_t)16384)
+#define TRACE	      "_X_AMZN_TRACE_ID"
 #define AGENT	      "jit-broker/" JIT_VERSION
 
 /* What the Runtime API says, wiped whenever it moves or ends. */
@@ -38,7 +39,7 @@ struct jb_lambda {
 	char curl_error[CURL_ERROR_SIZE];
 	/* The invocation under way */
 	struct text text;
-	char request_id[65], function_arn[256], trace_id[512];
+	char request_id[65], trace_id[512];
 	int64_t deadline_ms;
 };
 
@@ -251,6 +252,16 @@ static bool is_request_id(const char *id)
 	return *id && id[strspn(id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-")] == '\0';
 }
 
+/* For as long as the invocation lasts it stands in the environment, as Lambda asks of a runtime. X-Ray's letters alone:
+ * it goes into the log. */
+static void read_trace(struct jb_lambda *lambda)
+{
+	if (!read_header(lambda, "Lambda-Runtime-Trace-Id", lambda->trace_id, sizeof(lambda->trace_id)) ||
+	    lambda->trace_id[strspn(lambda->trace_id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+						      "=;:-_.")])
+		*lambda->trace_id = '\0';
+}
+
 static int read_heads(struct jb_lambda *lambda, char *why, size_t why_size)
 {
 	char deadline[24];
@@ -267,8 +278,7 @@ static int read_heads(struct jb_lambda *lambda, char *why, size_t why_size)
 		return -1;
 	}
 	lambda->deadline_ms = jit_boottime_ms() + ((int64_t)deadline_ms - wall_ms());
-	read_header(lambda, "Lambda-Runtime-Invoked-Function-Arn", lambda->function_arn, sizeof(lambda->function_arn));
-	read_header(lambda, "Lambda-Runtime-Trace-Id", lambda->trace_id, sizeof(lambda->trace_id));
+	read_trace(lambda);
 	return 0;
 }
 
@@ -313,7 +323,8 @@ static int send_answer(struct jb_lambda *lambda, const struct jb_lambda_answer *
 
 	snprintf(path, sizeof(path), "invocation/%s/%s", lambda->request_id, answer->error ? "error" : "response");
 	if (answer->error) {
-		jit_log(LOG_ERR, "invocation %s failed: %s: %s", lambda->request_id, answer->error, answer->message);
+		jit_log(LOG_ERR, "invocation %s%s%s failed: %s: %s", lambda->request_id,
+			*lambda->trace_id ? ", trace " : "", lambda->trace_id, answer->error, answer->message);
 		r = post_error(lambda, path, answer->error, answer->message, left_ms, ret_status, why, why_size);
 	} else {
 		r = post(lambda, path, answer->text, answer->len, left_ms, ret_status, why, why_size);
@@ -355,12 +366,16 @@ static void answer_clear(struct jb_lambda_answer *answer)
 	free(answer->text);
 }
 
+/* Of an event that has none, the one before it must not be told: whoever started the program may have set it too. */
+static int put_trace(const struct jb_lambda *lambda)
+{
+	return *lambda->trace_id ? setenv(TRACE, lambda->trace_id, 1) : unsetenv(TRACE);
+}
+
 static int serve_one(struct jb_lambda *lambda, jb_lambda_handler handle, void *arg, char *why, size_t why_size)
 {
 	struct jb_lambda_answer answer = {0};
 	const struct jb_lambda_event event = {.request_id = lambda->request_id,
-					      .function_arn = lambda->function_arn,
-					      .trace_id = lambda->trace_id,
 					      .deadline_ms = lambda->deadline_ms,
 					      .text = lambda->text.data ? lambda->text.data : "",
 					      .len = lambda->text.len};
@@ -368,11 +383,15 @@ static int serve_one(struct jb_lambda *lambda, jb_lambda_handler handle, void *a
 	if (lambda->text.too_large) {
 		answer.error = "Event.TooLarge";
 		snprintf(answer.message, sizeof(answer.message), "The event is over %zu bytes.", JB_LAMBDA_BODY_MAX);
+	} else if (put_trace(lambda) < 0) {
+		answer.error = "Function.OutOfMemory";
+		snprintf(answer.message, sizeof(answer.message), "There is no memory for the event.");
 	} else {
 		handle(arg, &event, &answer);
 	}
 	int r = hand_over(lambda, &answer, why, why_size);
 	answer_clear(&answer);
+	unsetenv(TRACE);
 	return r;
 }
 

@@ -2,7 +2,8 @@
  * The loop of a Lambda custom runtime
  * (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html): asks the
  * Runtime API of its own instance for one event after the other, hands each to
- * one handler and takes the answer back. It knows nothing of what events say.
+ * one handler and takes the answer back. It knows nothing of what events say. While
+ * one is served, X-Ray's id of it stands in _X_AMZN_TRACE_ID.
  */
 #ifndef JB_LAMBDA_RUNTIME_H
 #define JB_LAMBDA_RUNTIME_H
@@ -18,10 +19,8 @@ struct jb_lambda;
 /* One event; it is gone, and its text wiped, once it is answered. */
 struct jb_lambda_event {
 	const char *request_id;
-	const char *function_arn; /* as it was invoked; "" where the platform does not say */
-	const char *trace_id;	  /* X-Ray's; "" where there is none */
-	int64_t deadline_ms;	  /* on the clock of jit_boottime_ms: then the platform ends the invocation */
-	const char *text;	  /* JSON, NUL-terminated */
+	int64_t deadline_ms; /* on the clock of jit_boottime_ms: then the platform ends the invocation */
+	const char *text;    /* JSON, NUL-terminated */
 	size_t len;
 };
 

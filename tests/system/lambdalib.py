@@ -19,6 +19,7 @@ from namespace import die_with_parent
 ROOT = "/2018-06-01/runtime/"
 SIZE_LIMIT = 6 * 1024 * 1024
 PATIENCE = 20
+TRACE = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0"
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:jit"
 
 
@@ -68,7 +69,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         headers = [("Content-Type", "application/json"), ("Lambda-Runtime-Aws-Request-Id", invocation.id),
                    ("Lambda-Runtime-Deadline-Ms", str(int(invocation.deadline * 1000))),
                    ("Lambda-Runtime-Invoked-Function-Arn", ARN),
-                   ("Lambda-Runtime-Trace-Id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0")]
+                   ("Lambda-Runtime-Trace-Id", TRACE)]
         return self.say(200, invocation.event, [item for item in headers if item[0] not in api.without])
 
     def do_POST(self):

@@ -9,7 +9,7 @@ import unittest
 
 from badserver import BadServer, hang
 from brokerlib import PUBLIC_KEY, built, make_broker, new_secret
-from lambdalib import Function, environment, http_event, rest_event
+from lambdalib import TRACE, Function, environment, http_event, rest_event
 
 CONF = """issuer = {issuer}
 [role admin]
@@ -115,6 +115,13 @@ class Loop(LambdaCase):
         function = self.function("Status")
         for event in (b"", b"[]", b"no JSON", {"Records": [{"body": "{}"}]}):
             self.assertEqual(self.fail_of(function, event), "Event.Unknown")
+
+    def test_the_log_names_an_invocation_that_failed_and_its_trace_in_one_line(self):
+        function = self.function("Status")
+        self.assertEqual(self.fail_of(function, b"[]"), "Event.Unknown")
+        said = [line for line in function.said().splitlines() if "failed" in line]
+        self.assertEqual(len(said), 1, said)
+        self.assertIn(f"invocation {function.api.under_way.id}, trace {TRACE} failed: Event.Unknown: ", said[0])
 
     def test_a_runtime_api_that_fails_ends_it(self):
         function = self.function("Status")
