@@ -6,27 +6,28 @@ import json
 import os
 import re
 import shutil
-import statistics
+import ssl
 import subprocess
 import tempfile
 import time
 import unittest
 import zipfile
 
-from brokerlib import Broker, built, new_secret
+import npm
+from brokerlib import Broker, built, make_tls, new_secret
+from cloud import ARN, KEYS
+from dynamo import Between, Dynamo
 from lambdalib import Function, environment, rest_event
 from namespace import TREE
+
+prepare = npm.prepare
 
 PYTHON = "/usr/bin/python3"  # Debian's own, with Debian's boto3
 CLIENT = "import boto3; boto3.client('dynamodb', region_name='eu-west-1', aws_access_key_id='a', aws_secret_access_key='s')"
 ZIP_LIMIT = 12e6  # bytes
 MEMORY_LIMIT = 20000  # KiB
 ROUNDS = 7
-CONF = """[broker]
-tls = off
-store = sqlite:/tmp/broker.db
-issuer = demo
-[role admin]
+POLICY = """[role admin]
 services = sudo
 requesters = op1
 hosts = *
@@ -35,10 +36,27 @@ approvers = appr1
 [person op1]
 [person appr1]
 """
+CONF = "[broker]\ntls = off\nstore = sqlite:/tmp/broker.db\nissuer = demo\n" + POLICY
+# As docs/aws.md has it deployed, but for where the table is.
+SHIPPED = """[broker]
+tls = off
+store = dynamodb:JITAccessRequests
+store_endpoint = https://{name}:{port}
+store_ca = /var/task/aws-ca.pem
+store_credentials = environment
+issuer = sts:https://sts.eu-west-1.amazonaws.com
+issuer_ca = /var/task/aws-ca.pem
+issuer_credentials = environment
+workflow_ca = /var/task/aws-ca.pem
+""" + POLICY
+NAME = "dynamodb.eu-west-1.example"
+LIBRARY_PATH = "/lib64:/usr/lib64"  # the part of Lambda's own that matters
 
 
 @unittest.skipUnless(os.geteuid() == 0, "it needs root, to enter an empty root")
-class Bundle(unittest.TestCase):
+class Unpacked(unittest.TestCase):
+    """The bundle where Lambda puts it, in a root that holds nothing else."""
+
     @classmethod
     def setUpClass(cls):
         done = subprocess.run(["make", "--no-print-directory", "-C", TREE, "lambda"], capture_output=True, text=True,
@@ -57,27 +75,43 @@ class Bundle(unittest.TestCase):
         with zipfile.ZipFile(self.zip) as bundle:
             for entry in bundle.infolist():
                 os.chmod(bundle.extract(entry, self.task), entry.external_attr >> 16)
+        self.configure(CONF)
+
+    def configure(self, text):
         with open(f"{self.task}/jit-broker.conf", "w", encoding="ascii") as file:
-            file.write(CONF)
+            file.write(text)
         os.chmod(f"{self.task}/jit-broker.conf", 0o644)
 
     def start(self, **env):
         function = Function([shutil.which("chroot"), self.root, "/var/task/bootstrap"], f"{self.root}/log",
-                            environment(_HANDLER="Status", LAMBDA_TASK_ROOT="/var/task", **env))
+                            environment(_HANDLER="Status", LAMBDA_TASK_ROOT="/var/task", LD_LIBRARY_PATH=LIBRARY_PATH, **env))
         self.addCleanup(function.stop)
         return function
 
-    def test_it_serves_in_a_root_that_holds_nothing_else(self):
-        conf = f"{self.root}/tmp/host.conf"  # the same store, by the name that it has out here
-        with open(conf, "w", encoding="ascii") as file:
-            file.write(CONF.replace("/tmp/broker.db", f"{self.root}/tmp/broker.db"))
-        os.chmod(conf, 0o600)
-        key = new_secret(Broker(built("jit-broker"), conf, f"{self.root}/broker.log"), "key", "add", "web-1")
-        function = self.start()
+    def host_side(self, text):
+        """A jit-broker out here, on the same store."""
+        conf = f"{self.root}/tmp/host.conf"
+        with open(os.open(conf, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+            file.write(text)
+        return Broker(built("jit-broker"), conf, f"{self.root}/broker.log")
+
+    def assert_serves(self, function, key):
         kind, answer = function.api.invoke(rest_event("GET", "/requests", key))
-        self.assertEqual((kind, answer["statusCode"], answer["body"]), ("response", 200, '{"requests":[]}'))
+        self.assertEqual((kind, answer["statusCode"], answer["body"]), ("response", 200, '{"requests":[]}'), function.said())
         self.assertEqual(function.api.wrong, [])
-        self.assertLess(function.peak_kib(), MEMORY_LIMIT)
+
+
+class Bundle(Unpacked):
+    def test_it_serves_in_a_root_that_holds_nothing_else(self):
+        broker = self.host_side(CONF.replace("/tmp/broker.db", f"{self.root}/tmp/broker.db"))
+        self.assert_serves(self.start(), new_secret(broker, "key", "add", "web-1"))
+
+    def test_a_library_of_the_machines_own_is_not_taken_whatever_lambdas_path_says(self):
+        os.mkdir(f"{self.root}/lib64")
+        for path in glob.glob(f"{self.task}/lib/*"):
+            with open(f"{self.root}/lib64/{os.path.basename(path)}", "w", encoding="ascii") as file:
+                file.write("no library")
+        self.start().api.wait_for_next()
 
     def test_its_libraries_are_whole_down_to_the_loader(self):
         """None is looked for elsewhere: AWS's C library is older than what some of them ask for."""
@@ -120,22 +154,72 @@ class Bundle(unittest.TestCase):
         with open(f"{self.task}/aws-ca.pem", encoding="ascii") as file:
             self.assertEqual(file.read().count("-----BEGIN CERTIFICATE-----"), 5)
 
+
+class Shipped(Unpacked):
+    """As it is deployed: the table over TLS by a name, whose certificate the bundle's roots are read for, and each call of it
+    signed with the function's own role. The relay that has the certificate hands on to dynalite. /etc/hosts is what the
+    root holds beside the bundle; the table's root is one more in aws-ca.pem, behind the five."""
+
+    def setUp(self):
+        super().setUp()
+        make_tls(self.root, names=(NAME,), addresses=())
+        self.dynamo = self.enterContext(Dynamo(self.root))
+        relay = Between(self.dynamo.port)
+        self.addCleanup(relay.server_close)
+        self.addCleanup(relay.shutdown)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(f"{self.root}/tls.crt", f"{self.root}/tls.key")
+        relay.socket = context.wrap_socket(relay.socket, server_side=True)
+        self.asked = []
+        relay.before = lambda operation, body: self.asked.append(operation)
+        with open(f"{self.root}/ca.pem", encoding="ascii") as ca, open(f"{self.task}/aws-ca.pem", "a", encoding="ascii") as roots:
+            roots.write(ca.read())
+        os.mkdir(f"{self.root}/etc")
+        with open(f"{self.root}/etc/hosts", "w", encoding="ascii") as file:
+            file.write(f"127.0.0.1 {NAME}\n")
+        self.configure(SHIPPED.format(name=NAME, port=relay.server_port))
+        broker = self.host_side("[broker]\ntls = off\nissuer = demo\n" + self.dynamo.keys_of("JITAccessRequests") + POLICY)
+        broker.admin("store", "create")
+        self.key = new_secret(broker, "key", "add", "web-1")
+
+    def start(self, **env):
+        return super().start(**{**KEYS, "JIT_WORKFLOW": ARN, "JIT_ISSUING_FUNCTION": "AssumeJITRole", **env})
+
+    def test_it_serves_over_tls_by_a_name_in_little_memory(self):
+        function = self.start()
+        self.assert_serves(function, self.key)
+        self.assertLess(function.peak_kib(), MEMORY_LIMIT)
+        self.assertIn("Query", self.asked)
+
+    def test_an_endpoint_that_the_roots_do_not_know_is_not_asked(self):
+        with open(f"{self.task}/aws-ca.pem", encoding="ascii") as file:
+            five = file.read().split("-----BEGIN CERTIFICATE-----")[:-1]
+        with open(f"{self.task}/aws-ca.pem", "w", encoding="ascii") as file:
+            file.write("-----BEGIN CERTIFICATE-----".join(five))
+        error = self.start().init_error()
+        self.assertEqual(error["errorType"], "Store.Unavailable")
+        self.assertIn("certificate", error["errorMessage"])
+        self.assertEqual(self.asked, [])
+
     def test_it_asks_for_its_first_event_in_a_tenth_of_the_time_that_boto3_takes_to_make_a_client(self):
+        """Ours has opened the table by then: name, handshake, and each call of a start. Theirs has asked nobody anything."""
         done = subprocess.run([PYTHON, "-c", CLIENT], capture_output=True, text=True, timeout=60)
         if "No module named 'boto3'" in done.stderr:
             self.skipTest("python3-boto3 is not installed")
         self.assertEqual(done.returncode, 0, done.stderr)
         ours, theirs = [], []
-        for _ in range(ROUNDS):  # in turns: what else the machine does meets both
+        for _ in range(ROUNDS):  # in turns
+            self.asked.clear()
             began = time.monotonic()
             function = self.start()
             function.api.wait_for_next()
             ours.append(time.monotonic() - began)
+            self.assertTrue(self.asked, function.said())
             function.stop()
             began = time.monotonic()
             subprocess.run([PYTHON, "-c", CLIENT], check=True, timeout=60)
             theirs.append(time.monotonic() - began)
-        ours, theirs = statistics.median(ours), statistics.median(theirs)
+        ours, theirs = min(ours), min(theirs)  # what else the machine does only adds to either
         self.assertLess(ours * 10, theirs, f"{ours * 1000:.1f} ms, and {theirs * 1000:.1f} ms")
 
 
