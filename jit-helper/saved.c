@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,166 +13,235 @@
 #include "json.h"
 #include "text.h"
 
-#define VERSION	       1
+#define VERSION	       2
+#define VERSION_LEAST  1 /* the same, where every elevation's session has its leader */
 #define DURATION_MAX_S (7 * 24 * 3600)
 #define HASH_TEXT      JIT_B64_SIZE(JH_HASH_LEN)
 
-/* Writing. json-c's adders take NULL for null; what could not be made makes the text unreadable, and so refused. */
+/*
+ * Writing, without a tree: hundreds of grants as one would be megabytes. Each word's outcome counts: a memory stream
+ * that cannot grow drops what comes, and neither ferror() nor json-c's printer tells of that.
+ */
+struct writer {
+	FILE *out;
+	bool first; /* of its object or list: no comma */
+	int error;
+};
 
-static void put_text(struct json_object *json, const char *name, const char *text)
+__attribute__((format(printf, 2, 3))) static void put(struct writer *w, const char *format, ...)
 {
-	json_object_object_add(json, name, json_object_new_string(text));
+	va_list args;
+
+	va_start(args, format);
+	if (vfprintf(w->out, format, args) < 0 && w->error == 0)
+		w->error = -ENOMEM;
+	va_end(args);
 }
 
-static void put_number(struct json_object *json, const char *name, int64_t value)
+static void put_comma(struct writer *w)
 {
-	json_object_object_add(json, name, json_object_new_int64(value));
+	if (!w->first)
+		put(w, ",");
+	w->first = false;
 }
 
-static void put_bool(struct json_object *json, const char *name, bool value)
+static void put_name(struct writer *w, const char *name)
 {
-	json_object_object_add(json, name, json_object_new_boolean(value));
+	put_comma(w);
+	put(w, "\"%s\":", name);
 }
 
-static struct json_object *session_json(const struct jh_session *s)
+static void begin(struct writer *w, char bracket)
 {
-	struct json_object *json = json_object_new_object();
-
-	put_bool(json, "known", s->known);
-	put_number(json, "uid", s->uid);
-	put_number(json, "audit", s->audit);
-	put_number(json, "leader", s->leader);
-	put_number(json, "leaderStart", (int64_t)s->leader_start);
-	put_number(json, "leaderTty", s->leader_tty);
-	put_text(json, "place", s->place);
-	return json;
+	put(w, "%c", bracket);
+	w->first = true;
 }
 
-static struct json_object *traces_json(const struct jh_traces *t)
+static void end(struct writer *w, char bracket)
 {
-	struct json_object *list = json_object_new_array();
+	put(w, "%c", bracket);
+	w->first = false;
+}
 
-	for (size_t i = 0; i < t->count; i++) {
-		struct json_object *json = json_object_new_object();
-		put_number(json, "audit", t->at[i].audit);
-		put_number(json, "uid", t->at[i].uid);
-		put_bool(json, "descent", t->at[i].descent);
-		put_number(json, "pid", t->at[i].pid);
-		put_number(json, "start", (int64_t)t->at[i].start);
-		json_object_array_add(list, json);
+/* It is clean (text.h), so that no more wants an escape than these two. */
+static void put_text(struct writer *w, const char *name, const char *text)
+{
+	put_name(w, name);
+	put(w, "\"");
+	for (size_t len; *text; text += len) {
+		len = strcspn(text, "\"\\");
+		put(w, "%.*s", (int)len, text);
+		if (text[len])
+			put(w, "\\%c", text[len++]);
 	}
-	return list;
+	put(w, "\"");
 }
 
-static struct json_object *grant_json(const struct jh_grant *g)
+static void put_number(struct writer *w, const char *name, int64_t value)
 {
-	struct json_object *json = json_object_new_object();
-
-	put_text(json, "id", g->id);
-	put_text(json, "shortId", g->short_id);
-	put_text(json, "requester", g->requester);
-	put_text(json, "role", g->role);
-	put_text(json, "approvedBy", g->approved_by);
-	put_text(json, "services", g->services);
-	put_text(json, "targets", g->targets);
-	put_text(json, "region", g->region);
-	put_bool(json, "ofUser", g->of_user);
-	put_bool(json, "open", g->open);
-	put_bool(json, "ahead", g->ahead);
-	put_number(json, "claimedUntil", g->claimed_until_ms);
-	put_bool(json, "credentials", g->has_arn);
-	put_bool(json, "local", g->local);
-	put_bool(json, "ends", g->ends);
-	put_bool(json, "active", g->active);
-	put_bool(json, "started", g->collector.started);
-	put_number(json, "duration", g->duration_s);
-	put_number(json, "until", g->until_ms);
-	put_number(json, "warned", (int64_t)g->warning.next);
-	json_object_object_add(json, "session", session_json(&g->session));
-	json_object_object_add(json, "traces", traces_json(&g->traces));
-	return json;
+	put_name(w, name);
+	put(w, "%" PRId64, value);
 }
 
-static struct json_object *elevation_json(const struct jh_elevation *e)
+static void put_bool(struct writer *w, const char *name, bool value)
 {
-	struct json_object *json = json_object_new_object();
+	put_name(w, name);
+	put(w, "%s", value ? "true" : "false");
+}
+
+static void put_session(struct writer *w, const struct jh_session *s)
+{
+	put_name(w, "session");
+	begin(w, '{');
+	put_bool(w, "known", s->known);
+	put_number(w, "uid", s->uid);
+	put_number(w, "audit", s->audit);
+	put_number(w, "leader", s->leader);
+	put_number(w, "leaderStart", (int64_t)s->leader_start);
+	put_number(w, "leaderTty", s->leader_tty);
+	put_text(w, "place", s->place);
+	end(w, '}');
+}
+
+static void put_traces(struct writer *w, const struct jh_traces *t)
+{
+	put_name(w, "traces");
+	begin(w, '[');
+	for (size_t i = 0; i < t->count; i++) {
+		put_comma(w);
+		begin(w, '{');
+		put_number(w, "audit", t->at[i].audit);
+		put_number(w, "uid", t->at[i].uid);
+		put_bool(w, "descent", t->at[i].descent);
+		put_number(w, "pid", t->at[i].pid);
+		put_number(w, "start", (int64_t)t->at[i].start);
+		end(w, '}');
+	}
+	end(w, ']');
+}
+
+static void put_grant(struct writer *w, const struct jh_grant *g)
+{
+	put_comma(w);
+	begin(w, '{');
+	put_text(w, "id", g->id);
+	put_text(w, "shortId", g->short_id);
+	put_text(w, "requester", g->requester);
+	put_text(w, "role", g->role);
+	put_text(w, "approvedBy", g->approved_by);
+	put_text(w, "services", g->services);
+	put_text(w, "targets", g->targets);
+	put_text(w, "region", g->region);
+	put_bool(w, "ofUser", g->of_user);
+	put_bool(w, "open", g->open);
+	put_bool(w, "ahead", g->ahead);
+	put_number(w, "claimedUntil", g->claimed_until_ms);
+	put_bool(w, "credentials", g->has_arn);
+	put_bool(w, "local", g->local);
+	put_bool(w, "ends", g->ends);
+	put_bool(w, "active", g->active);
+	put_bool(w, "started", g->collector.started);
+	put_number(w, "duration", g->duration_s);
+	put_number(w, "until", g->until_ms);
+	put_number(w, "warned", (int64_t)g->warning.next);
+	put_session(w, &g->session);
+	put_traces(w, &g->traces);
+	end(w, '}');
+}
+
+static void put_elevation(struct writer *w, const struct jh_elevation *e)
+{
 	char hash[HASH_TEXT];
 
 	jit_b64_encode(e->hash, sizeof(e->hash), hash);
-	put_text(json, "grant", e->grant->id);
-	put_text(json, "target", e->target);
-	put_text(json, "hash", hash);
-	put_number(json, "uid", e->target_uid);
-	put_number(json, "pid", e->peer->proc.pid);
-	put_number(json, "start", (int64_t)e->peer->proc.start);
-	put_bool(json, "keyless", e->keyless);
-	put_bool(json, "descent", e->descent);
-	json_object_object_add(json, "session", session_json(&e->session));
-	return json;
+	put_comma(w);
+	begin(w, '{');
+	put_text(w, "grant", e->grant->id);
+	put_text(w, "target", e->target);
+	put_text(w, "hash", hash);
+	put_number(w, "uid", e->target_uid);
+	put_number(w, "pid", e->peer->proc.pid);
+	put_number(w, "start", (int64_t)e->peer->proc.start);
+	put_bool(w, "keyless", e->keyless);
+	put_bool(w, "descent", e->descent);
+	put_session(w, &e->session);
+	end(w, '}');
 }
 
-static struct json_object *ending_json(const struct jh_ending *e)
+static void put_ending(struct writer *w, const struct jh_ending *e)
 {
-	struct json_object *json = json_object_new_object();
-
-	put_text(json, "shortId", e->short_id);
-	put_number(json, "kill", e->kill_ms);
-	json_object_object_add(json, "traces", traces_json(&e->traces));
-	return json;
+	put_comma(w);
+	begin(w, '{');
+	put_text(w, "shortId", e->short_id);
+	put_number(w, "kill", e->kill_ms);
+	put_traces(w, &e->traces);
+	end(w, '}');
 }
 
-/* One at a time: hundreds of them as one tree would be megabytes. */
-static void put_item(FILE *out, bool first, struct json_object *json)
+/* A list of so many: what is not read is not written either. */
+static void end_list(struct writer *w, size_t count)
 {
-	fprintf(out, "%s%s", first ? "" : ",", json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
-	json_object_put(json);
+	if (count > JH_SAVED_LIST_MAX)
+		w->error = -EFBIG;
+	end(w, ']');
 }
 
-static void put_all(FILE *out, const struct jh_helper *helper, const char *boot_id)
+static void put_all(struct writer *w, const struct jh_helper *helper, const char *boot_id)
 {
 	const struct jh_elevation *e;
 	const struct jh_ending *n;
 	const struct jh_grant *g;
-	bool first = true;
+	size_t count = 0;
 
-	fprintf(out, "{\"version\":%d,\"boot\":\"%s\",\"grants\":[", VERSION, boot_id);
+	begin(w, '{');
+	put_number(w, "version", VERSION);
+	put_text(w, "boot", boot_id);
+	put_name(w, "grants");
+	begin(w, '[');
 	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link))
 		if (!g->demo) { /* its credentials would be lost, and nobody could ask for others */
-			put_item(out, first, grant_json(g));
-			first = false;
+			put_grant(w, g);
+			count++;
 		}
-	fprintf(out, "],\"elevations\":[");
-	first = true;
+	end_list(w, count);
+	put_name(w, "elevations");
+	begin(w, '[');
+	count = 0;
 	for (e = LIST_FIRST(&helper->elevations); e; e = LIST_NEXT(e, link))
 		if (e->stands && !e->grant->demo) {
-			put_item(out, first, elevation_json(e));
-			first = false;
+			put_elevation(w, e);
+			count++;
 		}
-	fprintf(out, "],\"endings\":[");
-	first = true;
-	for (n = LIST_FIRST(&helper->endings); n; n = LIST_NEXT(n, link)) {
-		put_item(out, first, ending_json(n));
-		first = false;
-	}
-	fprintf(out, "]}");
+	end_list(w, count);
+	put_name(w, "endings");
+	begin(w, '[');
+	count = 0;
+	for (n = LIST_FIRST(&helper->endings); n; n = LIST_NEXT(n, link), count++)
+		put_ending(w, n);
+	end_list(w, count);
+	end(w, '}');
 }
 
-char *jh_saved_format(const struct jh_helper *helper, const char *boot_id, size_t *ret_len)
+int jh_saved_format(const struct jh_helper *helper, const char *boot_id, char **ret, size_t *ret_len)
 {
 	char *text = NULL;
 	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
+	struct writer w = {.out = open_memstream(&text, &len), .first = true};
 
-	if (!out)
-		return NULL;
-	put_all(out, helper, boot_id);
-	bool whole = !ferror(out);
-	if (fclose(out) != 0 || !whole) {
+	if (!w.out)
+		return -ENOMEM;
+	put_all(&w, helper, boot_id);
+	if ((fclose(w.out) != 0 || !text) && w.error == 0) /* no text: it could not be cut to its size */
+		w.error = -ENOMEM;
+	if (w.error == 0 && len > JH_SAVED_MAX)
+		w.error = -EFBIG;
+	if (w.error < 0) {
 		free(text);
-		return NULL;
+		return w.error;
 	}
+	*ret = text;
 	*ret_len = len;
-	return text;
+	return 0;
 }
 
 /* Reading: every field must be there, of its type and in its range. */
@@ -372,7 +442,8 @@ int jh_saved_parse(const char *text, size_t len, const char *boot_id, int64_t no
 	int64_t version;
 
 	*ret = (struct jh_saved){0};
-	if (!json_object_is_type(json, json_type_object) || !get_number(json, "version", VERSION, VERSION, &version) ||
+	if (!json_object_is_type(json, json_type_object) ||
+	    !get_number(json, "version", VERSION_LEAST, VERSION, &version) ||
 	    !get_text(json, "boot", boot, sizeof(boot))) {
 		snprintf(why, why_size, "it is not a state of this version of jit-helper");
 		return -EINVAL;

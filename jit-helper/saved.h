@@ -37,8 +37,8 @@ struct jh_saved {
 	LIST_HEAD(jh_saved_ending_list, jh_saved_ending) endings;
 };
 
-/* The text, which the caller frees, and its length. NULL: out of memory. */
-char *jh_saved_format(const struct jh_helper *helper, const char *boot_id, size_t *ret_len);
+/* The text, which the caller frees, and its length. 0; -ENOMEM; -EFBIG: it would be more than is read. */
+int jh_saved_format(const struct jh_helper *helper, const char *boot_id, char **ret, size_t *ret_len);
 
 /*
  * 0 and *ret, which is to be cleared; else -EINVAL, nothing in *ret, and a sentence.

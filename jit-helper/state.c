@@ -114,9 +114,11 @@ static int replace_file(const char *dir, const char *text, size_t len)
 static void write_now(struct jh_state *s)
 {
 	size_t len = 0;
-	JIT_FREE char *text = jh_saved_format(s->helper, s->boot, &len);
-	int r = !text ? -ENOMEM : len > JH_SAVED_MAX ? -EFBIG : replace_file(s->helper->conf->state_dir, text, len);
+	JIT_FREE char *text = NULL;
+	int r = jh_saved_format(s->helper, s->boot, &text, &len);
 
+	if (r == 0)
+		r = replace_file(s->helper->conf->state_dir, text, len);
 	if (r < 0 && !s->troubled)
 		jit_log(LOG_ERR, "cannot write %s/" FILE_NAME ": %s; a restart would forget the grants of this host",
 			s->helper->conf->state_dir, strerror(-r));
