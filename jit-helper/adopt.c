@@ -29,8 +29,13 @@ void jh_adopt(struct jh_helper *helper, struct jh_answer *a)
 	struct jh_session session = {0};
 	const struct jh_request_plan plan = {
 		.question = &question, .session = &session, .leader_fd = -1, .login_uid = JH_NO_AUDIT, .resume = true};
+	const char *limit = jh_request_host_limit(helper);
 	const bool open = a->filed_by[0];
 
+	if (limit) {
+		jit_log(LOG_WARNING, "%s: is not taken up: %s", a->short_id, limit);
+		return;
+	}
 	if (jh_names_uid(a->requester, &session.uid) < 0) {
 		jit_log(LOG_WARNING, "%s: is for %s, whom this host does not know", a->short_id, a->requester);
 		return;

@@ -13,14 +13,18 @@
 #include "request_decision.h"
 #include "request_end.h"
 #include "request_filing.h"
+#include "saved.h"
 #include "text.h"
 #include "visit.h"
 #include "withdraw.h"
 
-#define ALL_MAX	      64    /* requests under way, of all requesters */
-#define REQUESTER_MAX 8	    /* of one, its withdrawals included */
-#define GRANTS_MAX    64    /* of one: each takes a descriptor and locked memory until it ends */
-#define HEARD_MS      10000 /* how long a refusal that was heard waits for the others of the same storm of connections */
+#define ALL_MAX		64   /* requests under way, of all requesters */
+#define REQUESTER_MAX	8    /* of one, its withdrawals included */
+#define GRANTS_MAX	64   /* of one: each takes a descriptor and locked memory until it ends */
+#define HOST_GRANTS_MAX 1000 /* of all; what is under way can become one too */
+#define HEARD_MS	10000 /* how long a refusal that was heard waits for the others of the same storm of connections */
+
+_Static_assert(HOST_GRANTS_MAX <= JH_SAVED_LIST_MAX, "a restart must read them all");
 
 static void on_again(void *arg)
 {
@@ -30,6 +34,21 @@ static void on_again(void *arg)
 		jh_request_look(r);
 	else
 		jh_request_send(r);
+}
+
+const char *jh_request_host_limit(const struct jh_helper *helper)
+{
+	const struct jh_request *r;
+	const struct jh_grant *g;
+	size_t grants = 0;
+
+	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link))
+		grants++;
+	for (r = LIST_FIRST(&helper->requests); r; r = LIST_NEXT(r, link))
+		grants += r->stage != JH_REQUEST_UNHEARD && !r->for_host[0];
+	return grants < HOST_GRANTS_MAX
+		       ? NULL
+		       : "too many grants stand on this host; close sessions that need none, or wait for some to end";
 }
 
 const char *jh_request_limit(const struct jh_helper *helper, const char *requester)
@@ -53,7 +72,7 @@ const char *jh_request_limit(const struct jh_helper *helper, const char *request
 		return "you have too many requests under way; wait for one to be decided or cancel it";
 	if (all >= ALL_MAX)
 		return "too many requests are under way on this host; try again in a moment";
-	return NULL;
+	return jh_request_host_limit(helper);
 }
 
 struct jh_request *jh_request_new(struct jh_helper *helper, const struct jh_request_plan *plan)
