@@ -16,16 +16,24 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SECURE_HEAP	 (1 << 20)
+/*
+ * OpenSSL hands out powers of two: credentials with a session token of 1 kB take 2 KiB, so that 1,000 sessions fill
+ * half of it; a grant's key and all else are small beside that. Locked when it is used, not before.
+ */
+#define SECURE_HEAP	 (4 << 20)
 #define SECURE_HEAP_MIN	 32
-#define DESCRIPTORS_WANT 4096
+#define DESCRIPTORS_WANT 8192
 #define PASSWD_BUF	 16384
 
 static void raise_descriptors(void)
 {
 	struct rlimit limit;
 
-	/* Each connection takes two, each grant one. With fewer it serves fewer, so a failure is none. */
+	/*
+	 * Of 1,000 connections to pam.sock each takes up to three (itself, its process, a terminal to warn on), a grant
+	 * one (its session's leader); of 256 to session.sock each two. With fewer it serves fewer, so a failure is
+	 * none.
+	 */
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS_WANT)
 		return;
 	limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANT ? limit.rlim_max : DESCRIPTORS_WANT;
@@ -65,7 +73,7 @@ int jh_harden_secrets(char *why, size_t why_size)
 		return 0;
 	case 2: /* made, but not locked or not kept out of core dumps */
 		snprintf(why, why_size,
-			 "cannot lock %d KiB of memory for secrets: raise the limit (LimitMEMLOCK=2M in the unit)",
+			 "cannot lock %d KiB of memory for secrets: raise the limit (LimitMEMLOCK=8M in the unit)",
 			 SECURE_HEAP / 1024);
 		return -1;
 	default:

@@ -17,8 +17,9 @@ ISO = "%Y-%m-%dT%H:%M:%SZ"
 SKEW = 900  # seconds that a signature's time may be off, at AWS
 ISSUED = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
 <AccessKeyId>ASIA{number:016}</AccessKeyId><SecretAccessKey>issued-secret</SecretAccessKey>
-<SessionToken>issued-token</SessionToken><Expiration>{until}</Expiration></Credentials></AssumeRoleResult>
+<SessionToken>{token}</SessionToken><Expiration>{until}</Expiration></Credentials></AssumeRoleResult>
 </AssumeRoleResponse>"""
+TOKEN = "issued-token/" + 990 * "x"  # AWS's are as long
 REFUSED = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>
 <Code>{code}</Code><Message>{message}</Message></Error><RequestId>1</RequestId></ErrorResponse>"""
 
@@ -36,7 +37,7 @@ class Sts(http.server.BaseHTTPRequestHandler):
             return self.say(403, REFUSED.format(code="RequestExpired", message="Request has expired"))
         Sts.issued += 1
         until = time.strftime(ISO, time.gmtime(now + 3600))
-        return self.say(200, ISSUED.format(number=Sts.issued, until=until))
+        return self.say(200, ISSUED.format(number=Sts.issued, token=TOKEN, until=until))
 
     def say(self, status, text):
         body = text.encode()

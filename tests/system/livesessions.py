@@ -9,13 +9,16 @@ that many seconds `ticks` of processor time (1/100 s) and `wakeups`."""
 
 import json
 import os
+import subprocess
 import sys
 import time
 
 import footprint
+from brokerlib import free_port, wait_for_port
 from doors import role
 from frames import ALLOW, ELEVATE, OPEN, OUTCOME, TEXT, VERDICT, GRANT, Module, end, frame, in_a_process, log_in_here, uid_of, TAKEN
-from lab import HELPER_STATE, Lab, read
+from lab import HELPER_STATE, Lab, read, write
+from namespace import TREE, die_with_parent
 from terminal import wait_until
 
 EACH = 50  # sessions of one person; the helper takes 64 grants of one
@@ -34,6 +37,24 @@ def people(sessions):
 def broker_conf(sessions):
     persons = {(f"person {name}", "unix"): name for name in people(sessions)}
     return {**BROKER_CONF, **persons, ("group crowd", "members"): " ".join(people(sessions))}
+
+
+def issuer():
+    """(process, what makes it the broker's issuer): an STS whose session tokens are as long as AWS's."""
+    port, log = free_port(), "/run/lab/sts.log"
+    with open(log, "ab") as out:
+        process = subprocess.Popen([sys.executable, f"{TREE}/tests/faults/peers.py", str(port)], stdin=subprocess.DEVNULL,
+                                   stdout=out, stderr=out, preexec_fn=die_with_parent)
+    wait_for_port("127.0.0.1", port, process, log)
+    write("/etc/jit-broker/issuer.credentials", "[default]\naws_access_key_id = AKIAEXAMPLE\n"
+          "aws_secret_access_key = secret\n", 0o640, "root", "_jitbroker")
+    return process, {("broker", "issuer"): f"sts:http://127.0.0.1:{port}", ("broker", "issuer_plain_loopback"): "yes",
+                     ("broker", "issuer_credentials"): "/etc/jit-broker/issuer.credentials"}
+
+
+def dismiss(process):
+    process.kill()
+    process.wait()
 
 
 def begin(name, number, take=True):
@@ -105,11 +126,13 @@ def measure(lab, sessions, seconds):
 
 def main(sessions=500, seconds=7):
     lab = Lab.here()
-    lab.restart(broker_conf(sessions), HELPER_CONF)
+    process, conf = issuer()
+    lab.restart({**broker_conf(sessions), **conf}, HELPER_CONF)
     try:
         print(json.dumps(measure(lab, sessions, seconds)))
     finally:
         lab.stop()
+        dismiss(process)
 
 
 if __name__ == "__main__":

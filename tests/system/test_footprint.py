@@ -8,7 +8,7 @@ import unittest
 
 import footprint
 import livesessions
-from lab import LabCase
+from lab import Lab, LabCase
 
 FULL = bool(os.environ.get("PAM_JIT_FULL"))
 SESSIONS, SECONDS = (500, 7) if FULL else (100, 3)
@@ -17,8 +17,15 @@ MOST_EACH = 30000  # bytes in the short form, where what any helper has in use i
 
 
 class Helper(LabCase):
-    broker_conf = livesessions.broker_conf(SESSIONS)
     helper_conf = livesessions.HELPER_CONF
+
+    @classmethod
+    def setUpClass(cls):
+        Lab.here()
+        process, conf = livesessions.issuer()
+        cls.addClassCleanup(livesessions.dismiss, process)
+        cls.broker_conf = {**livesessions.broker_conf(SESSIONS), **conf}
+        super().setUpClass()
 
     @unittest.skipIf(os.environ.get("PAM_JIT_SAN"), "sanitizers keep memory of their own")
     def test_hundreds_of_sessions_take_little_memory_and_no_time_while_nothing_happens(self):
