@@ -81,9 +81,9 @@ class Dynamo:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
-    def keys_of(self, table):
-        """The lines of [broker] that make that table the store; they follow others."""
-        return (f"store = dynamodb:{table}\nstore_endpoint = {self.endpoint}\nstore_credentials = {self.keys}\n"
+    def keys_of(self, table, endpoint=None):
+        """The lines of [broker] that make that table the store; they follow others. The endpoint may be one before it."""
+        return (f"store = dynamodb:{table}\nstore_endpoint = {endpoint or self.endpoint}\nstore_credentials = {self.keys}\n"
                 "store_plain_loopback = yes\n")
 
 
@@ -98,13 +98,15 @@ class TableCase(unittest.TestCase):
 class Between(http.server.ThreadingHTTPServer):
     """Stands before the table and hands on what is asked. `before` (operation, body) is called first: what it gives
     instead of None, a status and a document, is the answer. `after` (operation, body) is called when the table has
-    answered: with anything but None the asker does not hear of it, its connection is cut."""
+    answered: with anything but None the asker does not hear of it, its connection is cut. `kept` (a list) gets all that
+    is asked: (headers in lower case, body)."""
 
     daemon_threads = True
 
-    def __init__(self, port):
+    def __init__(self, port, kept=None):
         super().__init__(("127.0.0.1", 0), Relay)
-        self.table_port = port
+        self.table_port, self.kept = port, kept
+        self.url = f"http://127.0.0.1:{self.server_port}"
         self.before = self.after = lambda operation, body: None
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -119,6 +121,8 @@ class Relay(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.kept is not None:
+            self.server.kept.append(({name.lower(): value for name, value in self.headers.items()}, body))
         asked = self.headers["X-Amz-Target"].split(".")[1], json.loads(body)
         instead = self.server.before(*asked)
         status, data = (instead[0], json.dumps(instead[1]).encode()) if instead else self.ask(body)

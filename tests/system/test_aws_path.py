@@ -12,8 +12,9 @@ import npm
 from awslib import ROLE
 from brokerlib import PUBLIC_KEY, make_broker, new_secret
 from cloud import ISSUED, KEYS, Cloud
-from dynamo import Dynamo
+from dynamo import Between, Dynamo
 from lambdalib import rest_event
+from secretsearch import assert_none_is_in
 
 prepare = npm.prepare
 
@@ -100,8 +101,8 @@ class Case(unittest.TestCase):
                    for one in json.loads(self.cloud.record()) if "invoked" in one)
 
     def assert_no_secret_was_seen(self):
-        awslib.assert_none_is_in(awslib.recorded(self.cloud, f"{self.folder}/*.log", f"{self.folder}/broker.db*", **self.items()),
-                                 [*ISSUED, KEYS["AWS_SECRET_ACCESS_KEY"], KEYS["AWS_SESSION_TOKEN"]])
+        assert_none_is_in(awslib.recorded(self.cloud, f"{self.folder}/*.log", f"{self.folder}/broker.db*", **self.items()),
+                          [*ISSUED, KEYS["AWS_SECRET_ACCESS_KEY"], KEYS["AWS_SESSION_TOKEN"]])
 
     def items(self):
         return {}
@@ -253,11 +254,14 @@ class OnDynamo(Workflow):
 
     def prepare_store(self):
         self.dynamo = self.entered(Dynamo(self.folder))
-        awslib.move_to_table(self.made, self.dynamo)
+        self.relay = Between(self.dynamo.port, [])
+        self.addCleanup(self.relay.server_close)
+        self.addCleanup(self.relay.shutdown)
+        awslib.move_to_table(self.made, self.dynamo, self.relay)
         awslib.name_in_environment(self.cloud, self.made)
 
     def items(self):
-        return {"table": awslib.items(self.dynamo)}
+        return awslib.of_table(self.dynamo, self.relay)
 
 
 if __name__ == "__main__":

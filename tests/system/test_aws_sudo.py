@@ -13,9 +13,10 @@ import brokerlib
 import npm
 import signatures
 from cloud import Cloud
-from dynamo import Dynamo
+from dynamo import Between, Dynamo
 from imds import Imds
 from lab import HOSTNAME, read
+from secretsearch import assert_none_is_in
 from stscase import LIST_AND_READ, StsCase, permissions
 from terminal import wait_until
 
@@ -76,14 +77,17 @@ class AwsSudo(StsCase):
         os.mkdir(FOLDER, 0o700)
         cls.cloud = cls.enterClassContext(Cloud(cls.lab.logs))
         cls.dynamo = cls.enterClassContext(Dynamo(FOLDER))
+        cls.relay = Between(cls.dynamo.port, [])
+        cls.addClassCleanup(cls.relay.server_close)
+        cls.addClassCleanup(cls.relay.shutdown)
         cls.deploy()
         cls.lab.set_api_key(cls.key)
-        cls.start_helper(cls.door)
+        cls.start_helper(cls.door.url)
         cls.addClassCleanup(cls.lab.stop_helper)
 
     @classmethod
-    def start_helper(cls, door, **more):
-        cls.lab.configure(helper={("helper", "broker"): door.url, ("service sudo", "role"): None,
+    def start_helper(cls, url, **more):
+        cls.lab.configure(helper={("helper", "broker"): url, ("service sudo", "role"): None,
                                   **{("helper", name): value for name, value in more.items()}})
         cls.lab.start_helper()
 
@@ -93,7 +97,7 @@ class AwsSudo(StsCase):
         made = brokerlib.make_broker(FOLDER, awslib.conf(
             cls.cloud, cls.peer.endpoint, arn=cls.peer.arns["admin"], code="required", credential_lifetime="12s") +
             ROLES.format(pending=PENDING, arn=cls.peer.arns["admin"], nobodys=nobodys))
-        awslib.move_to_table(made, cls.dynamo)
+        awslib.move_to_table(made, cls.dynamo, cls.relay)
         awslib.name_in_environment(cls.cloud, made)
         cls.cloud.keys = {"AWS_ACCESS_KEY_ID": cls.peer.access_key, "AWS_SECRET_ACCESS_KEY": cls.peer.secret_key,
                           "AWS_REGION": "eu-west-1"}
@@ -110,17 +114,24 @@ class AwsSudo(StsCase):
     @classmethod
     def tearDownClass(cls):
         """Of all that was given, nothing stands in what workflows, functions, the table, the front door and all programs
-        kept."""
+        kept, nor in what the table was ever asked."""
         if not cls.given:  # of these tests one alone was run
             return super().tearDownClass()
         doors = cls.door, cls.signed
-        places = awslib.recorded(cls.cloud, f"{FOLDER}/*.log", f"{cls.lab.logs}/*.log", table=awslib.items(cls.dynamo),
-                                 doors=repr([(door.events, door.refused) for door in doors]).encode())
+        places = awslib.recorded(cls.cloud, f"{FOLDER}/*.log", f"{cls.lab.logs}/*.log",
+                                 **awslib.of_table(cls.dynamo, cls.relay), **awslib.of_doors(*doors))
         secrets = [keys[name] for keys in cls.given for name in ("SecretAccessKey", "SessionToken")]
         secrets += [keys[name] for keys in cls.imds.given for name in ("SecretAccessKey", "Token")]
-        awslib.assert_none_is_in(places, [*secrets, *doors[0].tokens, *doors[1].tokens, *cls.tokens.values(), cls.key,
-                                          APPROVERS_KEY, cls.peer.secret_key])
+        assert_none_is_in(places, [*secrets, *doors[0].tokens, *doors[1].tokens, *cls.tokens.values(), cls.key,
+                                   APPROVERS_KEY, cls.peer.secret_key])
         return super().tearDownClass()
+
+    def lead_helper_to(self, url, **more):
+        """Until this test is over."""
+        self.lab.stop_helper()
+        self.start_helper(url, **more)
+        self.addCleanup(self.start_helper, self.door.url)
+        self.addCleanup(self.lab.stop_helper)
 
     def decide(self, request, word, key=APPROVERS_KEY, who="appr1", **body):
         return self.call("POST", f"/requests/{request[0]}/{word}", key, who, body)
@@ -278,10 +289,7 @@ class AwsSudo(StsCase):
     def test_over_the_http_api_sudo_goes_on_with_a_signature_and_the_hosts_key(self):
         if not signatures.is_installed():
             self.skipTest("botocore is not installed (python3-botocore)")
-        self.lab.stop_helper()
-        self.start_helper(self.signed, broker_auth="both", broker_region=signatures.REGION, imds_endpoint=self.imds.url)
-        self.addCleanup(self.start_helper, self.door)
-        self.addCleanup(self.lab.stop_helper)
+        self.lead_helper_to(self.signed.url, broker_auth="both", broker_region=signatures.REGION, imds_endpoint=self.imds.url)
         terminal = self.open_terminal()
         request = self.ask(terminal)
         self.approve_it(request)
@@ -297,22 +305,30 @@ class AwsSudo(StsCase):
         self.assertEqual({headers.get("x-api-key") for headers in self.signed.let_in}, {self.key})
         self.assertEqual(len(self.signed.tokens), 1)  # the grant's, in a header of its own
 
-    def test_a_decision_at_a_process_on_the_same_table_lets_a_host_of_the_functions_go_on(self):
+    def start_process(self):
+        """A `jit-broker serve` on the same table, with the functions' configuration: (process, an approver's way to it)."""
         text = re.sub("(?m)^(issuer|workflow|store)_credentials = .*$", rf"\1_credentials = {self.dynamo.keys}",
                       read(self.made.conf))
-        awslib.rewrite(f"{FOLDER}/process.conf", text)
+        awslib.rewrite(f"{FOLDER}/process.conf", text.replace(f"{FOLDER}/tls.", f"{SECRETS}/tls."))
         process = brokerlib.Broker(brokerlib.built("jit-broker"), f"{FOLDER}/process.conf", f"{FOLDER}/process.log",
                                    self.made.port)
         process.start()
         self.addCleanup(process.stop)
-        approver = brokerlib.Api(process.port, f"{FOLDER}/ca.pem", token=self.tokens["appr1"])
+        approver = brokerlib.Api(process.port, CA, token=self.tokens["appr1"])
         self.addCleanup(approver.close)
-        terminal = self.open_terminal()
-        request = self.ask(terminal)
+        return process, approver
+
+    def approve_at(self, approver, request):
         listed = approver.get("/requests?status=PENDING").json["requests"]
         self.assertEqual([r["shortId"] for r in listed], [request[0]])
         decided = approver.post(f"/requests/{request[0]}/approve", {"code": request[1]})
         self.assertEqual((decided.status, decided.json["status"]), (200, "APPROVED"), decided.body)
+
+    def test_a_decision_at_a_process_on_the_same_table_lets_a_host_of_the_functions_go_on(self):
+        _, approver = self.start_process()
+        terminal = self.open_terminal()
+        request = self.ask(terminal)
+        self.approve_at(approver, request)
         terminal.expect(rf"request {request[0]}: approved by appr1")
         self.assertEqual(terminal.finish(PATIENCE)[0], 0)
         self.assertIsNone(self.verdict_on(self.credentials_of(terminal)))
