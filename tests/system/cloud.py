@@ -58,6 +58,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             headers = [("X-Amz-Function-Error", "Unhandled")] if kind == "error" else []
             return self.say(200, json.dumps(answer), *headers)
         if "X-Amz-Target" in self.headers:  # what Step Functions is asked at the same endpoint
+            cloud.asked.append(({name.lower(): value for name, value in self.headers.items()}, body))
             return self.say(*cloud.states(self.headers["X-Amz-Target"], body, self.headers["Authorization"]))
         asked = dict(urllib.parse.parse_qsl(body.decode()))
         cloud.assumed.append(asked)
@@ -73,6 +74,7 @@ class Cloud:
     def __init__(self, folder):
         self.folder, self.functions, self.sts_denies = folder, {}, False
         self.assumed, self.invoked = [], []  # what STS was asked; what functions were, and said
+        self.asked = []  # what Step Functions was: (headers in lower case, body)
         self.conf, self.lock, self.keys, self.more = None, threading.Lock(), KEYS, {}
         # A process dies with the thread that started it, and those of the server end with their connections.
         self.starter = concurrent.futures.ThreadPoolExecutor(1)

@@ -1,4 +1,4 @@
-"""Signatures of calls to an API that asks for AWS_IAM: made again by botocore and compared."""
+"""Signatures of calls to AWS, made again by botocore and compared."""
 
 import sys
 import urllib.parse
@@ -18,25 +18,26 @@ def is_installed():
     return botocore is not None
 
 
-def _again(imds, url, method, headers, body):
-    """What botocore makes of the call with the headers that were signed."""
+def made_again(keys, service, url, method, headers, body):
+    """What botocore makes of the call (headers in lower case) with the headers that were signed: (scope, their names,
+    signature). `keys`: the access key's id and the secret."""
     signed = headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
-    keys = next(keys for keys in imds.given if keys["Token"] == headers["x-amz-security-token"])
     place, _, query = url.partition("?")
     again = botocore.awsrequest.AWSRequest(method, place, data=body, headers={name: headers[name] for name in signed},
                                            params=urllib.parse.parse_qsl(query))
     again.context["timestamp"] = headers["x-amz-date"]
-    signer = botocore.auth.SigV4Auth(
-        botocore.credentials.Credentials(keys["AccessKeyId"], keys["SecretAccessKey"]), "execute-api", REGION)
+    signer = botocore.auth.SigV4Auth(botocore.credentials.Credentials(*keys), service, REGION)
     canonical = signer.canonical_request(again)
-    scope = f"Credential={keys['AccessKeyId']}/{headers['x-amz-date'][:8]}/{REGION}/execute-api/aws4_request"
+    scope = f"Credential={keys[0]}/{headers['x-amz-date'][:8]}/{REGION}/{service}/aws4_request"
     return scope, signed, signer.signature(signer.string_to_sign(again, canonical), again)
 
 
 def is_good(imds, url, method, headers, body):
     """Was the call (headers in lower case) signed as botocore signs it, with credentials of that metadata service?"""
     try:
-        scope, signed, signature = _again(imds, url, method, headers, body)
+        given = next(keys for keys in imds.given if keys["Token"] == headers["x-amz-security-token"])
+        keys = given["AccessKeyId"], given["SecretAccessKey"]
+        scope, signed, signature = made_again(keys, "execute-api", url, method, headers, body)
         return scope in headers["authorization"] and headers["authorization"].endswith(f"Signature={signature}") and \
             {"host", "x-amz-date", "x-amz-security-token"} <= set(signed)
     except (KeyError, StopIteration, IndexError):

@@ -9,6 +9,7 @@ import unittest
 
 import awslib
 import npm
+import signatures
 from awslib import ROLE
 from brokerlib import PUBLIC_KEY, make_broker, new_secret
 from cloud import ISSUED, KEYS, Cloud
@@ -262,6 +263,36 @@ class OnDynamo(Workflow):
 
     def items(self):
         return awslib.of_table(self.dynamo, self.relay)
+
+    def assert_signed(self, url, service, asked):
+        """As botocore signs it, with the functions' own credentials: {operation: bodies} of all that was asked there."""
+        told = {}
+        for headers, body in asked:
+            scope, signed, signature = signatures.made_again(
+                (KEYS["AWS_ACCESS_KEY_ID"], KEYS["AWS_SECRET_ACCESS_KEY"]), service, url, "POST", headers, body)
+            target = headers["x-amz-target"]
+            self.assertTrue(headers["authorization"].startswith(f"AWS4-HMAC-SHA256 {scope}"), target)
+            self.assertTrue(headers["authorization"].endswith(f"Signature={signature}"), target)
+            self.assertLessEqual({"content-type", "host", "x-amz-date", "x-amz-security-token", "x-amz-target"}, set(signed))
+            self.assertEqual(headers["x-amz-security-token"], KEYS["AWS_SESSION_TOKEN"])
+            told.setdefault(target.split(".")[1], []).append(body)
+        return told
+
+    @unittest.skipUnless(signatures.is_installed(), "botocore is not installed (python3-botocore)")
+    def test_all_that_table_and_workflow_are_asked_is_signed_as_botocore_signs_it(self):
+        self.broker()
+        self.relay.kept.clear()  # the administrator's
+        reason = "na\u00efve \u6f22\u5b57 \U0001f512 & more"
+        request = self.file(reason=reason)
+        self.wait_for_token(request, "await-decision")
+        self.decide(request)
+        self.wait_for_token(request, "await-collection")
+        asked = self.assert_signed(f"{self.relay.url}/", "dynamodb", list(self.relay.kept))
+        self.assertTrue([body for body in asked["UpdateItem"] if reason.encode() in body], "the reason is sent as UTF-8")
+        self.assertLessEqual({"GetItem", "Query"}, set(asked))
+        asked = self.assert_signed(f"{self.cloud.url}/", "states", list(self.cloud.asked))
+        self.assertIn("APPROVED", json.loads(asked["SendTaskSuccess"][0])["output"])
+        self.assertEqual(len(asked["StartExecution"]), 1)
 
 
 if __name__ == "__main__":
