@@ -333,3 +333,27 @@ class AwsSudo(StsCase):
         self.assertEqual(terminal.finish(PATIENCE)[0], 0)
         self.assertIsNone(self.verdict_on(self.credentials_of(terminal)))
         self.assertEqual(self.end_of_workflow(request)["output"], {"status": "ACTIVE"})
+
+    def test_a_host_of_a_process_gets_credentials_that_the_issuing_function_made_and_that_work(self):
+        process, approver = self.start_process()
+        asked, invoked = len(self.door.events), len(self.cloud.invoked)
+        self.lead_helper_to(f"https://broker.example:{process.port}")
+        terminal = self.open_terminal()
+        request = self.ask(terminal)
+        self.approve_at(approver, request)
+        terminal.expect(rf"request {request[0]}: approved by appr1")
+        status, text = terminal.finish(PATIENCE)
+        self.assertEqual(status, 0, text)
+        self.assertIn("uid=0(root)", text)
+        given = self.credentials_of(terminal)
+        self.assertIsNone(self.verdict_on(given))
+        self.assertEqual(self.end_of_workflow(request)["output"], {"status": "ACTIVE"})
+        self.assertIsNone(self.verdict_on(self.renewed(terminal, given)))
+        its = self.item(request)["requestId"]["S"]
+        issued = [event for function, event, _ in self.cloud.invoked[invoked:]
+                  if function == "AssumeJITRole" and event.get("step") == "issue"]
+        self.assertEqual({event["requestId"] for event in issued}, {its})
+        self.assertGreaterEqual(len(issued), 2)
+        self.assertEqual(terminal.run("jit end", PATIENCE)[0], 0)
+        self.wait_for_status(request, "ENDED")
+        self.assertEqual(self.door.events[asked:], [])  # all of it went to the process
