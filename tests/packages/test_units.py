@@ -56,6 +56,15 @@ class Running(GatedCase):
         paths = " ".join(line.split()[-1] for line in wanted)
         self.assertEqual(self.machine.run(f"stat -c '%a %U:%G %n' {paths}").splitlines(), wanted)
 
+    def test_nothing_is_executed_from_a_folder_that_they_write(self):
+        for name, folders in (("jit-helper", ("/run/pam-jit/state", "/var/lib/pam-jit")),
+                              ("jit-broker", ("/run/jit-broker", "/var/lib/jit-broker"))):
+            mounts = [line.split() for line in self.machine.get(f"/proc/{self.machine.pid_of(name)}/mountinfo").splitlines()]
+            options = {words[4]: words[5].split(",") for words in mounts}
+            for folder in folders:
+                with self.subTest(folder):
+                    self.assertIn("noexec", options[folder])
+
     def test_a_sudo_starts_a_helper_that_was_stopped(self):
         self.machine.run("systemctl stop jit-helper")
         self.assertEqual(self.machine.show("jit-helper", "ActiveState"), {"ActiveState": "inactive"})
