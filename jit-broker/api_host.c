@@ -29,6 +29,7 @@ struct jb_collecting {
 	struct jb_collecting *prev, *next;
 	struct jb_call *call;
 	char host[JIT_NAME_SIZE];
+	char id[37]; /* of what the instant return is to settle */
 };
 
 static void collecting_free(struct jb_collecting *c)
@@ -73,15 +74,12 @@ static void on_collected(void *arg, const struct jb_collected *collected)
 		jb_reply_json(call, 200, jb_request_for_host(r, jit_wall_s()));
 }
 
-static void collect(struct jb_api *api, struct jb_call *call, const char *host, const char *id, const char *public_key,
-		    const char *bearer)
+static struct jb_collecting *collecting_new(struct jb_api *api, struct jb_call *call, const char *host)
 {
 	struct jb_collecting *c = calloc(1, sizeof(*c));
 
-	if (!c) {
-		jb_reply_json(call, 503, NULL);
-		return;
-	}
+	if (!c)
+		return NULL;
 	c->api = api;
 	c->call = call;
 	snprintf(c->host, sizeof(c->host), "%s", host);
@@ -90,7 +88,18 @@ static void collect(struct jb_api *api, struct jb_call *call, const char *host, 
 		c->next->prev = c;
 	api->collecting = c;
 	jb_call_on_gone(call, on_collector_gone, c);
-	jb_engine_collect(api->engine, host, id, public_key, bearer, jit_wall_s(), on_collected, c);
+	return c;
+}
+
+static void collect(struct jb_api *api, struct jb_call *call, const char *host, const char *id, const char *public_key,
+		    const char *bearer)
+{
+	struct jb_collecting *c = collecting_new(api, call, host);
+
+	if (c)
+		jb_engine_collect(api->engine, host, id, public_key, bearer, jit_wall_s(), on_collected, c);
+	else
+		jb_reply_json(call, 503, NULL);
 }
 
 /* What POST /request-access says, at once or after its wait. Takes the request over. */
@@ -115,6 +124,43 @@ static struct jb_request *look_up(struct jb_api *api, struct jb_call *call, cons
 		return r;
 	jb_reply_fault(call, &fault);
 	return NULL;
+}
+
+/* What is PENDING still waits for somebody, as it would without the instant return. */
+static void on_settled(void *arg, const struct jb_issue *issue)
+{
+	struct jb_collecting *c = arg;
+	struct jb_api *api = c->api;
+	struct jb_call *call = c->call;
+	const bool known = call && jb_api_still_known(api, call, c->host);
+	struct jb_request *r = known ? look_up(api, call, c->host, c->id) : NULL;
+
+	if (r) {
+		const bool waits_on = r->status == JB_PENDING;
+
+		if (waits_on)
+			jit_log(LOG_WARNING, "request %s was left waiting by the instant return: %s", r->short_id,
+				issue->why);
+		jb_call_can_wait(call, waits_on ? AGAIN_S : 0);
+		answer_filed(api, call, c->host, r);
+	}
+	collecting_free(c);
+}
+
+/* True when a caller that has one call, and may not wait for anybody's decision, is answered later. */
+static bool settles(struct jb_ask *ask, const struct jb_request *r)
+{
+	struct jb_collecting *c;
+
+	if (r->status != JB_PENDING || jb_call_can_wait(ask->call, AGAIN_S) ||
+	    !(c = collecting_new(ask->api, ask->call, ask->who)))
+		return false;
+	memcpy(c->id, r->id, sizeof(c->id));
+	if (jb_engine_settle_instant(ask->api->engine, r, ask->now, on_settled, c))
+		return true;
+	jb_call_on_gone(ask->call, NULL, NULL);
+	collecting_free(c);
+	return false;
 }
 
 static void filed_wait_over(void *arg, const struct jb_wait *const waits[], size_t count)
@@ -196,7 +242,7 @@ static void file_request(struct jb_ask *ask, struct jb_filing *filing, int64_t w
 	if (!replayed && !r->filed_by) /* of those the engine has told already */
 		jb_log_request("filed", r);
 	jb_api_filed(ask->api);
-	if (waits_for_decision(ask, r, wait, filed_wait_over))
+	if (waits_for_decision(ask, r, wait, filed_wait_over) || settles(ask, r))
 		jb_request_free(r);
 	else
 		answer_filed(ask->api, ask->call, ask->who, r);

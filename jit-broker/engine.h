@@ -155,6 +155,13 @@ int jb_engine_through(struct jb_engine *engine, const char *id, int64_t now, str
 /* The instant return waits for nobody: what is PENDING is DENIED, by the policy. */
 int jb_engine_deny_instant(struct jb_engine *engine, const char *id, int64_t now, struct jb_request **ret,
 			   struct jb_fault *fault);
+/*
+ * For a caller who files without a key and cannot wait: a PENDING request is handed to the instant return, which ends
+ * in the step above. False: there is no such thing here, or no memory. `done` comes once, from the loop, and says
+ * nothing of the request: read it again.
+ */
+bool jb_engine_settle_instant(struct jb_engine *engine, const struct jb_request *request, int64_t now, jb_issued done,
+			      void *arg);
 /* Judged once more by whoever issues: live, and by the policy. The copy's clock runs, as its collection will write it.
  */
 int jb_engine_to_issue(struct jb_engine *engine, const char *id, int64_t now, struct jb_request **ret,

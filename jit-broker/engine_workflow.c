@@ -110,6 +110,15 @@ int jb_engine_deny_instant(struct jb_engine *engine, const char *id, int64_t now
 	return jb_engine_try(engine, NULL, id, instant_step, NULL, now, ret, fault);
 }
 
+bool jb_engine_settle_instant(struct jb_engine *engine, const struct jb_request *request, int64_t now, jb_issued done,
+			      void *arg)
+{
+	const struct jb_role *role = jb_conf_role(engine->conf, request->role);
+
+	return engine->issuer->instant && role && request->status == JB_PENDING && !request->public_key &&
+	       !request->filed_by && jb_issuer_issue(engine->issuer, request, role, now, done, arg) == 0;
+}
+
 static enum jb_step to_issue_step(struct jb_engine *engine, struct jb_request *request, void *arg, int64_t now,
 				  struct jb_fault *fault)
 {

@@ -35,6 +35,9 @@ struct jb_issuer {
 	int (*issue)(struct jb_issuer *issuer, const struct jb_request *request, const struct jb_role *role,
 		     int64_t now, jb_issued done, void *arg);
 	void (*free)(struct jb_issuer *issuer); /* pending calls are dropped */
+	/* A request without a public key goes by a workflow that also ends what nobody approved: it may be PENDING, and
+	 * there are no credentials then. */
+	bool instant;
 };
 
 /* NULL with a sentence in why. `conf` must outlive it. */

@@ -2,7 +2,8 @@
  * Issuing by the function AssumeJITRole, which alone may take on the roles: it
  * judges the request once more, asks STS and seals what it gets to a key that is
  * made here for this one call. For a caller without a key of its own (the instant
- * return) the Express workflow is run, which invokes that function. Neither puts a
+ * return) the Express workflow is run, which invokes that function, and denies what
+ * nobody has approved. Neither puts a
  * credential in clear into an input, an output or a history.
  */
 #include <errno.h>
@@ -38,7 +39,8 @@ struct function_call {
 	struct jb_issuer_call call;
 	struct jb_issuer_function *by;
 	EVP_PKEY *key;
-	bool instant; /* by the Express workflow */
+	bool instant;  /* by the Express workflow, which ... */
+	bool approved; /* ... denies it where it is not */
 	int64_t until;
 };
 
@@ -134,7 +136,7 @@ static json_object *question(const struct function_call *call, const struct jb_r
 	if (json && jit_jwk_format(call->key, jwk) == 0 &&
 	    put(json, "requestId", json_object_new_string(request->id)) &&
 	    put(json, "publicKey", json_tokener_parse(jwk)) && put(json, "until", json_object_new_int64(call->until)) &&
-	    (call->instant ? put(json, "simulateApproval", json_object_new_boolean(true))
+	    (call->instant ? put(json, "simulateApproval", json_object_new_boolean(call->approved))
 			   : put(json, "step", json_object_new_string("issue"))))
 		return json;
 	json_object_put(json);
@@ -195,6 +197,7 @@ static int function_issue(struct jb_issuer *issuer, const struct jb_request *req
 	call->call.clear = clear;
 	call->by = by;
 	call->instant = by->states_url && !request->public_key;
+	call->approved = request->status != JB_PENDING;
 	call->until = request->granted_until;
 	start(call, request);
 	if (!call->call.fetch)
@@ -256,8 +259,10 @@ struct jb_issuer *jb_issuer_function_new(struct event_base *base, const struct j
 	by->issuer = (struct jb_issuer){.issue = function_issue, .free = function_free};
 	by->base = base;
 	by->conf = conf;
-	if (find_places(by, why, why_size) && (by->fetch = jit_fetch_new(base, &options)))
+	if (find_places(by, why, why_size) && (by->fetch = jit_fetch_new(base, &options))) {
+		by->issuer.instant = by->states_url != NULL;
 		return &by->issuer;
+	}
 	function_free(&by->issuer);
 	return NULL;
 }

@@ -100,7 +100,8 @@ struct jb_issuer *jb_issuer_watch_new(struct jb_issuer *inner)
 		jb_issuer_free(inner);
 		return NULL;
 	}
-	watch->issuer = (struct jb_issuer){watch_issue, watch_free};
+	/* Not instant: the calls of a process can wait. */
+	watch->issuer = (struct jb_issuer){.issue = watch_issue, .free = watch_free};
 	watch->inner = inner;
 	return &watch->issuer;
 }

@@ -212,6 +212,47 @@ class Workflow(Case):
         self.assertIn("sealedCredentials", self.cloud.record())
         self.assert_no_secret_was_seen()
 
+    def file_at_once(self, **more):
+        """As callers of an older function of that name file: one call, no key of their own."""
+        filing = {name: value for name, value in FILING.items() if name not in ("publicKey", "resume")}
+        status, said = self.ask("RequestElevatedAccess", "POST", "/request-access", {**filing, "roleArn": ROLE, **more}, self.key)
+        self.assertEqual(status, 200, said)
+        return said
+
+    def test_the_instant_return_denies_at_once_what_nobody_has_approved(self):
+        self.broker(auto="simulated")
+        said = self.file_at_once(simulateApproval=False)
+        self.assertEqual((said["status"], said["message"]), ("DENIED", f"Request {said['requestId']} updated to DENIED"))
+        self.assertNotIn("AccessKeyId", said)
+        ran = [one for one in json.loads(self.cloud.record()) if "invoked" in one and one["payload"].get("step") == "deny"]
+        self.assertEqual([one["payload"]["requestId"] for one in ran], [said["requestId"]])
+        self.assertEqual(self.status(said), "DENIED")
+        self.assertEqual(self.wait_for(said, status="SUCCEEDED")["output"], {"status": "DENIED"})
+
+    def test_where_the_instant_return_is_away_the_request_waits_and_nothing_is_given(self):
+        self.broker(auto="simulated")
+        self.cloud.call("Away", away=True)
+        said = self.file_at_once(simulateApproval=False)
+        self.assertEqual(said["status"], "PENDING")
+        self.assertNotIn("AccessKeyId", said)
+        with open(f"{self.folder}/RequestElevatedAccess.log", encoding="utf-8") as log:
+            self.assertIn(f"request {said['shortId']} was left waiting by the instant return", log.read())
+
+    def test_an_approval_that_came_before_the_instant_return_could_deny_counts(self):
+        self.broker(auto="simulated")
+        ask = self.cloud.ask
+
+        def approve_first(name, event):
+            if event.get("step") == "deny":
+                self.decide(event)
+            return ask(name, event)
+
+        self.cloud.ask = approve_first
+        said = self.file_at_once(simulateApproval=False)
+        self.assertEqual((said["status"], said["decidedBy"]), ("ACTIVE", "appr1"))
+        self.assertIn(ISSUED[0], json.dumps(said))
+        self.assert_no_secret_was_seen()
+
 
 class Steps(Case):
     def refused(self, function, event):
