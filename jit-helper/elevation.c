@@ -265,8 +265,8 @@ void jh_elevation_begin(struct jh_peer *peer, const struct jh_question *q)
 	e->terminal = jh_peer_take_passed(peer);
 	if (e->terminal >= 0 && !jh_terminal_usable(e->terminal))
 		close(jit_take_fd(&e->terminal));
-	/* What the elevation is remembered by is read while the module takes the offer. */
-	if (offer(e) < 0 || jh_peer_look(peer) < 0) {
+	/* Nothing may fail once it is offered: a second verdict is read by nobody. */
+	if (jh_peer_look(peer) < 0 || offer(e) < 0) {
 		elevation_end(e);
 		refuse(peer, q, JIT_UNAVAILABLE,
 		       "the session could not be begun: this process is gone, or jit-helper is out of memory or random "
