@@ -8,6 +8,7 @@
 
 #include "awsrole.h"
 #include "fetch.h"
+#include "log.h"
 
 #define IMDS	  "imds"
 #define IMDS_AT	  IMDS ":"
@@ -89,6 +90,16 @@ void jb_aws_role_stop(void)
 	memset(&here, 0, sizeof(here));
 }
 
+/* What starts without its keys says so once; who asks for something then hears it each time. */
+static void tell_missing(const struct place *place)
+{
+	if (!place->role)
+		jit_log(LOG_WARNING, "%s: there are no AWS credentials: %s", place->word, place->why);
+	else if (!jit_awsrole_keys(place->role))
+		jit_log(LOG_WARNING, "%s: there are no AWS credentials yet: %s; they are asked for again", place->word,
+			jit_awsrole_trouble(place->role));
+}
+
 void jb_aws_role_serve(struct event_base *base, const struct jb_conf *conf)
 {
 	const char *const words[WORDS] = {conf->store_credentials, conf->issuer_credentials, conf->workflow_credentials,
@@ -102,6 +113,8 @@ void jb_aws_role_serve(struct event_base *base, const struct jb_conf *conf)
 		if (place && place->role)
 			jit_awsrole_wait(place->role);
 	}
+	for (size_t i = 0; i < here.count; i++)
+		tell_missing(&here.place[i]);
 }
 
 /* Where nobody turns the loop, what is due there is done now. */

@@ -97,6 +97,22 @@ static int watch_signals(struct broker *broker)
 	return 0;
 }
 
+/* It turns the loop, where nothing that a signal asks for can be done yet: what comes meanwhile is heeded after it. */
+static int fetch_roles(struct broker *broker)
+{
+	sigset_t held, before;
+
+	sigemptyset(&held);
+	sigaddset(&held, SIGTERM);
+	sigaddset(&held, SIGINT);
+	sigaddset(&held, SIGHUP);
+	sigprocmask(SIG_BLOCK, &held, &before);
+	jb_aws_role_serve(broker->base, broker->running.conf);
+	int watched = watch_signals(broker);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return watched;
+}
+
 /* The socket that systemd passed over, -1 where there is none, -2 where there are more. */
 static int passed_socket(void)
 {
@@ -115,9 +131,8 @@ static int open_parts(struct broker *broker, char *why, size_t why_size)
 
 	snprintf(why, why_size, "out of memory");
 	broker->base = event_base_new();
-	if (!broker->base || watch_signals(broker) < 0)
+	if (!broker->base || fetch_roles(broker) < 0)
 		return -1;
-	jb_aws_role_serve(broker->base, r->conf);
 	r->store = jb_store_open(r->conf, why, why_size);
 	if (!r->store)
 		return -1;

@@ -5,6 +5,8 @@ import http.server
 import os
 import re
 import shutil
+import signal
+import socket
 import tempfile
 import threading
 import unittest
@@ -111,6 +113,8 @@ class RoleCase(unittest.TestCase):
         self.assertEqual(answer.status, 503, answer.body)
         self.assertIn(says, answer.json["message"])
         self.assertEqual(self.sts.used, [])
+        with open(self.broker.log, encoding="utf-8") as file:
+            self.assertRegex(file.read(), "there are no AWS credentials(?: yet)?: .*" + re.escape(says.rsplit(": ", 1)[-1]))
         health = self.api.get("/healthz")
         self.assertEqual((health.status, health.json["issuer"] != "ok"), (503, True), health.body)
 
@@ -142,6 +146,20 @@ class Instance(RoleCase):
         imds.broken = False
         wait_until("credentials have come", lambda: imds.given, PATIENCE)
         wait_until("they are used", lambda: self.ask().status == 200, PATIENCE)
+
+    def test_signals_that_come_while_it_waits_for_a_silent_service_are_heeded_after_it(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent, Sts([]) as sts:
+            word = f"imds:http://127.0.0.1:{silent.getsockname()[1]}"
+            self.broker = make_broker(self.folder, CONF.format(sts=sts.url, word=word, arn=ARN))
+            silent.settimeout(PATIENCE)
+            self.broker.launch()
+            self.addCleanup(self.broker.stop)
+            asked = silent.accept()[0]
+            self.addCleanup(asked.close)
+            for number in (signal.SIGHUP, signal.SIGTERM):
+                self.broker.process.send_signal(number)
+            self.assertEqual(self.broker.process.wait(PATIENCE), 0)
+            sts.shutdown()
 
     def test_it_is_asked_ahead_and_not_for_each_call(self):
         imds = Imds()
