@@ -145,15 +145,12 @@ static int read_conf(struct parts *parts, struct fault *fault)
 /* Who tells people has to sign for it. */
 static int open_notify(struct parts *parts, struct fault *fault)
 {
-	char why[512];
-
 	/* Where the platform does not let it be locked it is still wiped, and a function has no swap. */
 	CRYPTO_secure_malloc_init(SECRET_HEAP, SECRET_LEAST);
 	parts->broker.notify = jb_notify_new(parts->broker.base, parts->conf, parts->store);
 	if (!parts->broker.notify)
 		return fail(fault, "Function.OutOfMemory", "There is no memory for the broker.");
-	if (jb_notify_try_secrets(parts->broker.notify, jit_boottime_ms() + SECRETS_MS, why, sizeof(why)) < 0)
-		return fail(fault, "Secret.Unavailable", why);
+	jb_notify_try_secrets(parts->broker.notify, jit_boottime_ms() + SECRETS_MS);
 	return 0;
 }
 

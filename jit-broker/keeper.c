@@ -256,13 +256,14 @@ static struct jit_fetch_call *ask(struct jb_keeper *keeper)
 
 struct jb_keeper_call *jb_keeper_fetch(struct jb_keeper *keeper, void (*done)(void *arg), void *arg)
 {
-	struct jb_keeper_call *call;
+	struct jb_keeper_call *call = calloc(1, sizeof(*call));
 
-	if (!keeper->call && !(keeper->call = ask(keeper)))
-		return NULL;
-	call = calloc(1, sizeof(*call));
 	if (!call)
+		miss(keeper, true, "the broker is out of memory");
+	if (!call || (!keeper->call && !(keeper->call = ask(keeper)))) {
+		free(call);
 		return NULL;
+	}
 	*call = (struct jb_keeper_call){.next = keeper->calls, .link = &keeper->calls, .done = done, .arg = arg};
 	if (call->next)
 		call->next->link = &call->next;

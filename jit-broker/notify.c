@@ -440,12 +440,15 @@ void jb_notify_flush(struct jb_notify *notify, int64_t until_ms)
 		event_free(late);
 }
 
-int jb_notify_try_secrets(struct jb_notify *notify, int64_t until_ms, char *why, size_t why_size)
+void jb_notify_try_secrets(struct jb_notify *notify, int64_t until_ms)
 {
+	char why[512];
+
 	for (struct channel *c = notify->channels; c; c = c->next) {
-		switch (jb_courier_try_secret(c->courier, until_ms, why, why_size)) {
+		switch (jb_courier_try_secret(c->courier, until_ms, why, sizeof(why))) {
 		case JB_BROUGHT_REFUSED:
-			return -EINVAL;
+			jit_log(LOG_ERR, "%s: %s; its notifications wait until that is mended", c->name, why);
+			break;
 		case JB_BROUGHT_TROUBLE:
 			jit_log(LOG_WARNING, "%s: %s; its notifications wait", c->name, why);
 			break;
@@ -453,7 +456,6 @@ int jb_notify_try_secrets(struct jb_notify *notify, int64_t until_ms, char *why,
 			break;
 		}
 	}
-	return 0;
 }
 
 struct jb_notify *jb_notify_new(struct event_base *base, const struct jb_conf *conf, struct jb_store *store)

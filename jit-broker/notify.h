@@ -34,10 +34,9 @@ void jb_notify_flush(struct jb_notify *notify, int64_t until_ms);
 
 /*
  * For a function's start: are the secrets there that messages are signed with? Runs the loop until that instant of
- * jit_boottime_ms at most. 0; -EINVAL with a sentence in why: one is not, and it will not come by itself. What SSM's
- * trouble keeps from finding out is logged, and counts as yes: messages wait.
+ * jit_boottime_ms at most, and logs what is missing: that channel's messages wait, and nothing else does.
  */
-int jb_notify_try_secrets(struct jb_notify *notify, int64_t until_ms, char *why, size_t why_size);
+void jb_notify_try_secrets(struct jb_notify *notify, int64_t until_ms);
 
 enum jb_notify_kind { JB_NOTIFY_MAIL, JB_NOTIFY_WEBHOOK, JB_NOTIFY_WORKFLOW, JB_NOTIFY_KINDS };
 /* Of a channel's name. */
