@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
@@ -257,6 +258,18 @@ static const char *const help = "usage: jit-broker serve [--config FILE]\n"
 				"configuration, certificate and key anew; a file with errors changes nothing.\n"
 				"  -c, --config FILE  its configuration (default " JB_CONF_DEFAULT ")\n";
 
+/* Its links are left for whoever opens it to judge. The caller frees it; NULL with errno. */
+static char *absolute(const char *path)
+{
+	char here[PATH_MAX], *whole = NULL;
+
+	if (path[0] == '/')
+		return strdup(path);
+	if (!getcwd(here, sizeof(here)) || asprintf(&whole, "%s/%s", here, path) < 0)
+		return NULL;
+	return whole;
+}
+
 int jb_cmd_serve(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -287,10 +300,16 @@ int jb_cmd_serve(int argc, char **argv)
 		jit_log(LOG_ERR, "cannot harden the process: %s", strerror(-hardened));
 		return JB_EXIT_FAILED;
 	}
-	broker.running.conf = broker.running.started = jb_conf_read(path, tell_error, NULL);
+	/* The sandbox knows it by this, for the reloads to come. */
+	char *from_root = absolute(path);
+	if (from_root)
+		broker.running.conf = broker.running.started = jb_conf_read(from_root, tell_error, NULL);
+	else
+		jit_log(LOG_ERR, "cannot tell where %s is: %s; give its whole path", path, strerror(errno));
 	/* The unit does not try again what only an administrator can mend. */
 	status = broker.running.conf ? run(&broker) : JB_EXIT_CONFIG;
 	close_all(&broker);
+	free(from_root);
 	OPENSSL_cleanup(); /* what a search for leaks cannot follow into the locked heap */
 	return status;
 }

@@ -8,12 +8,13 @@ import signal
 import shutil
 import socket
 import ssl
+import subprocess
 import tempfile
 import time
 import unittest
-import unittest.mock
 
 from brokerlib import PUBLIC_KEY, edit_ini, make_broker, make_certificate, new_secret
+from namespace import die_with_parent
 from terminal import wait_until
 from test_broker_api import ARN, FILING, BrokerCase
 
@@ -327,15 +328,19 @@ class ReloadTest(PolicyCase):
         self.assertNotIn("is read at the start alone", self.change({}))
         self.file()
 
-    def test_systemd_hears_of_the_reload_and_of_its_end(self):
-        folder = tempfile.mkdtemp(prefix="broker-")
+    def test_systemd_hears_of_the_reload_and_of_its_end_however_the_file_was_named(self):
+        folder, apart = (tempfile.mkdtemp(prefix="broker-") for _ in range(2))
         self.addCleanup(shutil.rmtree, folder)
+        self.addCleanup(shutil.rmtree, apart)
         broker = make_broker(folder, CONF)
+        broker.conf = shutil.move(broker.conf, f"{apart}/broker.conf")
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(f"{folder}/notify")
             manager.settimeout(10)
-            with unittest.mock.patch.dict(os.environ, {"NOTIFY_SOCKET": f"{folder}/notify"}):
-                broker.start()
+            with open(broker.log, "ab") as log:
+                broker.process = subprocess.Popen([broker.program, "serve", "--config", "broker.conf"],
+                                                  cwd=apart, stdout=log, stderr=log, preexec_fn=die_with_parent,
+                                                  env={**os.environ, "NOTIFY_SOCKET": f"{folder}/notify"})
             self.addCleanup(broker.stop)
             self.assertEqual(manager.recv(1000), b"READY=1")
             os.kill(broker.process.pid, signal.SIGHUP)
