@@ -356,4 +356,6 @@ class AwsSudo(StsCase):
         self.assertGreaterEqual(len(issued), 2)
         self.assertEqual(terminal.run("jit end", PATIENCE)[0], 0)
         self.wait_for_status(request, "ENDED")
-        self.assertEqual(self.door.events[asked:], [])  # all of it went to the process
+        # All of it went to the process.
+        self.assertEqual(self.door.named("asked", "/prod/request-access", asked), [])
+        self.assertEqual(self.door.named("asked", f"/prod/requests/{its}"), [])
