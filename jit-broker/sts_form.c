@@ -2,6 +2,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <json-c/json.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,86 +22,130 @@ int64_t jb_sts_end(const struct jb_request *request, const struct jb_role *role,
 	return request->granted_until && request->granted_until < end ? request->granted_until : end;
 }
 
-static void add(struct json_object *to, const char *name, const char *value)
+/* Takes the value, whatever comes of it. */
+static bool add(struct json_object *to, const char *name, struct json_object *value)
 {
-	json_object_object_add(to, name, json_object_new_string(value));
+	if (to && value && json_object_object_add(to, name, value) == 0)
+		return true;
+	json_object_put(value);
+	return false;
 }
 
+static bool add_text(struct json_object *to, const char *name, const char *value)
+{
+	return add(to, name, json_object_new_string(value));
+}
+
+/* Takes the value, whatever comes of it. */
+static bool append(struct json_object *to, struct json_object *value)
+{
+	if (to && value && json_object_array_add(to, value) == 0)
+		return true;
+	json_object_put(value);
+	return false;
+}
+
+/* NULL: out of memory. */
 static struct json_object *statement(const char *effect, const char *action)
 {
 	struct json_object *s = json_object_new_object();
 
-	add(s, "Effect", effect);
-	add(s, "Action", action);
-	add(s, "Resource", "*");
-	return s;
+	if (add_text(s, "Effect", effect) && add_text(s, "Action", action) && add_text(s, "Resource", "*"))
+		return s;
+	json_object_put(s);
+	return NULL;
 }
 
 static struct json_object *nothing_from(int64_t end)
 {
-	struct json_object *s = statement("Deny", "*");
-	struct json_object *condition = json_object_new_object(), *date = json_object_new_object();
+	struct json_object *s = statement("Deny", "*"), *condition = json_object_new_object();
+	struct json_object *date = json_object_new_object();
 	char instant[JIT_ISO_SIZE];
 
 	jit_iso_format(end, instant);
-	add(date, "aws:CurrentTime", instant);
-	json_object_object_add(condition, "DateGreaterThanEquals", date);
-	json_object_object_add(s, "Condition", condition);
-	return s;
+	bool whole = add_text(date, "aws:CurrentTime", instant);
+	whole &= add(condition, "DateGreaterThanEquals", date);
+	whole &= add(s, "Condition", condition);
+	if (whole)
+		return s;
+	json_object_put(s);
+	return NULL;
 }
 
 /* The statements of the role's own policy: one, or an array of them. */
 static int add_own(struct json_object *statements, const char *policy)
 {
 	struct json_object *json = json_tokener_parse(policy), *own;
-	int r = -EINVAL;
+	bool whole = true;
+	size_t count = 0;
 
 	if (!json_object_object_get_ex(json, "Statement", &own))
 		goto out;
 	if (json_object_is_type(own, json_type_object)) {
-		json_object_array_add(statements, json_object_get(own));
-		r = 0;
-	} else if (json_object_is_type(own, json_type_array) && json_object_array_length(own) > 0) {
-		for (size_t i = 0; i < json_object_array_length(own); i++)
-			json_object_array_add(statements, json_object_get(json_object_array_get_idx(own, i)));
-		r = 0;
+		whole = append(statements, json_object_get(own));
+		count = 1;
+	} else if (json_object_is_type(own, json_type_array)) {
+		for (; count < json_object_array_length(own); count++)
+			whole &= append(statements, json_object_get(json_object_array_get_idx(own, count)));
 	}
 out:
 	json_object_put(json);
-	return r;
+	return !whole ? -ENOMEM : count ? 0 : -EINVAL;
+}
+
+/* A printer that runs out of memory leaves a piece out and says nothing: what was printed has to be the same again. */
+static char *print_whole(struct json_object *json)
+{
+	const char *text =
+		json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	JIT_FREE char *copy = text ? strdup(text) : NULL;
+	struct json_object *again = copy ? json_tokener_parse(copy) : NULL;
+	bool whole = again && json_object_equal(json, again);
+
+	json_object_put(again);
+	return whole ? JIT_TAKE(copy) : NULL;
 }
 
 int jb_sts_policy(const struct jb_role *role, int64_t end, char **ret)
 {
 	struct json_object *policy = json_object_new_object(), *statements = json_object_new_array();
-	const char *text;
+	JIT_FREE char *text = NULL;
 	int r = 0;
 
-	add(policy, "Version", "2012-10-17");
-	json_object_object_add(policy, "Statement", statements);
 	if (role->session_policy)
 		r = add_own(statements, role->session_policy);
-	else
-		json_object_array_add(statements, statement("Allow", "*"));
-	json_object_array_add(statements, nothing_from(end));
-	if (!role->chaining_allowed) /* AssumeRoot too: what it gives is bound by no policy of ours */
-		json_object_array_add(statements, statement("Deny", "sts:Assume*"));
-	text = json_object_to_json_string_ext(policy, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	if (r == 0 && text && strlen(text) > JB_STS_POLICY_MAX)
-		r = -E2BIG;
-	if (r == 0 && !(*ret = text ? strdup(text) : NULL))
+	else if (!append(statements, statement("Allow", "*")))
 		r = -ENOMEM;
+	bool whole = append(statements, nothing_from(end));
+	if (!role->chaining_allowed) /* AssumeRoot too: what it gives is bound by no policy of ours */
+		whole &= append(statements, statement("Deny", "sts:Assume*"));
+	whole &= add_text(policy, "Version", "2012-10-17");
+	whole &= add(policy, "Statement", statements);
+	if (r == 0 && (!whole || !(text = print_whole(policy))))
+		r = -ENOMEM;
+	if (r == 0 && strlen(text) > JB_STS_POLICY_MAX)
+		r = -E2BIG;
 	json_object_put(policy);
-	return r;
+	if (r < 0)
+		return r;
+	*ret = JIT_TAKE(text);
+	return 0;
 }
 
-static void put(FILE *form, const char *name, const char *value)
+/* `whole` goes where a piece is missing: a stream in memory may lose one and have room for the next. */
+struct form {
+	FILE *out;
+	bool whole;
+};
+
+static void put(struct form *form, const char *name, const char *value)
 {
 	char *escaped = curl_easy_escape(NULL, value, 0);
 
 	/* curl_easy_escape leaves RFC 3986's unreserved characters alone, which is what SigV4 signs; Ceph decodes no
 	 * '+'. */
-	fprintf(form, "%s%s=%s", ftell(form) ? "&" : "", name, escaped ? escaped : "");
+	if (!escaped || fprintf(form->out, "%s%s=%s", ftell(form->out) ? "&" : "", name, escaped) < 0)
+		form->whole = false;
 	curl_free(escaped);
 }
 
@@ -119,7 +164,7 @@ static void map(char *buf, size_t size, const char *s, const char *also)
 }
 
 /* CloudTrail shows it: who, and under which request. The requester is cut, the id never. */
-static void put_session_name(FILE *form, const struct jb_request *request)
+static void put_session_name(struct form *form, const struct jb_request *request)
 {
 	char requester[SESSION_NAME_MAX + 1 - sizeof(request->short_id)], name[SESSION_NAME_MAX + 1];
 
@@ -128,7 +173,7 @@ static void put_session_name(FILE *form, const struct jb_request *request)
 	put(form, "RoleSessionName", name);
 }
 
-static void put_tags(FILE *form, const struct jb_request *request)
+static void put_tags(struct form *form, const struct jb_request *request)
 {
 	const struct {
 		const char *key, *value;
@@ -166,20 +211,20 @@ int jb_sts_form(const struct jb_request *request, const struct jb_role *role, in
 	if (seconds < DURATION_MIN)
 		seconds = DURATION_MIN;
 	snprintf(duration, sizeof(duration), "%u", seconds > DURATION_MAX ? DURATION_MAX : seconds);
-	FILE *form = open_memstream(&text, &size);
-	if (!form)
+	struct form form = {.out = open_memstream(&text, &size), .whole = true};
+	if (!form.out)
 		return -ENOMEM;
-	put(form, "Action", "AssumeRole");
-	put(form, "Version", "2011-06-15");
-	put(form, "RoleArn", role->arn);
-	put_session_name(form, request);
-	put(form, "SourceIdentity", request->requester);
-	put(form, "DurationSeconds", duration);
+	put(&form, "Action", "AssumeRole");
+	put(&form, "Version", "2011-06-15");
+	put(&form, "RoleArn", role->arn);
+	put_session_name(&form, request);
+	put(&form, "SourceIdentity", request->requester);
+	put(&form, "DurationSeconds", duration);
 	if (role->external_id)
-		put(form, "ExternalId", role->external_id);
-	put_tags(form, request);
-	put(form, "Policy", policy);
-	if (fclose(form) != 0)
+		put(&form, "ExternalId", role->external_id);
+	put_tags(&form, request);
+	put(&form, "Policy", policy);
+	if (fclose(form.out) != 0 || !form.whole || !text)
 		return -ENOMEM;
 	*ret = JIT_TAKE(text);
 	return 0;

@@ -112,25 +112,34 @@ int jh_pamd_text_read(const char *text, size_t len, bool services, struct jh_pam
 	return r;
 }
 
-/* Each of the line's lines behind a "#"; comments between them are only that already. */
-static void comment_out(FILE *out, const struct jh_pamd_text *t, const struct jh_pamd_line *line,
+/* A stream in memory may lose a piece and have room for the next, and says so here alone. */
+static bool copy(FILE *out, const char *text, size_t len)
+{
+	return fwrite(text, 1, len, out) == len;
+}
+
+/* Each of the line's lines behind a "#"; comments between them are only that already. False: something is missing. */
+static bool comment_out(FILE *out, const struct jh_pamd_text *t, const struct jh_pamd_line *line,
 			enum jh_pamd_deed deed)
 {
+	bool whole = true;
+
 	for (size_t at = line->from; at < line->to;) {
 		const char *newline = memchr(t->text + at, '\n', line->to - at);
 		size_t end = newline ? (size_t)(newline + 1 - t->text) : line->to;
 
 		if (at == line->from && deed != JH_PAMD_COMMENT)
-			fprintf(out, "%s  %s  pam_permit.so  ", jd_pam_phase_name(line->phase),
-				deed == JH_PAMD_STAND_IN ? "[default=ignore]" : line->control);
-		fputs(JH_PAMD_REMOVED, out);
-		fwrite(t->text + at, 1, end - at, out);
+			whole &= fprintf(out, "%s  %s  pam_permit.so  ", jd_pam_phase_name(line->phase),
+					 deed == JH_PAMD_STAND_IN ? "[default=ignore]" : line->control) > 0;
+		whole &= fputs(JH_PAMD_REMOVED, out) >= 0 && copy(out, t->text + at, end - at);
 		at = end;
 	}
+	return whole;
 }
 
 int jh_pamd_text_edit(const struct jh_pamd_text *t, const enum jh_pamd_deed *deeds, char **ret, size_t *ret_len)
 {
+	bool whole = true;
 	char *text = NULL;
 	size_t len = 0, at = 0;
 	FILE *out = open_memstream(&text, &len);
@@ -142,14 +151,13 @@ int jh_pamd_text_edit(const struct jh_pamd_text *t, const enum jh_pamd_deed *dee
 
 		if (deeds[i] == JH_PAMD_KEEP)
 			continue;
-		fwrite(t->text + at, 1, line->from - at, out);
+		whole &= copy(out, t->text + at, line->from - at);
 		if (deeds[i] != JH_PAMD_DELETE)
-			comment_out(out, t, line, line->phase < JD_PHASES ? deeds[i] : JH_PAMD_COMMENT);
+			whole &= comment_out(out, t, line, line->phase < JD_PHASES ? deeds[i] : JH_PAMD_COMMENT);
 		at = line->to;
 	}
-	fwrite(t->text + at, 1, t->len - at, out);
-	bool good = !ferror(out);
-	if (fclose(out) != 0 || !good) {
+	whole &= copy(out, t->text + at, t->len - at);
+	if (fclose(out) != 0 || !whole || !text) {
 		free(text);
 		return -ENOMEM;
 	}

@@ -15,6 +15,7 @@
 
 #include "aws_keys.h"
 #include "issuer.h"
+#include "no_memory.h"
 #include "sts.h"
 
 #define NOW 1795363200 /* 2026-11-22T16:00:00Z */
@@ -113,6 +114,40 @@ static void the_form_names_requester_request_host_approver_and_ticket(void **sta
 	free(form);
 	jb_request_free(request);
 }
+
+#ifdef JIT_TEST_NO_MEMORY
+/* A form without its Policy would ask for all that the role may. */
+static void a_form_is_whole_or_there_is_none(void **state)
+{
+	struct jb_request *request = a_request();
+	struct jb_role role = a_role();
+	unsigned failed = 0;
+	char *policy, *whole;
+
+	(void)state;
+	assert_int_equal(jb_sts_form(request, &role, NOW + 300, &whole), 0);
+	/* Not while the policy is made: json-c itself does not live through that, and then nothing is sent either. */
+	left = LONG_MAX;
+	assert_int_equal(jb_sts_policy(&role, NOW + 300, &policy), 0);
+	free(policy);
+	for (long nth = LONG_MAX - left; nth < 10000; nth++) {
+		char *form = NULL;
+
+		left = nth;
+		int r = jb_sts_form(request, &role, NOW + 300, &form);
+		bool all = left >= 0;
+		left = LONG_MAX;
+		failed += r < 0;
+		assert_true(r == 0 ? strcmp(form, whole) == 0 : r == -ENOMEM && !form);
+		free(form);
+		if (all)
+			break;
+	}
+	assert_true(failed > 0);
+	free(whole);
+	jb_request_free(request);
+}
+#endif
 
 static void empty_tags_are_left_out_and_the_rest_numbered_on(void **state)
 {
@@ -535,6 +570,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_form_names_requester_request_host_approver_and_ticket),
+#ifdef JIT_TEST_NO_MEMORY
+		cmocka_unit_test(a_form_is_whole_or_there_is_none),
+#endif
 		cmocka_unit_test(empty_tags_are_left_out_and_the_rest_numbered_on),
 		cmocka_unit_test(whatever_is_filed_what_is_sent_fits_AWS_patterns),
 		cmocka_unit_test(only_names_that_can_be_a_source_identity_are_accepted),

@@ -1,8 +1,10 @@
 /* The text of PAM's files, changed by a line: every byte that is not meant stays as it was. */
 #include "unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 
+#include "no_memory.h"
 #include "pamd_text.h"
 
 #define OURS "account required pam_jit.so app=sudo  " JH_PAMD_MARK
@@ -32,6 +34,43 @@ static void assert_becomes(const char *text, bool services, enum jh_pamd_deed de
 	free(made);
 	jh_pamd_text_clear(&t);
 }
+
+#ifdef JIT_TEST_NO_MEMORY
+static void a_text_is_whole_or_there_is_none(void **state)
+{
+	enum jh_pamd_deed deeds[64];
+	char text[8192] = "", *whole;
+	struct jh_pamd_text t;
+	size_t len, whole_len;
+	unsigned failed = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(deeds); i++) {
+		deeds[i] = JH_PAMD_COMMENT;
+		snprintf(text + strlen(text), sizeof(text) - strlen(text),
+			 "account required pam_jit.so app=sudo role=%zu\n", i);
+	}
+	assert_int_equal(jh_pamd_text_read(text, strlen(text), false, &t), 0);
+	assert_int_equal(t.count, COUNT_OF(deeds));
+	assert_int_equal(jh_pamd_text_edit(&t, deeds, &whole, &whole_len), 0);
+	for (long nth = 0; nth < 10000; nth++) {
+		char *made = NULL;
+
+		left = nth;
+		int r = jh_pamd_text_edit(&t, deeds, &made, &len);
+		bool all = left >= 0;
+		left = LONG_MAX;
+		failed += r < 0;
+		assert_true(r == 0 ? len == whole_len && strcmp(made, whole) == 0 : r == -ENOMEM && !made);
+		free(made);
+		if (all)
+			break;
+	}
+	assert_true(failed > 0);
+	free(whole);
+	jh_pamd_text_clear(&t);
+}
+#endif
 
 static void only_a_line_with_the_mark_alone_behind_it_is_ours(void **state)
 {
@@ -166,6 +205,9 @@ static void pam_conf_has_the_service_in_front(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+#ifdef JIT_TEST_NO_MEMORY
+		TEST(a_text_is_whole_or_there_is_none),
+#endif
 		TEST(only_a_line_with_the_mark_alone_behind_it_is_ours),
 		TEST(what_was_put_in_comes_out_byte_for_byte),
 		TEST(a_line_over_several_lines_is_commented_out_whole),

@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <json-c/json.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "helper.h"
+#include "no_memory.h"
 #include "saved.h"
 
 #define BOOT	   "11111111-2222-4333-8444-555555555555"
@@ -344,28 +344,7 @@ static void more_text_than_is_read_is_not_written(void **state)
 	free(many);
 }
 
-#ifndef __SANITIZE_ADDRESS__
-/* What libc takes goes through these too: one of them fails, after `left` that do not. */
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t count, size_t size);
-extern void *__libc_realloc(void *old, size_t size);
-static long left = LONG_MAX;
-
-__attribute__((visibility("default"))) void *malloc(size_t size)
-{
-	return left-- != 0 ? __libc_malloc(size) : NULL;
-}
-
-__attribute__((visibility("default"))) void *calloc(size_t count, size_t size)
-{
-	return left-- != 0 ? __libc_calloc(count, size) : NULL;
-}
-
-__attribute__((visibility("default"))) void *realloc(void *old, size_t size)
-{
-	return left-- != 0 ? __libc_realloc(old, size) : NULL;
-}
-
+#ifdef JIT_TEST_NO_MEMORY
 /* A lack that passes: what comes after it would be written again. */
 static void without_memory_nothing_is_written_rather_than_a_broken_state(void **state)
 {
@@ -414,7 +393,7 @@ int main(void)
 		cmocka_unit_test_setup(what_a_text_holds_stays_in_it, set_up),
 		cmocka_unit_test_setup(a_list_longer_than_is_read_is_not_written, set_up),
 		cmocka_unit_test_setup(more_text_than_is_read_is_not_written, set_up),
-#ifndef __SANITIZE_ADDRESS__
+#ifdef JIT_TEST_NO_MEMORY
 		cmocka_unit_test_setup(without_memory_nothing_is_written_rather_than_a_broken_state, set_up),
 #endif
 	};

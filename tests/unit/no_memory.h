@@ -1,0 +1,38 @@
+/*
+ * Memory that runs out when a test says so: what libc itself takes goes through
+ * these too. AddressSanitizer has an allocator of its own, so such a test is
+ * left out there (#ifdef JIT_TEST_NO_MEMORY).
+ */
+#ifndef JIT_TEST_NO_MEMORY_H
+#define JIT_TEST_NO_MEMORY_H
+
+#ifndef __SANITIZE_ADDRESS__
+#define JIT_TEST_NO_MEMORY
+
+#include <limits.h>
+#include <stddef.h>
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *old, size_t size);
+
+/* One fails, after so many that do not; a lack that passes: what comes after it is had again. */
+static long left = LONG_MAX;
+
+__attribute__((visibility("default"))) void *malloc(size_t size)
+{
+	return left-- != 0 ? __libc_malloc(size) : NULL;
+}
+
+__attribute__((visibility("default"))) void *calloc(size_t count, size_t size)
+{
+	return left-- != 0 ? __libc_calloc(count, size) : NULL;
+}
+
+__attribute__((visibility("default"))) void *realloc(void *old, size_t size)
+{
+	return left-- != 0 ? __libc_realloc(old, size) : NULL;
+}
+
+#endif
+#endif
