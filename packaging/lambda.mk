@@ -34,4 +34,8 @@ $(LAMBDA_ZIP): $(LAMBDA_DIR)/bootstrap packaging/lambda-bundle packaging/spdx.py
 	@echo '  ZIP   $@'
 	@CC='$(CC)' packaging/lambda-bundle '$(VERSION)' $(or $(SOURCE_DATE_EPOCH),0) $(LAMBDA_DIR) $(abspath $@) $(LAMBDA_ROOTS)
 
-.PHONY: lambda
+# On a machine that is none: in a Debian of its own, which is made once.
+lambda-arm64: ## the same for arm64, by a cross compiler in a Debian of its own (root, debootstrap)
+	@SOURCE_DATE_EPOCH='$(SOURCE_DATE_EPOCH)' packaging/lambda-arm64 build/arm64-root
+
+.PHONY: lambda lambda-arm64
