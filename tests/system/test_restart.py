@@ -252,7 +252,8 @@ class State(RestartCase):
         change()
         before = len(read(self.lab.log("jit-helper")))
         self.lab.start_helper()
-        self.assertRegex(read(self.lab.log("jit-helper"))[before:], "the state in .* is passed over")
+        wait_until("the log says so", lambda: re.search("the state in .* is passed over",
+                                                       read(self.lab.log("jit-helper"))[before:]), GENEROUS)
         self.assertEqual(terminal.run("jit status")[0], 1)
         self.lab.wait_for_status(short, "ENDED")
 
