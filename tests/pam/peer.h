@@ -150,6 +150,31 @@ static inline void peer_verdict(int fd, uint32_t outcome, const char *text, cons
 	EXPECT(jit_frame_send(fd, &f) == 0);
 }
 
+/* open_session asks: a token and a variable, for a minute. */
+static inline void peer_offer(int fd)
+{
+	static const uint8_t token[JIT_TOKEN_LEN] = {1, 2, 3};
+	struct jit_frame f;
+
+	peer_recv(fd, &f, JIT_F_OPEN);
+	jit_frame_start(&f, JIT_F_VERDICT);
+	jit_frame_put_u32(&f, JIT_T_OUTCOME, JIT_ALLOW);
+	jit_frame_put(&f, JIT_T_TOKEN, token, sizeof(token));
+	jit_frame_put_u32(&f, JIT_T_REMAINING, 60);
+	jit_frame_put_str(&f, JIT_T_ENV, "AWS_REGION=eu-west-1");
+	EXPECT(jit_frame_send(fd, &f) == 0);
+}
+
+/* The whole session: what it is offered is taken, and given back. */
+static inline void peer_open_and_close(int fd)
+{
+	struct jit_frame f;
+
+	peer_offer(fd);
+	peer_recv(fd, &f, JIT_F_TAKEN);
+	peer_recv(fd, &f, JIT_F_CLOSE);
+}
+
 static inline bool peer_text_is(const struct jit_frame *f, uint8_t tag, const char *expected)
 {
 	char text[JIT_COMMAND_SIZE];

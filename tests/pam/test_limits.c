@@ -374,25 +374,11 @@ static void deny_keyrings(uint16_t error)
 		_exit(3);
 }
 
-static void offer_token(int fd)
-{
-	static const uint8_t token[JIT_TOKEN_LEN] = {1, 2, 3};
-	struct jit_frame f;
-
-	peer_recv(fd, &f, JIT_F_OPEN);
-	jit_frame_start(&f, JIT_F_VERDICT);
-	jit_frame_put_u32(&f, JIT_T_OUTCOME, JIT_ALLOW);
-	jit_frame_put(&f, JIT_T_TOKEN, token, sizeof(token));
-	jit_frame_put_u32(&f, JIT_T_REMAINING, 60);
-	jit_frame_put_str(&f, JIT_T_ENV, "AWS_REGION=eu-west-1");
-	EXPECT(jit_frame_send(fd, &f) == 0);
-}
-
 static void take_without_keyring(int fd)
 {
 	struct jit_frame f;
 
-	offer_token(fd);
+	peer_offer(fd);
 	peer_recv(fd, &f, JIT_F_TAKEN);
 	EXPECT(peer_number(&f, JIT_T_KEYRING) == 0);
 }
@@ -428,7 +414,7 @@ static void go_away(int fd)
 
 static void see_it_refused(int fd)
 {
-	offer_token(fd);
+	peer_offer(fd);
 	peer_expect_end(fd);
 }
 
@@ -480,7 +466,7 @@ static void take_with_keyring(int fd)
 	struct jit_frame f;
 	uint32_t keyring;
 
-	offer_token(fd);
+	peer_offer(fd);
 	peer_recv(fd, &f, JIT_F_TAKEN);
 	EXPECT(jit_frame_get_u32(&f, JIT_T_KEYRING, &keyring) == -ENOENT);
 	peer_recv(fd, &f, JIT_F_CLOSE);

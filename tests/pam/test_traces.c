@@ -318,22 +318,6 @@ static void observing_leaves_its_host_as_it_was(void **state)
 	peer_finish(&p);
 }
 
-static void open_and_close(int fd)
-{
-	static const uint8_t token[JIT_TOKEN_LEN] = {1, 2, 3};
-	struct jit_frame f;
-
-	peer_recv(fd, &f, JIT_F_OPEN);
-	jit_frame_start(&f, JIT_F_VERDICT);
-	jit_frame_put_u32(&f, JIT_T_OUTCOME, JIT_ALLOW);
-	jit_frame_put(&f, JIT_T_TOKEN, token, sizeof(token));
-	jit_frame_put_u32(&f, JIT_T_REMAINING, 60);
-	jit_frame_put_str(&f, JIT_T_ENV, "AWS_REGION=eu-west-1");
-	EXPECT(jit_frame_send(fd, &f) == 0);
-	peer_recv(fd, &f, JIT_F_TAKEN);
-	peer_recv(fd, &f, JIT_F_CLOSE);
-}
-
 /* login's way: the ring is the session's already, so that nothing at all is left when it is over. */
 static void a_session_that_is_over_leaves_its_host_as_it_was(void **state)
 {
@@ -350,7 +334,7 @@ static void a_session_that_is_over_leaves_its_host_as_it_was(void **state)
 	char tty[64];
 	int master, slave;
 	assert_int_equal(openpty(&master, &slave, tty, NULL, NULL), 0);
-	peer_start(&p, open_and_close, "");
+	peer_start(&p, peer_open_and_close, "");
 	host_start(&h, "login", p.arguments);
 	pam_set_item(h.pamh, PAM_TTY, tty);
 	note(&before);
@@ -372,7 +356,7 @@ static void every_descriptor_it_holds_is_closed_on_exec(void **state)
 	struct peer p;
 
 	(void)state;
-	peer_start(&p, open_and_close, "");
+	peer_start(&p, peer_open_and_close, "");
 	host_start(&h, lab.is_root ? "sudo" : "login", p.arguments);
 	for (int fd = 0; fd < FDS; fd++)
 		was_open[fd] = fcntl(fd, F_GETFD) >= 0;
