@@ -116,6 +116,17 @@ char *jb_engine_detail(const struct jb_pair *pairs)
 	return copy;
 }
 
+bool jb_engine_replace(char **at, const char *text)
+{
+	char *copy = strdup(text);
+
+	if (!copy)
+		return false;
+	free(*at);
+	*at = copy;
+	return true;
+}
+
 bool jb_engine_set_text(char **at, const char *text)
 {
 	char clean[JB_TEXT_SIZE];

@@ -157,17 +157,6 @@ static int seal_credentials(struct jb_collect *c, const struct jb_credentials *c
 	return r == 0 ? jb_credentials_seal(credentials, c->token, c->public_key, &c->sealed) : r;
 }
 
-static bool replace(char **at, const char *text)
-{
-	char *copy = strdup(text);
-
-	if (!copy)
-		return false;
-	free(*at);
-	*at = copy;
-	return true;
-}
-
 static enum jb_step store_step(struct jb_engine *engine, struct jb_request *request, void *arg, int64_t now,
 			       struct jb_fault *fault)
 {
@@ -192,8 +181,8 @@ static enum jb_step store_step(struct jb_engine *engine, struct jb_request *requ
 				"the grant began while AWS was asked, and ends before these credentials; try again");
 		return JB_STEP_REFUSED;
 	}
-	if (c->sealed && (!replace(&request->sealed, c->sealed) ||
-			  (!c->has_bearer && !replace(&request->grant_token_hash, c->token_hash))))
+	if (c->sealed && (!jb_engine_replace(&request->sealed, c->sealed) ||
+			  (!c->has_bearer && !jb_engine_replace(&request->grant_token_hash, c->token_hash))))
 		return JB_STEP_REFUSED;
 	if (credentials->expiration > request->sealed_until)
 		request->sealed_until = credentials->expiration;

@@ -60,6 +60,8 @@ struct jb_pair {
 /* A JSON object of the pairs up to one without a name. NULL: out of memory. The caller frees. */
 char *jb_engine_detail(const struct jb_pair *pairs);
 
+/* Replaces a text of a request by a copy, byte for byte. False: out of memory. */
+bool jb_engine_replace(char **at, const char *text);
 /* Replaces a text of a request by a clean copy of at most JB_TEXT_SIZE - 1 bytes; NULL empties it. False: no memory. */
 bool jb_engine_set_text(char **at, const char *text);
 

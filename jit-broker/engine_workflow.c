@@ -12,17 +12,6 @@
 
 #define ACTOR "workflow"
 
-static bool replace(char **at, const char *text)
-{
-	char *copy = strdup(text);
-
-	if (!copy)
-		return false;
-	free(*at);
-	*at = copy;
-	return true;
-}
-
 /* The record stays in its state; what it is owed for (jb_workflow_answer) the commit finds itself. */
 static enum jb_step note(struct jb_engine *engine, struct jb_request *request, const char *action, const char *step,
 			 int64_t now, struct jb_fault *fault)
@@ -45,7 +34,8 @@ static enum jb_step await_step(struct jb_engine *engine, struct jb_request *requ
 	/* The same call once more. */
 	if (request->task_token && strcmp(request->task_token, task->token) == 0)
 		return JB_STEP_DONE;
-	if (!replace(&request->task_token, task->token) || !replace(&request->task_step, task->step))
+	if (!jb_engine_replace(&request->task_token, task->token) ||
+	    !jb_engine_replace(&request->task_step, task->step))
 		return JB_STEP_REFUSED;
 	return note(engine, request, "workflow.waits", task->step, now, fault);
 }
@@ -75,7 +65,7 @@ static enum jb_step through_step(struct jb_engine *engine, struct jb_request *re
 	/* The instant return may be through while a step of the other workflow still waits. */
 	if (request->task_token || (request->task_step && strcmp(request->task_step, JB_WORKFLOW_THROUGH) == 0))
 		return JB_STEP_DONE;
-	if (!replace(&request->task_step, JB_WORKFLOW_THROUGH))
+	if (!jb_engine_replace(&request->task_step, JB_WORKFLOW_THROUGH))
 		return JB_STEP_REFUSED;
 	return note(engine, request, "workflow.through", NULL, now, fault);
 }
