@@ -38,8 +38,8 @@ void jit_unasked_refuse(int listener)
 {
 	const int no = 0;
 
-	if (setsockopt(listener, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) < 0)
-		return;
+	/* Only newer kernels know it; with others jit_unasked_recv() and jit_unasked_close() are what there is. */
+	(void)setsockopt(listener, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no));
 }
 
 int jit_unasked_recv(int fd, struct jit_frame *frame)
