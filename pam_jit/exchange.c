@@ -126,7 +126,8 @@ static bool on_verdict(struct exchange *x)
 		return broken(x);
 	if (outcome == JIT_ALLOW && x->how->phase == PJ_OPEN && !x->how->bare && !read_elevation(f, answer))
 		return broken(x);
-	memcpy(answer->grant, grant, sizeof(grant));
+	if (g == 0)
+		memcpy(answer->grant, grant, sizeof(grant));
 	return settle(x, outcome, text);
 }
 

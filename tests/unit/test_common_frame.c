@@ -151,6 +151,9 @@ static void a_reader_refuses_what_could_mean_two_things(void **state)
 	jit_frame_put(&f, JIT_T_UID, "\0\0\1", 3);
 	assert_int_equal(jit_frame_get_str(&f, JIT_T_TARGET, text, sizeof(text)), -EPROTO);
 	assert_string_equal(text, "");
+	memset(text, 'x', sizeof(text));
+	assert_int_equal(jit_frame_get_str(&f, JIT_T_GRANT, text, sizeof(text)), -ENOENT);
+	assert_string_equal(text, "");
 	assert_int_equal(jit_frame_get_str(&f, JIT_T_ROLE, text, sizeof(text)), -EPROTO);
 	assert_int_equal(jit_frame_get_str(&f, JIT_T_TTY, text, sizeof(text)), -EPROTO); /* one byte too long */
 	assert_int_equal(jit_frame_get_u32(&f, JIT_T_UID, &u32), -EPROTO);
