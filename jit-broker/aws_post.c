@@ -51,9 +51,9 @@ struct jit_fetch_call *jb_aws_post(struct jit_fetch *fetch, const char *credenti
 	char cause[384];
 
 	if (jb_aws_keys_read(credentials, &keys, cause, sizeof(cause)) < 0)
-		snprintf(why, why_size, "The broker has no AWS credentials of its own: %s.", cause);
+		snprintf(why, why_size, "the broker has no AWS credentials of its own: %s", cause);
 	else if (!(call = start(fetch, &keys, post, done, arg)))
-		snprintf(why, why_size, "The broker is out of memory.");
+		snprintf(why, why_size, "the broker is out of memory");
 	OPENSSL_cleanse(&keys, sizeof(keys));
 	return call;
 }

@@ -22,7 +22,7 @@ struct jb_aws_post {
 	bool secret;	 /* as in struct jit_fetch_request */
 };
 
-/* `credentials` as jb_aws_keys_read takes them. NULL with a sentence in why: `done` is not called then. */
+/* `credentials` as jb_aws_keys_read takes them. NULL with a phrase in why: `done` is not called then. */
 struct jit_fetch_call *jb_aws_post(struct jit_fetch *fetch, const char *credentials, const struct jb_aws_post *post,
 				   jit_fetch_done done, void *arg, char *why, size_t why_size);
 

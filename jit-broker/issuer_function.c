@@ -174,14 +174,16 @@ static void start(struct function_call *call, const struct jb_request *request)
 		.timeout_ms = TIMEOUT_MS,
 		.max_body = ANSWER_MAX,
 	};
+	char why[448] = "the broker is out of memory";
 
 	call->call.passing = true;
-	snprintf(call->call.why, sizeof(call->call.why), "The broker is out of memory.");
 	if (body && !post.url)
-		snprintf(call->call.why, sizeof(call->call.why), "The configuration names no issue_function.");
+		snprintf(why, sizeof(why), "the configuration names no issue_function");
 	else if (body)
-		call->call.fetch = jb_aws_post(by->fetch, by->conf->issuer_credentials, &post, on_answer, call,
-					       call->call.why, sizeof(call->call.why));
+		call->call.fetch =
+			jb_aws_post(by->fetch, by->conf->issuer_credentials, &post, on_answer, call, why, sizeof(why));
+	if (!call->call.fetch)
+		snprintf(call->call.why, sizeof(call->call.why), "AssumeJITRole cannot be asked: %s.", why);
 }
 
 static int function_issue(struct jb_issuer *issuer, const struct jb_request *request, const struct jb_role *role,

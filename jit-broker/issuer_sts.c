@@ -72,6 +72,7 @@ static void start(struct sts_call *call, const struct jb_request *request, const
 {
 	const struct jb_issuer_sts *sts = call->sts;
 	JIT_FREE char *form = NULL;
+	char why[448];
 	int r = jb_sts_form(request, role, call->end, &form);
 
 	if (r < 0) {
@@ -92,8 +93,10 @@ static void start(struct sts_call *call, const struct jb_request *request, const
 		.max_body = ANSWER_MAX,
 	};
 	call->call.passing = true;
-	call->call.fetch = jb_aws_post(sts->fetch, sts->conf->issuer_credentials, &post, on_answer, call,
-				       call->call.why, sizeof(call->call.why));
+	call->call.fetch =
+		jb_aws_post(sts->fetch, sts->conf->issuer_credentials, &post, on_answer, call, why, sizeof(why));
+	if (!call->call.fetch)
+		snprintf(call->call.why, sizeof(call->call.why), "STS cannot be asked: %s.", why);
 }
 
 static int sts_issue(struct jb_issuer *issuer, const struct jb_request *request, const struct jb_role *role,

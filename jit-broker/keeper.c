@@ -231,7 +231,7 @@ static void on_answer(void *arg, const struct jit_fetch_result *answer)
 /* NULL: keeper->why says why. */
 static struct jit_fetch_call *ask(struct jb_keeper *keeper)
 {
-	char why[256] = "The broker is out of memory.";
+	char why[256] = "the broker is out of memory";
 	JIT_FREE char *body = jb_ssm_body(keeper->name);
 	const struct jb_aws_post post = {
 		.url = keeper->url,

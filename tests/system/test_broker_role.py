@@ -142,7 +142,7 @@ class Instance(RoleCase):
         imds = Imds()
         imds.broken = True
         self.begin(imds, f"imds:{imds.url}")
-        self.assert_refused("The broker has no AWS credentials of its own: the instance's metadata service at 127.0.0.1")
+        self.assert_refused("STS cannot be asked: the broker has no AWS credentials of its own: the instance's metadata service at 127.0.0.1")
         imds.broken = False
         wait_until("credentials have come", lambda: imds.given, PATIENCE)
         wait_until("they are used", lambda: self.ask().status == 200, PATIENCE)
