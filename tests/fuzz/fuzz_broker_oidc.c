@@ -2,12 +2,11 @@
  * What an identity provider sends: key sets, discovery documents and ID tokens. A token is believed where our provider
  * has signed it, and then every claim of it is as it must be. The first byte says what the rest is.
  */
-#include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
-#include <openssl/param_build.h>
 
 #include "b64.h"
+#include "bob.h"
 #include "fuzz.h"
 #include "oidc_about.h"
 #include "oidc_token.h"
@@ -16,9 +15,6 @@
 #define CLIENT "jit-broker"
 #define NONCE  "n-0S6_WzA2Mj"
 #define NOW    ((int64_t)1795363200)
-#define BOB_X  "weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ" /* RFC 7518, appendix C */
-#define BOB_Y  "e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck"
-#define BOB_D  "VEmDZpDXXK8p8N0Cndsxs924q6nS1RXFASRl6BfUqdw"
 
 static const struct jb_oidc_expect expect = {ISSUER, CLIENT, NONCE, NOW};
 
@@ -35,32 +31,6 @@ static const struct jb_oidc_keys *keys(void)
 	return read;
 }
 
-static EVP_PKEY *private_key(void)
-{
-	static const char *const parts[] = {BOB_D, BOB_X, BOB_Y};
-	static EVP_PKEY *key;
-	uint8_t secret[32], point[65] = {4};
-	size_t len;
-
-	if (key)
-		return key;
-	for (int i = 0; i < 3; i++)
-		FUZZ_CHECK(jit_b64_decode(parts[i], 43, i ? point + 1 + 32 * (i - 1) : secret, 32, &len) == 0);
-	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
-	BIGNUM *d = BN_bin2bn(secret, sizeof(secret), NULL);
-	OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0);
-	OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point));
-	OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_PRIV_KEY, d);
-	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
-	FUZZ_CHECK(EVP_PKEY_fromdata_init(ctx) == 1 && EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params) == 1);
-	OSSL_PARAM_free(params);
-	OSSL_PARAM_BLD_free(bld);
-	EVP_PKEY_CTX_free(ctx);
-	BN_free(d);
-	return key;
-}
-
 /* The signature of ES256 over a text: the two numbers side by side. */
 static void sign(const char *text, uint8_t signature[static 64])
 {
@@ -69,7 +39,7 @@ static void sign(const char *text, uint8_t signature[static 64])
 	const uint8_t *at = der;
 	size_t len = sizeof(der);
 
-	FUZZ_CHECK(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, private_key()) == 1 &&
+	FUZZ_CHECK(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, bob()) == 1 &&
 		   EVP_DigestSign(ctx, der, &len, (const uint8_t *)text, strlen(text)) == 1);
 	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &at, (long)len);
 	FUZZ_CHECK(sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), signature, 32) == 32 &&
