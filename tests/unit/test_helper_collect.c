@@ -1,14 +1,8 @@
 /* What becomes of a failed try for credentials: whoever waits is told of the last failure, not of one before it. */
-#include "unit.h"
-
 #include <event2/buffer.h>
-#include <event2/event.h>
-#include <event2/http.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #include "grant.h"
-#include "helper.h"
+#include "helper_http.h"
 
 #define ID "0b6c1f6e-0000-4000-8000-000000000001"
 #define OTHER                                                                                                          \
@@ -18,8 +12,7 @@
 static struct jh_helper helper;
 static struct jh_conf conf;
 static struct jh_grant grant;
-static struct evhttp *http;
-static char key_file[] = "/tmp/jit-collect-key-XXXXXX", url[64];
+static struct http_broker broker;
 static int status;
 static const char *body;
 
@@ -35,29 +28,8 @@ static void on_request(struct evhttp_request *request, void *arg)
 
 static int set_up(void **state)
 {
-	struct evhttp_bound_socket *bound;
-	struct sockaddr_in address;
-	socklen_t len = sizeof(address);
-	char why[512];
-
 	(void)state;
-	int fd = mkstemp(key_file);
-	if (fd < 0 || write(fd, "jitk_test\n", 10) != 10 || close(fd) < 0)
-		return -1;
-	helper.base = event_base_new();
-	assert_non_null(http = evhttp_new(helper.base));
-	evhttp_set_gencb(http, on_request, NULL);
-	assert_non_null(bound = evhttp_bind_socket_with_handle(http, "127.0.0.1", 0));
-	assert_int_equal(getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)(void *)&address, &len), 0);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", ntohs(address.sin_port));
-	conf = (struct jh_conf){.broker_count = 1,
-				.brokers = {url},
-				.api_key_file = key_file,
-				.plain_loopback = true,
-				.broker_timeout_s = 5};
-	helper.conf = &conf;
-	assert_non_null(helper.alarms = jh_alarms_new(helper.base));
-	assert_non_null(helper.broker = jh_broker_new(helper.base, &conf, why, sizeof(why)));
+	http_broker_start(&broker, &helper, &conf, on_request);
 	grant = (struct jh_grant){.helper = &helper, .id = ID, .short_id = "R7KD-2M9Q", .jwk = "{}", .has_arn = true};
 	grant.collector.started = true;
 	jh_collect_init(&grant);
@@ -68,11 +40,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	jh_collect_stop(&grant);
-	jh_broker_free(helper.broker);
-	jh_alarms_free(helper.alarms);
-	evhttp_free(http);
-	event_base_free(helper.base);
-	unlink(key_file);
+	http_broker_stop(&broker, &helper);
 	return 0;
 }
 

@@ -2,26 +2,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <event2/buffer.h>
-#include <event2/event.h>
-#include <event2/http.h>
 #include <openssl/crypto.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "helper.h"
+#include "helper_http.h"
 #include "json.h"
 #include "spool.h"
-#include "unit.h"
 
 static struct jh_helper helper;
 static struct jh_conf conf;
-static struct evhttp *server;
+static struct http_broker broker;
 static struct jh_spool *spool;
-static char folder[64], key_file[80], spool_dir[80], url[64];
+static char spool_dir[80];
 static int status, calls, told; /* what the broker answers; calls and events that it took */
 static char order[256];		/* the reasons of the events in the order in which they came */
 static char last_id[64];	/* of the event that came last */
@@ -80,36 +73,11 @@ static void start(void)
 
 static int setup(void **state)
 {
-	struct evhttp_bound_socket *bound;
-	struct sockaddr_in address;
-	socklen_t size = sizeof(address);
-	char why[512];
-	FILE *f;
-
 	(void)state;
-	snprintf(folder, sizeof(folder), "/tmp/jit-spool-XXXXXX");
-	if (!mkdtemp(folder))
-		return -1;
-	snprintf(key_file, sizeof(key_file), "%s/key", folder);
-	snprintf(spool_dir, sizeof(spool_dir), "%s/spool", folder);
-	f = fopen(key_file, "w");
-	if (!f || fputs("jitk_test\n", f) < 0 || fclose(f) != 0 || chmod(key_file, 0600) < 0)
-		return -1;
-	helper = (struct jh_helper){.base = event_base_new(), .conf = &conf};
-	server = evhttp_new(helper.base);
-	evhttp_set_gencb(server, on_events, NULL);
-	bound = evhttp_bind_socket_with_handle(server, "127.0.0.1", 0);
-	getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)(void *)&address, &size);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u", ntohs(address.sin_port));
-	conf = (struct jh_conf){.brokers = {url},
-				.broker_count = 1,
-				.api_key_file = key_file,
-				.plain_loopback = true,
-				.broker_timeout_s = 5,
-				.spool_dir = spool_dir};
-	helper.alarms = jh_alarms_new(helper.base);
-	helper.broker = jh_broker_new(helper.base, &conf, why, sizeof(why));
-	if (!helper.broker || mkdir(spool_dir, 0700) < 0)
+	http_broker_start(&broker, &helper, &conf, on_events);
+	snprintf(spool_dir, sizeof(spool_dir), "%s/spool", broker.folder);
+	conf.spool_dir = spool_dir;
+	if (mkdir(spool_dir, 0700) < 0)
 		return -1;
 	status = 202;
 	calls = told = 0;
@@ -159,15 +127,11 @@ static int teardown(void **state)
 
 	(void)state;
 	jh_spool_free(spool);
-	jh_broker_free(helper.broker);
-	jh_alarms_free(helper.alarms);
-	evhttp_free(server);
-	event_base_free(helper.base);
 	chmod(spool_dir, 0700);
 	each_file(remove_file, &n);
 	rmdir(spool_dir);
-	unlink(key_file);
-	return rmdir(folder);
+	http_broker_stop(&broker, &helper);
+	return 0;
 }
 
 static int add(const char *requester, const char *reason, bool closes)
