@@ -17,24 +17,14 @@ HALF = [b"", b"P", b"PJ", b"PJ\x01", b"PJ\x02\x20", b"QJ\x01\x20", frames.frame(
 
 def harmful(user, work):
     """A process of that person that does work() over and over, and has done so: its pid. It ends by frames.end()."""
-    read_end, write_end = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            frames.log_in_here(user)
-            os.setresuid(*[frames.uid_of(user)] * 3)
-            die_with_parent()  # which a change of user forgets
-            while True:
-                work()
-                with contextlib.suppress(BrokenPipeError):
-                    os.write(write_end, b"1")
-        finally:
-            os._exit(1)
-    os.close(write_end)
-    with os.fdopen(read_end, "rb") as done:
-        if done.read(1) != b"1":
-            raise AssertionError("the attacker could not begin")
-    return pid
+    def over_and_over(done):
+        frames.log_in_here(user)
+        os.setresuid(*[frames.uid_of(user)] * 3)
+        die_with_parent()  # which a change of user forgets
+        while True:
+            work()
+            done()
+    return frames.forked(over_and_over, "the attacker could not begin")
 
 
 def connection(path=frames.SESSION_SOCKET):

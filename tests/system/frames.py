@@ -1,5 +1,6 @@
 """pam_jit.so and jit played frame by frame (docs/protocol-helper.md): what they say to jit-helper, and what it answers."""
 
+import contextlib
 import os
 import pwd
 import signal
@@ -93,24 +94,36 @@ def log_in_here(name):
         loginuid.write(str(uid_of(name)))
 
 
-def in_a_process(work):
-    """Runs work() in a child, which then stays until it is killed: its pid, once work() is done."""
+def forked(work, trouble):
+    """Runs work(done) in a child: its pid, once that has called done(), which it may do again."""
     read_end, write_end = os.pipe()
+
+    def done():
+        with contextlib.suppress(BrokenPipeError):
+            os.write(write_end, b"1")
+
     pid = os.fork()
     if pid == 0:
         try:
             die_with_parent()
-            kept = work()
-            os.write(write_end, b"1")
-            while kept:
-                time.sleep(1)
+            work(done)
         finally:
             os._exit(1)
     os.close(write_end)
-    with os.fdopen(read_end, "rb") as done:
-        if done.read(1) != b"1":
-            raise AssertionError("the other process could not do its part")
+    with os.fdopen(read_end, "rb") as said:
+        if said.read(1) != b"1":
+            raise AssertionError(trouble)
     return pid
+
+
+def in_a_process(work):
+    """Runs work() in a child, which then stays until it is killed: its pid, once work() is done."""
+    def once(done):
+        kept = work()
+        done()
+        while kept:
+            time.sleep(1)
+    return forked(once, "the other process could not do its part")
 
 
 def children_named(parent, name):
