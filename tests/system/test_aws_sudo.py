@@ -152,6 +152,12 @@ class AwsSudo(StsCase):
         self.assertEqual((answer, decided.get("status")), (200, status), decided)
         return decided
 
+    def assert_lets_go_on(self, terminal, request, by="appr1"):
+        terminal.expect(rf"request {request[0]}: approved by {by}")
+        status, text = terminal.finish(PATIENCE)
+        self.assertEqual(status, 0, text)
+        self.assertIn("uid=0(root)", text)
+
     def item(self, request):
         """What stands in the table."""
         return awslib.item_of(self.dynamo, request[0])
@@ -196,10 +202,7 @@ class AwsSudo(StsCase):
         status, listed = self.call("GET", "/requests?status=PENDING")
         self.assertEqual((status, [r["shortId"] for r in listed["requests"]]), (200, [request[0]]), listed)
         self.approve_it(request)
-        terminal.expect(rf"request {request[0]}: approved by appr1")
-        status, text = terminal.finish(PATIENCE)
-        self.assertEqual(status, 0, text)
-        self.assertIn("uid=0(root)", text)
+        self.assert_lets_go_on(terminal, request)
         given = self.credentials_of(terminal)
         self.assertIsNone(self.verdict_on(given))
         self.assertIsNotNone(self.verdict_on({**given, "SecretAccessKey": "x" * 40}))
@@ -249,10 +252,7 @@ class AwsSudo(StsCase):
         self.door.wait_for("answered", "/prod/changes", 2, asked, PATIENCE)
         self.assertEqual((self.item(request)["status"]["S"], self.door.named("asked", "/prod/requests/", asked)), ("PENDING", []))
         self.approve_it(request, "appr2")
-        terminal.expect(rf"request {request[0]}: approved by appr1 appr2")
-        status, text = terminal.finish(PATIENCE)
-        self.assertEqual(status, 0, text)
-        self.assertIn("uid=0(root)", text)
+        self.assert_lets_go_on(terminal, request, "appr1 appr2")
         self.assertEqual((self.end_of_workflow(request)["output"], self.item(request)["status"]["S"]),
                          ({"status": "ACTIVE"}, "ACTIVE"))
 
@@ -341,10 +341,7 @@ class AwsSudo(StsCase):
         terminal = self.open_terminal()
         request = self.ask(terminal)
         self.approve_at(approver, request)
-        terminal.expect(rf"request {request[0]}: approved by appr1")
-        status, text = terminal.finish(PATIENCE)
-        self.assertEqual(status, 0, text)
-        self.assertIn("uid=0(root)", text)
+        self.assert_lets_go_on(terminal, request)
         given = self.credentials_of(terminal)
         self.assertIsNone(self.verdict_on(given))
         self.assertEqual(self.end_of_workflow(request)["output"], {"status": "ACTIVE"})
