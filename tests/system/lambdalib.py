@@ -4,23 +4,40 @@ What a runtime does against the protocol is kept in `wrong`: asking for the next
 answering what was never asked or twice, no JSON."""
 
 import base64
+import glob
 import http.server
 import json
 import os
+import platform
 import queue
 import re
+import shutil
 import subprocess
+import tempfile
 import threading
 import time
+import unittest
 import uuid
+import zipfile
 
-from namespace import die_with_parent
+from namespace import TREE, die_with_parent
 
 ROOT = "/2018-06-01/runtime/"
 SIZE_LIMIT = 6 * 1024 * 1024
 PATIENCE = 20
 TRACE = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0"
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:jit"
+MACHINE = platform.machine().replace("aarch64", "arm64")  # as Lambda calls it
+POLICY = """[role admin]
+services = sudo
+requesters = op1
+hosts = *
+targets = root
+approvers = appr1
+[person op1]
+[person appr1]
+"""
+CONF = "[broker]\ntls = off\nstore = sqlite:/tmp/broker.db\nissuer = demo\n" + POLICY
 
 
 class Invocation:
@@ -209,3 +226,40 @@ def environment(**more):
     """Of a function: what Lambda sets, and nothing of ours."""
     return {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8",
             **{name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}, **more}
+
+
+class Unpacked(unittest.TestCase):
+    """The bundle that `make MADE_BY` makes where Lambda puts it, in a root that holds nothing else."""
+    MADE_BY, MACHINE, LIMIT = "lambda", MACHINE, 150
+    RUN_BY = ()  # a program in that root which runs the bundle's
+
+    @classmethod
+    def setUpClass(cls):
+        done = subprocess.run(["make", "--no-print-directory", "-C", TREE, cls.MADE_BY], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=cls.LIMIT)
+        if done.returncode:
+            raise AssertionError(f"make {cls.MADE_BY}: {done.stdout[-1500:]}{done.stderr[-1500:]}")
+        cls.zip = max(glob.glob(f"{TREE}/build/lambda/*-{cls.MACHINE}.zip"), key=os.path.getmtime)
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = folder.name
+        self.task = f"{self.root}/var/task"
+        os.makedirs(self.task)
+        os.mkdir(f"{self.root}/tmp")
+        with zipfile.ZipFile(self.zip) as bundle:
+            for entry in bundle.infolist():
+                os.chmod(bundle.extract(entry, self.task), entry.external_attr >> 16)
+        self.configure(CONF)
+
+    def configure(self, text):
+        with open(f"{self.task}/jit-broker.conf", "w", encoding="ascii") as file:
+            file.write(text)
+        os.chmod(f"{self.task}/jit-broker.conf", 0o644)
+
+    def start(self, **env):
+        function = Function([shutil.which("chroot"), self.root, *self.RUN_BY, "/var/task/bootstrap"], f"{self.root}/log",
+                            environment(_HANDLER="Status", LAMBDA_TASK_ROOT="/var/task", **env))
+        self.addCleanup(function.stop)
+        return function

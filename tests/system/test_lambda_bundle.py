@@ -5,20 +5,16 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import ssl
 import subprocess
-import tempfile
 import time
 import unittest
-import zipfile
 
 import npm
 from brokerlib import Broker, built, make_tls, new_secret
 from cloud import ARN, KEYS
 from dynamo import Between, Dynamo
-from lambdalib import Function, environment, rest_event
-from namespace import TREE
+from lambdalib import CONF, POLICY, Unpacked, rest_event
 
 prepare = npm.prepare
 
@@ -27,16 +23,6 @@ CLIENT = "import boto3; boto3.client('dynamodb', region_name='eu-west-1', aws_ac
 ZIP_LIMIT = 12e6  # bytes
 MEMORY_LIMIT = 20000  # KiB
 ROUNDS = 7
-POLICY = """[role admin]
-services = sudo
-requesters = op1
-hosts = *
-targets = root
-approvers = appr1
-[person op1]
-[person appr1]
-"""
-CONF = "[broker]\ntls = off\nstore = sqlite:/tmp/broker.db\nissuer = demo\n" + POLICY
 # As docs/aws.md has it deployed, but for where the table is.
 SHIPPED = """[broker]
 tls = off
@@ -54,39 +40,9 @@ LIBRARY_PATH = "/lib64:/usr/lib64"  # the part of Lambda's own that matters
 
 
 @unittest.skipUnless(os.geteuid() == 0, "it needs root, to enter an empty root")
-class Unpacked(unittest.TestCase):
-    """The bundle where Lambda puts it, in a root that holds nothing else."""
-
-    @classmethod
-    def setUpClass(cls):
-        done = subprocess.run(["make", "--no-print-directory", "-C", TREE, "lambda"], capture_output=True, text=True,
-                              timeout=150)
-        if done.returncode:
-            raise AssertionError(f"make lambda: {done.stdout[-1500:]}{done.stderr[-1500:]}")
-        cls.zip = max(glob.glob(f"{TREE}/build/lambda/*.zip"), key=os.path.getmtime)
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.root = folder.name
-        self.task = f"{self.root}/var/task"
-        os.makedirs(self.task)
-        os.mkdir(f"{self.root}/tmp")
-        with zipfile.ZipFile(self.zip) as bundle:
-            for entry in bundle.infolist():
-                os.chmod(bundle.extract(entry, self.task), entry.external_attr >> 16)
-        self.configure(CONF)
-
-    def configure(self, text):
-        with open(f"{self.task}/jit-broker.conf", "w", encoding="ascii") as file:
-            file.write(text)
-        os.chmod(f"{self.task}/jit-broker.conf", 0o644)
-
+class Packed(Unpacked):
     def start(self, **env):
-        function = Function([shutil.which("chroot"), self.root, "/var/task/bootstrap"], f"{self.root}/log",
-                            environment(_HANDLER="Status", LAMBDA_TASK_ROOT="/var/task", LD_LIBRARY_PATH=LIBRARY_PATH, **env))
-        self.addCleanup(function.stop)
-        return function
+        return super().start(LD_LIBRARY_PATH=LIBRARY_PATH, **env)
 
     def host_side(self, text):
         """A jit-broker out here, on the same store."""
@@ -101,7 +57,7 @@ class Unpacked(unittest.TestCase):
         self.assertEqual(function.api.wrong, [])
 
 
-class Bundle(Unpacked):
+class Bundle(Packed):
     def test_it_serves_in_a_root_that_holds_nothing_else(self):
         broker = self.host_side(CONF.replace("/tmp/broker.db", f"{self.root}/tmp/broker.db"))
         self.assert_serves(self.start(), new_secret(broker, "key", "add", "web-1"))
@@ -155,7 +111,7 @@ class Bundle(Unpacked):
             self.assertEqual(file.read().count("-----BEGIN CERTIFICATE-----"), 5)
 
 
-class Shipped(Unpacked):
+class Shipped(Packed):
     """As it is deployed: the table over TLS by a name, whose certificate the bundle's roots are read for, and each call of it
     signed with the function's own role. The relay that has the certificate hands on to dynalite. /etc/hosts is what the
     root holds beside the bundle; the table's root is one more in aws-ca.pem, behind the five."""
