@@ -83,6 +83,23 @@ static inline char *fuzz_text(struct fuzz_input *in, char until)
 	return text;
 }
 
+/* What there is up to the next 0x1e, which is taken too: a text of an input that has several. NULs within stay. */
+static inline char *fuzz_part(struct fuzz_input *in, size_t *ret_len)
+{
+	const uint8_t *end = in->left ? memchr(in->at, 0x1e, in->left) : NULL;
+	const size_t len = end ? (size_t)(end - in->at) : in->left;
+	char *text = malloc(len + 1);
+
+	FUZZ_CHECK(text);
+	if (len)
+		memcpy(text, in->at, len);
+	text[len] = '\0';
+	in->at += len + (end != NULL);
+	in->left -= len + (end != NULL);
+	*ret_len = len;
+	return text;
+}
+
 /* All of the input as a text, a NUL behind it; the caller frees it. NULs within stay. */
 static inline char *fuzz_all(const uint8_t *data, size_t size)
 {
