@@ -1,13 +1,14 @@
 # `make bench`: ratios against other ways to gate sudo, measured side by side in one run (tests/bench).
 
-BENCH_TOOLS := $(patsubst tests/bench/%.c,$(B)/bench/%,$(filter-out tests/bench/nodelay.c,$(wildcard tests/bench/*.c))) \
-	$(B)/bench/nodelay.so
+BENCH_PRELOADED := nodelay commits
+BENCH_TOOLS := $(patsubst tests/bench/%.c,$(B)/bench/%,$(filter-out $(BENCH_PRELOADED:%=tests/bench/%.c),$(wildcard tests/bench/*.c))) \
+	$(BENCH_PRELOADED:%=$(B)/bench/%.so)
 
 $(B)/bench/%: $(O)/tests/bench/%.o
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
 	@$(CC) $(LDHARDEN) -o $@ $^ -lpam $(call pkg_libs,libevent libevent_openssl openssl sqlite3)
-$(B)/bench/nodelay.so: $(O)/tests/bench/nodelay.o
+$(BENCH_PRELOADED:%=$(B)/bench/%.so): $(B)/bench/%.so: $(O)/tests/bench/%.o
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
 	@$(CC) -shared $(LDHARDEN) -o $@ $^

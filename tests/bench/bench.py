@@ -14,15 +14,12 @@ import shutil
 import subprocess
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "system")]
+from places import MODULES, TOOLS
 
-import namespace  # noqa: E402  (its folder has just been added)
+import namespace
 
-TOOLS = os.path.join(namespace.TREE, "build/bench")
 # What it needs of the distribution, and the package that has it.
-NEEDED = {"/lib/x86_64-linux-gnu/security/pam_duo.so": "libpam-duo", "gnuplot": "gnuplot-nox", "curl": "curl",
-          "sudo": "sudo", "openssl": "openssl"}
+NEEDED = {f"{MODULES}/pam_duo.so": "libpam-duo", "gnuplot": "gnuplot-nox", "curl": "curl", "sudo": "sudo", "openssl": "openssl"}
 
 
 def what_is_missing():

@@ -1,24 +1,22 @@
 """The host that contestants are compared on: the laboratory, with a command of its own for each of them, whose sudo
 goes through that contestant's PAM service and is alike in everything else."""
 
+import mmap
 import os
 import shutil
-import subprocess
-import sys
+import struct
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
+import duo
+from lab import Lab, read, write
+from places import LIBRARIES, TOOLS
+from terminal import Terminal
 
-import duo  # noqa: E402  (its folder has just been added)
-from lab import PAM_SOCKET, Lab, read, write  # noqa: E402
-from namespace import TREE  # noqa: E402
-from terminal import Terminal  # noqa: E402
-
-TOOLS = os.path.join(TREE, "build/bench")
 COMMANDS = "/opt/bench"
 STAMPS = "/run/lab/stamps"
-MODULES = "/lib/x86_64-linux-gnu/security"
-PRELOADED = "/usr/lib/x86_64-linux-gnu/pam-jit-nodelay.so"
+COMMITS = "/run/lab/commits"
+COMMITS_SIZE = 8 * 65536  # commits.c maps as much
+WATCHING = f"{LIBRARIES}/pam-jit-commits.so"
+PRELOADED = f"{LIBRARIES}/pam-jit-nodelay.so"
 CONTESTANTS = ("floor", "jit", "duo", "curl")
 # The same stack for all. Nothing else asks for a password, so that what differs is the line that gates.
 STACK = """auth     required  {auth}
@@ -41,8 +39,8 @@ exit 1
 """
 DUO_CONF = """[duo]
 host = broker.example:{port}
-ikey = {ikey}
-skey = {skey}
+ikey = DIXXXXXXXXXXXXXXXXXX
+skey = a-secret-key-of-forty-characters-in-all.
 cafile = /etc/pam-jit/broker-ca.pem
 failmode = secure
 autopush = yes
@@ -56,11 +54,10 @@ class Host:
     def __init__(self):
         self.lab = Lab.here()
         self._put_store_on_disk()
-        self.service = duo.Service("/etc/jit-broker")
+        self.service = duo.Service(f"{TOOLS}/duo", "/etc/jit-broker")
         os.makedirs(STAMPS, mode=0o777)
         os.chmod(STAMPS, 0o777)
         self._install_contestants()
-        self.auto = None
 
     def _put_store_on_disk(self):
         """The laboratory's /var lies in memory: commits would cost nothing."""
@@ -93,16 +90,31 @@ class Host:
             shutil.copy(f"{TOOLS}/{name}", f"{COMMANDS}/jit/{name}")
         url = f"https://broker.example:{self.service.port}/ask"
         write(f"{COMMANDS}/ask", SCRIPT.format(url=url), 0o755)
-        write("/etc/security/pam_duo.conf", DUO_CONF.format(port=self.service.port, ikey=duo.INTEGRATION_KEY,
-                                                            skey=duo.SECRET_KEY), 0o600)
+        write("/etc/security/pam_duo.conf", DUO_CONF.format(port=self.service.port), 0o600)
         shutil.copy(f"{TOOLS}/nodelay.so", PRELOADED)
         os.chmod(PRELOADED, 0o4755)  # what a setuid program may be made to load
+        shutil.copy(f"{TOOLS}/commits.so", WATCHING)
+
+    def _watch_commits(self):
+        if os.path.exists(COMMITS):
+            os.unlink(COMMITS)  # who runs still has it mapped
+        write(COMMITS, "", 0o600, "_jitbroker", "_jitbroker")
+        os.truncate(COMMITS, COMMITS_SIZE)
+        self.lab.broker.environment = {"LD_PRELOAD": WATCHING, "BENCH_COMMITS": COMMITS}
+
+    @staticmethod
+    def commits():
+        """When the broker's changes were on the disk (CLOCK_MONOTONIC, ns), in their order, since it was started."""
+        with open(COMMITS, "rb") as file, mmap.mmap(file.fileno(), COMMITS_SIZE, prot=mmap.PROT_READ) as mapped:
+            count = struct.unpack_from("<q", mapped)[0]
+            return list(struct.unpack_from(f"<{count}q", mapped, 8))
 
     def start(self, auto, role=None, helper=None):
         """With daemons that know nothing yet, in the configuration that the figures are promised for."""
         changes = {("role admin", "code"): "off", ("role admin", "auto_approve"): ALWAYS if auto else "never",
                    ("usage_plan default", "rate"): "100000", ("usage_plan default", "burst"): "100000"}
         changes.update({("role admin", key): value for key, value in (role or {}).items()})
+        self._watch_commits()
         self.lab.restart(changes, helper)
 
     def terminal(self):
@@ -144,6 +156,3 @@ class Host:
         """Processor time that a daemon has used."""
         with open(f"/proc/{process.pid}/schedstat", encoding="ascii") as file:
             return int(file.read().split()[0]) / 1e6
-
-
-__all__ = ["COMMANDS", "HERE", "MODULES", "PAM_SOCKET", "STAMPS", "TOOLS", "Host", "read", "subprocess"]

@@ -2,15 +2,12 @@
 
 import os
 import shutil
-import sys
+import subprocess
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), "system"))
-
-from brokerlib import PUBLIC_KEY, Api, make_broker, new_secret  # noqa: E402  (its folder has just been added)
-from host import TOOLS, subprocess  # noqa: E402
-from terminal import wait_until  # noqa: E402
-from test_load import CONF, PER_HOST, Waiters  # noqa: E402
+from brokerlib import PUBLIC_KEY, Api, make_broker, new_secret
+from places import TOOLS
+from terminal import wait_until
+from test_load import CONF, PER_HOST, Waiters
 
 AT_ONCE = 8  # hosts that keep the broker busy
 SIZES = (1, 10, 100, 1000, 10000)

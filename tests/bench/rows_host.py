@@ -1,11 +1,13 @@
 """What pam_jit is to the host beside the time at sudo: its module in other programs' processes, its helper, and `jit`."""
 
 import os
+import subprocess
 import time
 
 import livesessions
 from gate import Gate, bad_gateway, dropped
-from host import COMMANDS, MODULES, PRELOADED, TOOLS, subprocess
+from host import COMMANDS, PRELOADED
+from places import MODULES, TOOLS
 from report import by_name, median
 from terminal import wait_until
 

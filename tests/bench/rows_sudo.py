@@ -1,5 +1,6 @@
 """What a person at sudo waits for, and what it costs the host. Each function is a row, or several that one run gives."""
 
+import os
 import random
 import threading
 import time
@@ -42,61 +43,86 @@ def fresh(host, report, size):
         report.add(f"the same, against {SAID[name]}", over["jit"], over[name], "ms")
 
 
-class Approver(threading.Thread):
-    """Approves what waits: after `pause()` seconds, until it has done so `count` times. `decided`: when it said so;
-    `answered`: when the broker confirmed it."""
+class Decider(threading.Thread):
+    """Decides of what the contestants ask, in the order of `turns` (their names), each `pause()` seconds after `many` of
+    them have asked. What it has of each, CLOCK_MONOTONIC in ns: `called`, the approver's call was sent; `decided`, the
+    service had decided for good and began to say so; `confirmed`, the approver knew that it had."""
 
-    def __init__(self, host, count, pause):
+    def __init__(self, host, turns, pause, many=1):
         super().__init__(daemon=True)
         self.api = Api(8443, "/etc/pam-jit/broker-ca.pem", token=host.lab.tokens["appr1"])
-        self.count, self.pause, self.decided, self.answered = count, pause, [], []
+        self.host, self.turns, self.pause, self.many = host, turns, pause, many
+        self.called, self.decided, self.confirmed = ({name: [] for name in turns} for _ in range(3))
         self.start()
 
     def run(self):
-        while len(self.decided) < self.count:
-            waiting = self.api.get("/requests?status=PENDING").json["requests"]
-            if not waiting:
-                time.sleep(0.02)
-                continue
-            time.sleep(self.pause())
-            path = f"/requests/{waiting[0]['requestId']}/approve"
-            self.decided.append(time.monotonic_ns())
-            self.api.post(path)
-            self.answered.append(time.monotonic_ns())
+        for name in self.turns:
+            if name == "jit":
+                self._approve()
+            else:
+                self.host.service.wait_for(self.many)
+                time.sleep(self.pause())
+                self.called[name].append(time.monotonic_ns())
+                self.decided[name].append(self.host.service.decide())
+                self.confirmed[name].append(time.monotonic_ns())
         self.api.close()
 
+    def _approve(self):
+        waiting = wait_until("somebody waits for the approver", self._pending, 60)
+        time.sleep(self.pause())
+        called = time.monotonic_ns()
+        self.api.post(f"/requests/{waiting[0]['requestId']}/approve")
+        confirmed = time.monotonic_ns()
+        # One commit holds the decision and its audit record; what follows it is another change.
+        self.decided["jit"].append(next(at for at in self.host.commits() if at > called))
+        self.called["jit"].append(called)
+        self.confirmed["jit"].append(confirmed)
 
-def stamps(name):
-    """When the commands began: ms of the same clock as `decided`, in ns."""
-    return [int(line) for line in read(f"{STAMPS}/{name}").split()]
+    def _pending(self):
+        return self.api.get("/requests?status=PENDING").json["requests"]
+
+
+def decide_in_turn(host, terminal, rounds, pause, many=1):
+    """Runs the contestants' sudos, many at once, while they are decided of: (runs, decider, began), the latter being
+    {contestant: when the commands of each round began, CLOCK_MONOTONIC in ns}."""
+    names = ("jit", *DUOS)
+    for name in names:
+        if os.path.exists(f"{STAMPS}/{name}"):
+            os.unlink(f"{STAMPS}/{name}")
+    turns = [names[(turn + i) % len(names)] for turn in range(rounds) for i in range(len(names))]  # as pairs takes them
+    host.service.ask("hold")
+    decider = Decider(host, turns, pause, many)
+    runs = host.pairs(terminal, rounds, *((name, host.gated(name, f"stamp {STAMPS}/{name}"),
+                                           *(["/usr/bin/jit end"] if name == "jit" else [])) for name in names),
+                      crowd=many, pause=20)
+    decider.join(60)
+    host.service.ask("at-once")
+    began = {}
+    for name in names:
+        at = [int(line) for line in read(f"{STAMPS}/{name}").split()]
+        assert len(at) == many * len(decider.decided[name]) == many * rounds, f"{name}: {len(at)} commands, of {rounds} decisions"
+        began[name] = [at[many * i:many * (i + 1)] for i in range(rounds)]
+    return runs, decider, began
+
+
+def since(moments, began):
+    """Milliseconds from each moment until the last command of its round."""
+    return [(max(all_of_it) - at) / 1e6 for at, all_of_it in zip(moments, began)]
 
 
 def approval(host, report, size):
-    """From the decision to the command. It is counted from when the service says that it has decided: jit-broker to the
-    approver, after its commit to disk, pam_duo's to pam_duo. The figure from when the approver's call is sent is beside."""
+    """From the decision to the command. One moment for all: the service has decided for good, and begins to say so.
+    jit-broker has when its change is on the disk; pam_duo's says nothing of a disk."""
     host.start(auto=False)
-    rounds, lags = size(40), {}
     choose = random.Random(1)
-
-    def pause():
-        return choose.uniform(0.2, 0.6)
-
-    def lag(name, said):
-        return [(began - at) / 1e6 for began, at in zip(stamps(name), said)]
-
     with host.terminal() as terminal:
-        approver = Approver(host, rounds, pause)
-        host.pairs(terminal, rounds, ("jit", host.gated("jit", f"stamp {STAMPS}/jit"), "/usr/bin/jit end"), pause=20)
-        approver.join()
-        lags["jit"], whole = lag("jit", approver.answered), median(lag("jit", approver.decided))
-        for name in DUOS:
-            host.service.decide, host.service.decided = lambda: time.sleep(pause()), []
-            host.pairs(terminal, rounds, (name, host.gated(name, f"stamp {STAMPS}/{name}")), pause=20)
-            lags[name] = lag(name, host.service.decided)
-    host.service.decide = lambda: None
+        _, decider, began = decide_in_turn(host, terminal, size(40), lambda: choose.uniform(0.2, 0.6))
+    lags = {name: since(decider.decided[name], began[name]) for name in began}
     found = {name: median(values) for name, values in lags.items()}
-    report.add("approval to command", found["jit"], 3, "ms", f"slowest {max(lags['jit']):.1f}; {whole:.2f} from the "
-               "approver's call on; " + ", ".join(f"{SAID[name]} {found[name]:.2f}" for name in DUOS))
+    report.add("approval to command", found["jit"], 3, "ms", f"slowest {max(lags['jit']):.1f}; "
+               f"{median(since(decider.called['jit'], began['jit'])):.2f} from the approver's call on, "
+               f"{median(since(decider.confirmed['jit'], began['jit'])):.2f} from when the approver knew; " +
+               ", ".join(f"{SAID[name]} {found[name]:.2f}" for name in DUOS))
     for name in DUOS:
         report.add(f"the same, against {SAID[name]}", found["jit"], found[name], "ms")
 
@@ -104,39 +130,22 @@ def approval(host, report, size):
 def crowd(host, report, size):
     """Many sudos at once that one approval lets in, a second later."""
     host.start(auto=False)
-    many = min(50, max(5, size(50)))
-    lasts, cpus = {}, {}
+    many, rounds = min(50, max(5, size(50))), min(5, size(5))
     with host.terminal() as terminal:
         cpu = host.cpu_ms(host.lab.helper)
-        approver = Approver(host, 1, lambda: 1)
-        runs = host.pairs(terminal, 1, ("jit", host.gated("jit", f"stamp {STAMPS}/crowd-jit")), crowd=many)
-        approver.join()
-        lasts["jit"] = (max(stamps("crowd-jit")) - approver.decided[0]) / 1e6
-        cpus["jit"] = median(by_name(runs, "cpu")["jit"]) + (host.cpu_ms(host.lab.helper) - cpu) / many
-        for name in DUOS:
-            released = threading.Event()
-            host.service.decide, host.service.decided = released.wait, []
-            before = host.service.asked
-            timer = threading.Thread(target=release_when_all_wait, args=(host, before + 4 * many, released))
-            timer.start()
-            runs = host.pairs(terminal, 1, (name, host.gated(name, f"stamp {STAMPS}/crowd-{name}")), crowd=many)
-            timer.join()
-            lasts[name] = (max(stamps(f"crowd-{name}")) - released.at) / 1e6
-            cpus[name] = median(by_name(runs, "cpu")[name])
-        floor = host.pairs(terminal, 1, ("floor", host.gated("floor")), crowd=many)
-    host.service.decide = lambda: None
+        runs, decider, began = decide_in_turn(host, terminal, rounds, lambda: 1, many)
+        helper = (host.cpu_ms(host.lab.helper) - cpu) / rounds / many
+        floor = host.pairs(terminal, rounds, ("floor", host.gated("floor")), crowd=many)
+    lasts = {name: median(since(decider.decided[name], began[name])) for name in began}
+    cpus = {name: median(values) for name, values in by_name(runs, "cpu").items()}
+    cpus["jit"] += helper
+    floor = [by_name(floor)["floor"][many * i:many * (i + 1)] for i in range(rounds)]
     report.add(f"{many} sudos at once: from the approval to the last one's command", lasts["jit"], 100, "ms",
+               f"slowest {max(since(decider.decided['jit'], began['jit'])):.1f}; " +
                ", ".join(f"{SAID[name]} {lasts[name]:.1f}" for name in DUOS) +
-               f"; {many} with pam_permit take {max(by_name(floor)['floor']):.1f} from their start to the last one's end")
+               f"; {many} with pam_permit take {median([max(walls) for walls in floor]):.1f} from their start to the last one's end")
     for name in DUOS:
         report.add(f"processor time a sudo of these, the helper's with it, against {SAID[name]}", cpus["jit"], cpus[name], "ms")
-
-
-def release_when_all_wait(host, asked, released):
-    wait_until("all of them have asked", lambda: host.service.asked >= asked, 30)
-    time.sleep(1)
-    released.at = time.monotonic_ns()
-    released.set()
 
 
 def interrupted(host, report, size):
@@ -153,14 +162,16 @@ def interrupted(host, report, size):
             times.append(1000 * (time.monotonic() - began))
             host.lab.wait_for_status(shown[1], "CANCELLED")
             told.append(1000 * (time.monotonic() - began))
-        waits, host.service.decide = 1.5, lambda: time.sleep(waits)
+        host.service.ask("hold")
         terminal.start(f"sudo {COMMANDS}/duo/true")
-        terminal.expect("Pushed a login request")
+        host.service.wait_for(1)
         began = time.monotonic()
         terminal.interrupt()
+        time.sleep(1.5)  # the approver's
+        host.service.decide()
         terminal.finish()
         duo = 1000 * (time.monotonic() - began)
-    host.service.decide = lambda: None
+        host.service.ask("at-once")
     report.add("Ctrl-C to the prompt", median(times), 50, "ms",
                f"slowest {max(times):.1f}, the broker knows after {max(told):.0f}; pam_duo {duo:.0f}, of a decision after 1,500")
 
