@@ -47,7 +47,7 @@ objects = $(patsubst %.c,$(O)/%.o,$(1))
 # Rooms. common/ is linked as an archive: each program takes what it calls.
 COMMON := $(call objects,$(wildcard common/*.c))
 MODULE := $(call objects,$(wildcard pam_jit/*.c) common/frame.c common/text.c common/clock.c common/safefile.c \
-	common/args.c common/grace.c)
+	common/safepath.c common/args.c common/grace.c)
 # jit shares the helper's folder: its files are jit*.c. What the doctor knows, doctor*.c, both programs use.
 JIT_SOURCES := $(wildcard jit-helper/jit*.c)
 DOCTOR_SOURCES := $(wildcard jit-helper/doctor*.c)

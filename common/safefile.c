@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "safepath.h"
 
 static int check_stat(const char *path, const struct stat *st, const struct jit_file_rule *rule, char *why,
 		      size_t why_size)
@@ -63,41 +64,24 @@ static int read_all(int fd, char *buf, size_t max, size_t *ret_len)
 	return 0;
 }
 
-/* Who made a link may let it lead anywhere later. */
-static int check_link(const char *path, char *why, size_t why_size)
-{
-	struct stat name;
-
-	if (lstat(path, &name) < 0) {
-		int r = -errno;
-		snprintf(why, why_size, "cannot read %s: %s", path, strerror(-r));
-		return r;
-	}
-	if (S_ISLNK(name.st_mode) && name.st_uid != 0 && name.st_uid != geteuid()) {
-		snprintf(why, why_size,
-			 "%s is a symbolic link of uid %u, who can let it lead anywhere: chown -h root %s", path,
-			 (unsigned)name.st_uid, path);
-		return -EPERM;
-	}
-	return 0;
-}
-
 /* Its descriptor, or -errno with a sentence in why. */
 static int open_checked(const char *path, const struct jit_file_rule *rule, char *why, size_t why_size)
 {
-	/* O_NONBLOCK: a FIFO in the file's place must not hang us. */
-	JIT_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | (rule->linked ? 0 : O_NOFOLLOW) | O_NOCTTY | O_NONBLOCK);
+	struct jit_safepath way;
+	JIT_CLOSE int dir = jit_safepath_open(path, rule->linked, &way, why, why_size);
 	struct stat st;
 
+	if (dir < 0)
+		return dir;
+	/* O_NONBLOCK: a FIFO in the file's place must not hang us. */
+	JIT_CLOSE int fd = openat(dir, way.name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		int r = -errno;
 		snprintf(why, why_size, "cannot read %s: %s", path,
-			 r == -ELOOP && !rule->linked ? "it is a symbolic link; name the file itself" : strerror(-r));
+			 r == -ELOOP ? "it is a symbolic link; name the file itself" : strerror(-r));
 		return r;
 	}
-	int r = rule->linked ? check_link(path, why, why_size) : 0;
-	if (r == 0)
-		r = check_stat(path, &st, rule, why, why_size);
+	int r = check_stat(path, &st, rule, why, why_size);
 	return r < 0 ? r : jit_take_fd(&fd);
 }
 

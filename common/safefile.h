@@ -18,7 +18,8 @@ struct jit_file_rule {
 /*
  * Reads the whole file. It must be a regular file (no symlink as the last
  * component, unless the rule says `linked`), owned by root or by the caller's effective uid, not
- * writable by group or others, at most max_size bytes, without NUL bytes.
+ * writable by group or others, at most max_size bytes, without NUL bytes, and
+ * nobody else may be able to put another one there (safepath.h).
  *
  * 0 and a NUL-terminated buffer of *ret_len bytes that the caller frees (and
  * wipes where secret). On failure -errno, with a sentence in `why` that names
