@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "folder.h"
 
 #define BACKLOG 64
 
@@ -27,24 +28,24 @@ int jh_listen_inherited(void)
 /* The directory of a socket: made if it is missing, and only its owner (root, or us) may have written into it. */
 static int check_directory(const char *path, char *why, size_t why_size)
 {
+	const struct jh_folder new = {.uid = geteuid(), .gid = getegid(), .mode = 0755};
+	const char *slash = strrchr(path, '/');
 	char dir[PATH_MAX];
 	struct stat st;
-	const char *slash = strrchr(path, '/');
 
 	if ((size_t)(slash - path) >= sizeof(dir))
 		return -ENAMETOOLONG;
 	memcpy(dir, path, (size_t)(slash - path));
 	dir[slash - path] = '\0';
-	if (mkdir(dir, 0755) == 0) {
-		if (chmod(dir, 0755) < 0) /* whatever the umask */
-			return -errno;
-	} else if (errno != EEXIST) {
+	JIT_CLOSE int folder = jh_folder_open(dir, &new, why, why_size);
+	if (folder < 0)
+		return folder;
+	if (fstat(folder, &st) < 0)
 		return -errno;
-	}
-	if (lstat(dir, &st) < 0)
-		return -errno;
-	if (!S_ISDIR(st.st_mode) || (st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022)) {
-		snprintf(why, why_size, "%s must be a directory of root that nobody else may write into", dir);
+	if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & 022)) {
+		snprintf(why, why_size,
+			 "%s must be a folder of root that nobody else may write into: chown root %s; chmod go-w %s",
+			 dir, dir, dir);
 		return -EPERM;
 	}
 	return 0;

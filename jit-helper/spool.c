@@ -2,16 +2,15 @@
 #include "spool.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "answer.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "folder.h"
 #include "grant.h"
 #include "helper.h"
 #include "json.h"
@@ -55,14 +54,13 @@ static void name_of(uint64_t number, const char *suffix, char buf[static JH_SPOO
 
 void jh_spool_prepare(const struct jh_conf *conf)
 {
-	char buf[16384];
-	struct passwd user, *found = NULL;
+	struct jh_folder new = {.mode = 0700};
+	char why[JIT_LINE_SIZE];
 
-	if (mkdir(conf->spool_dir, 0700) < 0 || geteuid() != 0)
+	if (jh_folder_user(conf->user, &new.uid, &new.gid) < 0)
 		return;
-	if (getpwnam_r(conf->user, &user, buf, sizeof(buf), &found) != 0 || !found ||
-	    lchown(conf->spool_dir, user.pw_uid, user.pw_gid) < 0)
-		rmdir(conf->spool_dir);
+	JIT_CLOSE int folder = jh_folder_open(conf->spool_dir, &new, why, sizeof(why));
+	(void)folder;
 }
 
 static struct entry *remember(struct jh_spool *s, uint64_t number, const char *requester)

@@ -11,17 +11,23 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "safepath.h"
 
 #define NEW_NAME ".new"
 
 int jh_spool_dir_open(const char *path, char *why, size_t why_size)
 {
-	JIT_CLOSE int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct jit_safepath way;
+	JIT_CLOSE int above = jit_safepath_open(path, false, &way, why, why_size);
 	struct stat st;
 
+	if (above < 0)
+		return above;
+	JIT_CLOSE int fd = openat(above, way.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		int r = -errno;
-		snprintf(why, why_size, "the folder %s cannot be opened: %s", path, strerror(errno));
+		snprintf(why, why_size, "the folder %s cannot be opened: %s", path,
+			 r == -ENOTDIR ? "something else is there" : strerror(-r));
 		return r;
 	}
 	if (st.st_uid != geteuid() || (st.st_mode & 077)) {

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "folder.h"
 #include "helper.h"
 #include "log.h"
 #include "peer.h"
@@ -21,11 +21,10 @@
 #include "spool.h"
 #include "withdraw.h"
 
-#define FILE_NAME  "helper.json"
-#define TEMPORARY  "helper.json.new"
-#define BOOT_FILE  "/proc/sys/kernel/random/boot_id"
-#define PASSWD_BUF 16384
-#define HEAR_MS	   3000 /* how long the broker has to say what it ended meanwhile; 2 s may go to one that is away */
+#define FILE_NAME "helper.json"
+#define TEMPORARY "helper.json.new"
+#define BOOT_FILE "/proc/sys/kernel/random/boot_id"
+#define HEAR_MS	  3000 /* how long the broker has to say what it ended meanwhile; 2 s may go to one that is away */
 
 struct jh_state {
 	struct jh_helper *helper;
@@ -35,45 +34,19 @@ struct jh_state {
 	bool troubled; /* the last write failed, and that was told */
 };
 
-static int uid_of(const char *name, uid_t *ret_uid, gid_t *ret_gid)
-{
-	char buf[PASSWD_BUF];
-	struct passwd entry, *found = NULL;
-
-	if (geteuid() != 0) {
-		*ret_uid = geteuid();
-		*ret_gid = getegid();
-		return 0;
-	}
-	if (getpwnam_r(name, &entry, buf, sizeof(buf), &found) != 0 || !found)
-		return -ENOENT;
-	*ret_uid = found->pw_uid;
-	*ret_gid = found->pw_gid;
-	return 0;
-}
-
 int jh_state_prepare(const struct jh_conf *conf, char *why, size_t why_size)
 {
-	uid_t uid;
-	gid_t gid;
+	struct jh_folder new = {.mode = 0700};
 	struct stat st;
 
-	if (uid_of(conf->user, &uid, &gid) < 0) {
+	if (jh_folder_user(conf->user, &new.uid, &new.gid) < 0) {
 		snprintf(why, why_size, "there is no user %s: make it with systemd-sysusers", conf->user);
 		return -1;
 	}
-	bool made = mkdir(conf->state_dir, 0700) == 0;
-	/* By descriptor: whoever may write above it could put something else in its place meanwhile. */
-	JIT_CLOSE int folder = open(conf->state_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (folder < 0 && errno != ENOTDIR && errno != ELOOP && errno != EACCES) {
-		snprintf(why, why_size, "cannot make state_dir %s: %s", conf->state_dir, strerror(errno));
+	JIT_CLOSE int folder = jh_folder_open(conf->state_dir, &new, why, why_size);
+	if (folder < 0 && folder != -EACCES)
 		return -1;
-	}
-	if (made && folder >= 0 && fchown(folder, uid, gid) < 0) {
-		snprintf(why, why_size, "cannot give %s to %s: %s", conf->state_dir, conf->user, strerror(errno));
-		return -1;
-	}
-	if (folder >= 0 && fstat(folder, &st) == 0 && st.st_uid == uid && (st.st_mode & 077) == 0)
+	if (folder >= 0 && fstat(folder, &st) == 0 && st.st_uid == new.uid && (st.st_mode & 077) == 0)
 		return 0;
 	snprintf(why, why_size, "state_dir %s must be a folder of %s with mode 0700: install -d -m 0700 -o %s %s",
 		 conf->state_dir, conf->user, conf->user, conf->state_dir);
