@@ -64,8 +64,8 @@ static int read_all(int fd, char *buf, size_t max, size_t *ret_len)
 	return 0;
 }
 
-/* Its descriptor, or -errno with a sentence in why. */
-static int open_checked(const char *path, const struct jit_file_rule *rule, char *why, size_t why_size)
+/* Its descriptor, or -errno with a sentence in why. `flags`: what is to be done with it. */
+static int open_checked(const char *path, int flags, const struct jit_file_rule *rule, char *why, size_t why_size)
 {
 	struct jit_safepath way;
 	JIT_CLOSE int dir = jit_safepath_open(path, rule->linked, &way, why, why_size);
@@ -73,9 +73,8 @@ static int open_checked(const char *path, const struct jit_file_rule *rule, char
 
 	if (dir < 0)
 		return dir;
-	/* O_NONBLOCK: a FIFO in the file's place must not hang us. */
-	JIT_CLOSE int fd = openat(dir, way.name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &st) < 0) {
+	JIT_CLOSE int fd = openat(dir, way.name, flags | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || fstat(fd, &st) < 0 || ((flags & O_PATH) && faccessat(dir, way.name, R_OK, 0) < 0)) {
 		int r = -errno;
 		snprintf(why, why_size, "cannot read %s: %s", path,
 			 r == -ELOOP ? "it is a symbolic link; name the file itself" : strerror(-r));
@@ -88,7 +87,8 @@ static int open_checked(const char *path, const struct jit_file_rule *rule, char
 int jit_file_read(const char *path, const struct jit_file_rule *rule, char **ret, size_t *ret_len, char *why,
 		  size_t why_size)
 {
-	JIT_CLOSE int fd = open_checked(path, rule, why, why_size);
+	/* O_NONBLOCK: a FIFO in the file's place must not hang us. */
+	JIT_CLOSE int fd = open_checked(path, O_RDONLY | O_NOCTTY | O_NONBLOCK, rule, why, why_size);
 	size_t len = 0;
 
 	if (fd < 0)
@@ -117,7 +117,8 @@ int jit_file_read(const char *path, const struct jit_file_rule *rule, char **ret
 int jit_file_check(const char *path, const struct jit_file_rule *rule, char *why, size_t why_size)
 {
 	const struct jit_file_rule followed = {.secret = rule->secret, .linked = true, .max_size = rule->max_size};
-	JIT_CLOSE int fd = open_checked(path, &followed, why, why_size);
+	/* Not opened: a sandbox may be looked out of. */
+	JIT_CLOSE int fd = open_checked(path, O_PATH, &followed, why, why_size);
 
 	return fd < 0 ? fd : 0;
 }

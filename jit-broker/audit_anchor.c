@@ -10,9 +10,11 @@
 #include "audit.h"
 #include "cleanup.h"
 #include "clock.h"
+#include "safefile.h"
 #include "text.h"
 
-#define ANCHORS_MAX 100000
+#define ANCHORS_MAX    100000
+#define FILE_MAX_BYTES (ANCHORS_MAX * 128)
 
 void jb_anchor_format(int64_t seq, const char *hash, int64_t now, char buf[static JB_ANCHOR_LINE])
 {
@@ -82,21 +84,21 @@ static int by_seq(const void *a, const void *b)
 
 static int read_file(const char *path, struct jb_anchors *ret, char *why, size_t why_size)
 {
-	JIT_FCLOSE FILE *file = fopen(path, "re");
-	JIT_FREE char *line = NULL;
+	static const struct jit_file_rule rule = {.linked = true, .max_size = FILE_MAX_BYTES};
+	JIT_FREE char *text = NULL;
+	char reason[512];
 	unsigned number = 0;
-	size_t size = 0;
+	size_t len;
 	int r = 0;
 
-	if (!file) {
-		snprintf(why, why_size, "cannot read the anchor %s: %s", path, strerror(errno));
+	if (jit_file_read(path, &rule, &text, &len, reason, sizeof(reason)) < 0) {
+		snprintf(why, why_size, "the anchor: %s", reason);
 		return -1;
 	}
-	while (r == 0 && getline(&line, &size, file) > 0) {
-		number++;
+	char *rest = text;
+	for (char *line; r == 0 && (line = strsep(&rest, "\n")) != NULL; number++)
 		r = add(ret, line);
-	}
-	if (r == 0 && !ferror(file) && ret->count)
+	if (r == 0 && ret->count)
 		return 0;
 	if (r < 0)
 		snprintf(why, why_size, "%s:%u: %s", path, number,

@@ -13,6 +13,7 @@
 #include "inifile.h"
 #include "safefile.h"
 
+#define CA_MAX	  (8 << 20) /* bytes; some 30 times what a system's CAs take */
 #define CONF_FILE ".config/jit-broker/client.conf"
 
 static const char *home(void)
@@ -150,9 +151,21 @@ static int read_token(const char *path, char *buf, size_t size)
 	return ok ? 0 : -1;
 }
 
+/* Whoever can change it can answer in the broker's place. */
+static int check_ca(const char *path)
+{
+	static const struct jit_file_rule rule = {.max_size = CA_MAX};
+	char why[512];
+
+	if (!path || jit_file_check(path, &rule, why, sizeof(why)) == 0)
+		return 0;
+	fprintf(stderr, "jit-broker: ca: %s\n", why);
+	return -1;
+}
+
 int jb_client_conf_complete(struct jb_client_conf *conf)
 {
-	if (read_own(conf) < 0 || (!conf->url && look_for_local(conf) < 0))
+	if (read_own(conf) < 0 || (!conf->url && look_for_local(conf) < 0) || check_ca(conf->ca) < 0)
 		return -1;
 	if (conf->url && conf->token_file)
 		return read_token(conf->token_file, conf->authorization, sizeof(conf->authorization));

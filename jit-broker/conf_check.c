@@ -12,13 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "conf_check_private.h"
 #include "filing.h"
+#include "safefile.h"
 #include "sts.h"
 
-#define LIST_TEXT_MAX 500 /* bytes of a role's services or targets, as the approver reads them */
+#define CA_MAX	      (8 << 20) /* bytes; some 30 times what a system's CAs take */
+#define LIST_TEXT_MAX 500	/* bytes of a role's services or targets, as the approver reads them */
 
 #define tell jb_check_tell
 
@@ -37,8 +38,11 @@ void jb_check_tell(struct check *c, unsigned line, const char *format, ...)
 
 void jb_check_file(struct check *c, const char *path, unsigned line, const char *key)
 {
-	if (path && access(path, R_OK) < 0)
-		jb_check_tell(c, line, "%s cannot be read: %s: %s", key, path, strerror(errno));
+	static const struct jit_file_rule rule = {.max_size = CA_MAX};
+	char why[512];
+
+	if (path && jit_file_check(path, &rule, why, sizeof(why)) < 0)
+		jb_check_tell(c, line, "%s: %s", key, why);
 }
 
 static bool is_loopback(const char *address)

@@ -6,7 +6,13 @@
 
 /* Tells every error as "PATH:LINE: sentence" and returns their number. */
 int jb_conf_check(const struct jb_conf *conf, void (*on_error)(void *arg, const char *message), void *arg);
-/* The same of the files that it names and the broker reads at its start, or first when somebody needs them. */
+/*
+ * The same of the files that it names. CAs of those whom the broker calls are opened by libraries, which would take
+ * any: they are judged before one is used. Secrets that are read first when somebody needs them are judged then, too.
+ */
+int jb_conf_check_authorities(const struct jb_conf *conf, void (*on_error)(void *arg, const char *message), void *arg);
+int jb_conf_check_secrets(const struct jb_conf *conf, void (*on_error)(void *arg, const char *message), void *arg);
+/* Both, and what the broker reads at its start and will not start without. */
 int jb_conf_check_files(const struct jb_conf *conf, void (*on_error)(void *arg, const char *message), void *arg);
 
 #endif

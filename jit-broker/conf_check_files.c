@@ -9,6 +9,7 @@
 #include "aws_keys.h"
 #include "conf_check.h"
 #include "conf_check_private.h"
+#include "conf_keys.h"
 #include "oidc_form.h"
 #include "tls.h"
 
@@ -46,13 +47,12 @@ static void check_issuer(struct check *c)
 {
 	const struct jb_conf *conf = c->conf;
 
+	check_keys(c, conf->store_credentials, JB_KEY_STORE_CREDENTIALS);
 	check_keys(c, conf->ssm_credentials, JB_KEY_SSM_CREDENTIALS);
 	check_keys(c, conf->workflow_credentials, JB_KEY_WORKFLOW_CREDENTIALS);
-	jb_check_file(c, conf->workflow_ca, jb_conf_line(&conf->lines, JB_KEY_WORKFLOW_CA), "workflow_ca");
 	if (strcmp(conf->issuer, "demo") == 0 && !conf->issue_function && !conf->issue_workflow)
 		return;
 	check_keys(c, conf->issuer_credentials, JB_KEY_ISSUER_CREDENTIALS);
-	jb_check_file(c, conf->issuer_ca, jb_conf_line(&conf->lines, JB_KEY_ISSUER_CA), "issuer_ca");
 }
 
 static void check_oidc(struct check *c)
@@ -60,11 +60,36 @@ static void check_oidc(struct check *c)
 	const struct jb_conf *conf = c->conf;
 	char secret[JB_OIDC_SECRET], why[512];
 
-	jb_check_file(c, conf->oidc_ca, jb_conf_line(&conf->lines, JB_KEY_OIDC_CA), "oidc_ca");
 	if (conf->oidc_client_secret_file &&
 	    jb_oidc_secret_read(conf->oidc_client_secret_file, secret, why, sizeof(why)) < 0)
 		jb_check_tell(c, jb_conf_line(&conf->lines, JB_KEY_OIDC_CLIENT_SECRET_FILE), "%s", why);
 	OPENSSL_cleanse(secret, sizeof(secret));
+}
+
+int jb_conf_check_authorities(const struct jb_conf *conf, void (*on_error)(void *arg, const char *message), void *arg)
+{
+	const struct {
+		const char *path;
+		enum jb_key key;
+	} files[] = {{conf->store_ca, JB_KEY_STORE_CA},
+		     {conf->issuer_ca, JB_KEY_ISSUER_CA},
+		     {conf->workflow_ca, JB_KEY_WORKFLOW_CA},
+		     {conf->oidc_ca, JB_KEY_OIDC_CA}};
+	struct check c = {.conf = conf, .on_error = on_error, .arg = arg};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		jb_check_file(&c, files[i].path, jb_conf_line(&conf->lines, files[i].key),
+			      jb_conf_keys[files[i].key].name);
+	return c.errors;
+}
+
+int jb_conf_check_secrets(const struct jb_conf *conf, void (*on_error)(void *arg, const char *message), void *arg)
+{
+	struct check c = {.conf = conf, .on_error = on_error, .arg = arg};
+
+	check_issuer(&c);
+	check_oidc(&c);
+	return c.errors;
 }
 
 int jb_conf_check_files(const struct jb_conf *conf, void (*on_error)(void *arg, const char *message), void *arg)
@@ -72,7 +97,5 @@ int jb_conf_check_files(const struct jb_conf *conf, void (*on_error)(void *arg, 
 	struct check c = {.conf = conf, .on_error = on_error, .arg = arg};
 
 	check_tls(&c);
-	check_issuer(&c);
-	check_oidc(&c);
-	return c.errors;
+	return c.errors + jb_conf_check_authorities(conf, on_error, arg) + jb_conf_check_secrets(conf, on_error, arg);
 }

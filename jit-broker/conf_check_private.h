@@ -13,7 +13,7 @@ struct check {
 
 __attribute__((format(printf, 3, 4))) void jb_check_tell(struct check *c, unsigned line, const char *format, ...);
 
-/* Can that file be read? NULL: there is none to read. */
+/* Certificates of authorities, for a library: can that file be read, and be believed? NULL: there is none. */
 void jb_check_file(struct check *c, const char *path, unsigned line, const char *key);
 
 /* Where notifications go: [webhook], [mail], persons' addresses, the mail server. */

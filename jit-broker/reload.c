@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "conf_check.h"
 #include "conf_keys.h"
 #include "confine.h"
 #include "log.h"
@@ -57,6 +58,10 @@ static struct jb_conf *read_anew(const char *path)
 	bool denied = false;
 	struct jb_conf *conf = jb_conf_read(path, tell_error, &denied);
 
+	if (conf && jb_conf_check_authorities(conf, tell_error, &denied) > 0) {
+		jb_conf_free(conf);
+		conf = NULL;
+	}
 	if (!conf)
 		jit_log(LOG_ERR, "the configuration is kept as it was: %s has errors%s", path,
 			denied ? "; a file in a folder that the running broker has shut itself out from can be used "

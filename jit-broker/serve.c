@@ -21,6 +21,7 @@
 #include "aws_role.h"
 #include "clock.h"
 #include "conf.h"
+#include "conf_check.h"
 #include "confine.h"
 #include "engine.h"
 #include "exit.h"
@@ -258,6 +259,15 @@ static const char *const help = "usage: jit-broker serve [--config FILE]\n"
 				"configuration, certificate and key anew; a file with errors changes nothing.\n"
 				"  -c, --config FILE  its configuration (default " JB_CONF_DEFAULT ")\n";
 
+/* A secret that is wrong is told at once, and again by who wants it: what needs none of it goes on without. */
+static bool may_start(const struct jb_conf *conf)
+{
+	if (!conf || jb_conf_check_authorities(conf, tell_error, NULL) > 0)
+		return false;
+	jb_conf_check_secrets(conf, tell_error, NULL);
+	return true;
+}
+
 /* Its links are left for whoever opens it to judge. The caller frees it; NULL with errno. */
 static char *absolute(const char *path)
 {
@@ -307,7 +317,7 @@ int jb_cmd_serve(int argc, char **argv)
 	else
 		jit_log(LOG_ERR, "cannot tell where %s is: %s; give its whole path", path, strerror(errno));
 	/* The unit does not try again what only an administrator can mend. */
-	status = broker.running.conf ? run(&broker) : JB_EXIT_CONFIG;
+	status = may_start(broker.running.conf) ? run(&broker) : JB_EXIT_CONFIG;
 	close_all(&broker);
 	free(from_root);
 	OPENSSL_cleanup(); /* what a search for leaks cannot follow into the locked heap */

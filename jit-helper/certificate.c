@@ -1,6 +1,7 @@
 /* See certificate.h. */
 #include "certificate.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -8,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "safefile.h"
 
-#define FILE_MAX 65536 /* bytes */
+#define FILE_MAX 65536	   /* bytes */
+#define CA_MAX	 (8 << 20) /* some 30 times what a system's CAs take */
 
 /* A daemon has nobody to ask for a passphrase. */
 static int no_passphrase(char *buf, int size, int writing, void *arg)
@@ -88,4 +91,16 @@ void jh_certificate_clear(struct jh_certificate *certificate)
 	if (certificate->key)
 		OPENSSL_secure_clear_free(certificate->key, strlen(certificate->key) + 1);
 	*certificate = (struct jh_certificate){0};
+}
+
+int jh_certificate_check_ca(const struct jh_conf *conf, char *why, size_t why_size)
+{
+	static const struct jit_file_rule rule = {.max_size = CA_MAX};
+
+	if (!conf->ca_file)
+		return 0;
+	if (access(conf->ca_file, R_OK) == 0)
+		return jit_file_check(conf->ca_file, &rule, why, why_size) < 0 ? -1 : 0;
+	snprintf(why, why_size, "ca_file %s cannot be read by %s: %s", conf->ca_file, conf->user, strerror(errno));
+	return -1;
 }

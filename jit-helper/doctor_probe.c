@@ -131,14 +131,14 @@ static void judge_certificate(struct jd_report *report, enum jd_severity severit
 /* False, and told: then what the brokers say adds nothing. */
 static bool judge_ca(struct jd_report *report, enum jd_severity severity, struct json_object *document)
 {
-	struct json_object *ca, *readable;
+	struct json_object *ca, *usable;
 
-	if (!json_object_object_get_ex(document, "ca", &ca) || !json_object_object_get_ex(ca, "readable", &readable) ||
-	    json_object_get_boolean(readable))
+	if (!json_object_object_get_ex(document, "ca", &ca) || !json_object_object_get_ex(ca, "usable", &usable) ||
+	    json_object_get_boolean(usable))
 		return true;
 	const char *file = text_of(ca, "file");
 	struct jd_finding *f = jd_find(report, severity, "helper.ca", NULL, file, 0);
-	jd_what(f, "The helper cannot read the CA (%s), and everybody is refused.", text_of(ca, "why"));
+	jd_what(f, "The helper cannot use the broker's CA, and everybody is refused: %s.", text_of(ca, "why"));
 	jd_fix(f, "Put the PEM file of the CA that signed the broker's certificate there: chmod 0644 %s", file);
 	return false;
 }

@@ -30,15 +30,13 @@
 #include "pamd.h"
 #include "probe.h"
 #include "request.h"
-#include "safefile.h"
 #include "session_side.h"
 #include "spool.h"
 #include "state.h"
 #include "visit.h"
 #include "withdraw.h"
 
-#define CA_MAX	(8 << 20) /* some 30 times what a system's CAs take */
-#define STOP_MS 2000	  /* how long the last words may take */
+#define STOP_MS 2000 /* how long the last words may take */
 #define POLL_MS 20
 
 struct options {
@@ -198,16 +196,7 @@ static int fail(const char *why)
 /* From here on as the unprivileged user, who must be able to tell the broker from somebody else. */
 static int drop(const struct jh_conf *conf, char *why, size_t why_size)
 {
-	static const struct jit_file_rule rule = {.max_size = CA_MAX};
-
-	if (jh_harden_drop(conf->user, why, why_size) < 0)
-		return -1;
-	if (!conf->ca_file)
-		return 0;
-	if (access(conf->ca_file, R_OK) == 0)
-		return jit_file_check(conf->ca_file, &rule, why, why_size) < 0 ? -1 : 0;
-	snprintf(why, why_size, "ca_file %s cannot be read by %s: %s", conf->ca_file, conf->user, strerror(errno));
-	return -1;
+	return jh_harden_drop(conf->user, why, why_size) < 0 ? -1 : jh_certificate_check_ca(conf, why, why_size);
 }
 
 /* Who misspells it finds out when no broker answers. */

@@ -112,15 +112,14 @@ static struct json_object *describe_file(struct json_object *document, const cha
 }
 
 /* As the helper's user. */
-static void try_ca(struct json_object *told, const char *path)
+static void try_ca(struct json_object *told, const struct jh_conf *conf)
 {
-	FILE *file = fopen(path, "re");
+	char why[JIT_LINE_SIZE];
+	const bool usable = jh_certificate_check_ca(conf, why, sizeof(why)) == 0;
 
-	json_object_object_add(told, "readable", json_object_new_boolean(file != NULL));
-	if (file)
-		fclose(file);
-	else
-		put_text(told, "why", strerror(errno));
+	json_object_object_add(told, "usable", json_object_new_boolean(usable));
+	if (!usable)
+		put_text(told, "why", why);
 }
 
 static void on_answer(void *arg, const struct jit_fetch_result *result)
@@ -234,7 +233,7 @@ static void look(struct json_object *document, const struct jh_conf *conf)
 		return;
 	}
 	if (ca)
-		try_ca(ca, conf->ca_file);
+		try_ca(ca, conf);
 	const bool certificate = try_certificate(document, conf);
 	if ((!key || try_key(key, conf)) && certificate)
 		ask_all(document, conf);

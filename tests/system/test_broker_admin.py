@@ -195,7 +195,7 @@ class CheckTest(AdminCase):
             with open(f"{self.folder}/{name}", "w", encoding="ascii"):
                 os.chmod(f"{self.folder}/{name}", mode)
         files = {"tls_key": ("none", "cannot read"), "issuer_credentials": ("empty", "must hold aws_access_key_id"),
-                 "issuer_ca": ("none", "issuer_ca cannot be read"), "oidc_ca": ("none", "oidc_ca cannot be read"),
+                 "issuer_ca": ("none", "issuer_ca: cannot read"), "oidc_ca": ("none", "oidc_ca: cannot read"),
                  "oidc_client_secret_file": ("open", "holds a secret and can be read by everybody")}
         self.reconfigure({("broker", key): f"{self.folder}/{name}" for key, (name, _) in files.items()}
                          | {("broker", "issuer"): "sts:https://sts.example/", ("broker", "oidc_issuer"): "https://login.example",
