@@ -470,12 +470,12 @@ class Examples(unittest.TestCase):
     def test_jit_broker_takes_its_example_with_every_line_in_force(self):
         write("/etc/jit-broker/chat.secret", "whsec_" + "k" * 44 + "\n", 0o640)
         write("/etc/jit-broker/mail.credentials", "jit\nsecret\n", 0o640)
-        for name in ("issuer.credentials", "workflow.credentials", "ssm.credentials"):
+        for name in ("store.credentials", "issuer.credentials", "workflow.credentials", "ssm.credentials"):
             write(f"/etc/jit-broker/{name}", "[default]\naws_access_key_id = AKIA\naws_secret_access_key = x\n", 0o640)
         write("/etc/jit-broker/oidc.secret", "secret\n", 0o640)
         brokerlib.make_tls("/etc/jit-broker")
         shutil.copy("/etc/jit-broker/ca.pem", "/etc/jit-broker/hosts-ca.pem")
-        for name in ("chat-ca.pem", "mail-ca.pem", "sts-ca.pem", "states-ca.pem", "ssm-ca.pem", "oidc-ca.pem"):
+        for name in ("dynamodb-ca.pem", "chat-ca.pem", "mail-ca.pem", "sts-ca.pem", "states-ca.pem", "ssm-ca.pem", "oidc-ca.pem"):
             write(f"/etc/jit-broker/{name}", "a certificate\n", 0o644)
         for name, text in (("as it is", read("etc/jit-broker/jit-broker.conf")), ("in force", self.in_force("etc/jit-broker/jit-broker.conf"))):
             write("/etc/jit-broker/jit-broker.conf", text, 0o640)
