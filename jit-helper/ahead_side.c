@@ -158,7 +158,7 @@ static void file_one(struct asking *a, const char *host)
 	struct jh_request_plan plan = {
 		.question = &a->question, .session = &session, .leader_fd = -1, .for_host = host, .resume = true};
 
-	if (jh_session_of(a->peer, a->session.uid, &session, &plan.leader_fd) < 0)
+	if (jh_peer_look_login(a->peer) < 0 || jh_session_of(a->peer, a->session.uid, &session, &plan.leader_fd) < 0)
 		return;
 	plan.login_uid = a->peer->proc.login_uid;
 	memcpy(session.place, a->session.place, sizeof(session.place));

@@ -81,7 +81,7 @@ static json_object *make_event(const struct jh_visit *v, const struct jh_answer 
 	json_object *event = json_object_new_object();
 	char login[JIT_NAME_SIZE] = "";
 
-	if (!jh_question_is_login(q) && jh_peer_look(v->peer) == 0)
+	if (!jh_question_is_login(q) && jh_peer_look_login(v->peer) == 0)
 		jh_login_name(v->peer->proc.login_uid, login, sizeof(login));
 	if (event && put(event, "type", type) && put_time(event, "at", jit_wall_s()) && put(event, "grant", a->id) &&
 	    put(event, "requester", q->requester) && put(event, "loginUser", login) &&

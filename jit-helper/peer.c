@@ -131,14 +131,31 @@ int jh_peer_look(struct jh_peer *peer)
 
 	if (peer->looked)
 		return 0;
-	int r = jh_proc_read(peer->proc.pid, &facts);
+	int r = jh_proc_kin(peer->proc.pid, &facts);
 	if (r == 0 && !jh_pidfd_alive(peer->pidfd))
 		r = -ESRCH;
 	if (r < 0)
 		return r;
 	facts.audit_session = peer->proc.audit_session;
+	facts.login_uid = peer->proc.login_uid;
 	peer->proc = facts;
 	peer->looked = true;
+	return 0;
+}
+
+int jh_peer_look_login(struct jh_peer *peer)
+{
+	uint32_t uid;
+
+	if (peer->looked_login)
+		return 0;
+	int r = jh_proc_login(peer->proc.pid, &uid);
+	if (r == 0 && !jh_pidfd_alive(peer->pidfd))
+		r = -ESRCH;
+	if (r < 0)
+		return r;
+	peer->proc.login_uid = uid;
+	peer->looked_login = true;
 	return 0;
 }
 
@@ -167,7 +184,7 @@ struct jh_peer *jh_peer_known(struct jh_listener *l, const struct jh_proc *proc,
 	peer->fd = -1;
 	peer->pidfd = pidfd;
 	peer->proc = *proc;
-	peer->looked = true;
+	peer->looked = peer->looked_login = true;
 	peer->owner = l->options.first;
 	jh_alarm_init(&peer->first_frame, l->helper->alarms, on_silence, peer);
 	LIST_INSERT_HEAD(&l->peers, peer, link);

@@ -27,9 +27,10 @@ struct jh_peer {
 	int fd; /* -1: known by its process alone, since the helper that took its connection has ended */
 	int pidfd;
 	uid_t uid;
-	/* Read under the pidfd: pid and audit session when it connected, the rest by jh_peer_look. */
+	/* Read under the pidfd: pid and audit session when it connected, the login uid by jh_peer_look_login, and the
+	 * rest by jh_peer_look. Each read is a file's in /proc, and most exchanges need none of them. */
 	struct jh_proc proc;
-	bool looked;
+	bool looked, looked_login;
 	char requester[JIT_NAME_SIZE]; /* on pam.sock, once the first frame has named one */
 	struct event *readable, *death;
 	struct jh_alarm first_frame;
@@ -57,8 +58,9 @@ bool jh_listener_expects(const struct jh_listener *listener);
 /* Closes its peers without calling back. NULL is fine. */
 void jh_listener_free(struct jh_listener *listener);
 
-/* Reads the rest of peer->proc, where that has not been done. 0; -ESRCH: its process is gone; -errno. */
+/* Read these of peer->proc, where that has not been done. 0; -ESRCH: its process is gone; -errno. */
 int jh_peer_look(struct jh_peer *peer);
+int jh_peer_look_login(struct jh_peer *peer);
 
 /*
  * A peer that a helper before this one had a connection with: only the end of

@@ -11,6 +11,7 @@
 #include "grant.h"
 #include "helper.h"
 #include "peer.h"
+#include "request.h"
 
 /* Of what came from the network only what can be a host's name or address names a place: never the console. */
 static bool names_a_host(const char *name)
@@ -35,7 +36,7 @@ static void ask_logind(struct jh_peer *peer, char place[static JIT_NAME_SIZE])
 	JIT_FREE char *host = NULL;
 	uid_t uid;
 
-	if (jh_peer_look(peer) < 0 || sd_pid_get_session(peer->proc.pid, &name) < 0 ||
+	if (jh_peer_look_login(peer) < 0 || sd_pid_get_session(peer->proc.pid, &name) < 0 ||
 	    sd_session_get_uid(name, &uid) < 0 || (uint32_t)uid != peer->proc.login_uid)
 		return;
 	int remote = sd_session_is_remote(name);
@@ -46,31 +47,45 @@ static void ask_logind(struct jh_peer *peer, char place[static JIT_NAME_SIZE])
 		snprintf(place, JIT_NAME_SIZE, "%s", host);
 }
 
+/*
+ * What was found when an elevation began or something was asked for in the same login session, and stays for as long as
+ * that does: also that nobody knows. False: it was not asked yet.
+ */
+static bool recall(const struct jh_helper *helper, struct jh_session *session)
+{
+	const struct jh_elevation *e;
+	const struct jh_request *r;
+	const struct jh_grant *g;
+	bool asked = false;
+
+	for (e = LIST_FIRST(&helper->elevations); e && !session->place[0]; e = LIST_NEXT(e, link)) {
+		if (jh_session_same(&e->session, session)) {
+			memcpy(session->place, e->session.place, sizeof(session->place));
+			asked = true;
+		}
+	}
+	for (g = LIST_FIRST(&helper->grants); g && !session->place[0]; g = LIST_NEXT(g, link)) {
+		if (jh_session_same(&g->session, session)) {
+			memcpy(session->place, g->session.place, sizeof(session->place));
+			asked = true;
+		}
+	}
+	for (r = LIST_FIRST(&helper->requests); r && !session->place[0]; r = LIST_NEXT(r, link)) {
+		if (jh_session_same(&r->session, session)) {
+			memcpy(session->place, r->session.place, sizeof(session->place));
+			asked = true;
+		}
+	}
+	return asked;
+}
+
 void jh_place_find(struct jh_peer *peer, const struct jh_question *q, struct jh_session *session)
 {
-	const struct jh_helper *helper = peer->helper;
-	const struct jh_elevation *e;
-	const struct jh_grant *g;
-
 	session->place[0] = '\0';
-	if (q && jh_question_is_login(q)) {
+	if (q && jh_question_is_login(q))
 		jh_place_of_login(q, session->place);
-		return;
-	}
-	for (e = LIST_FIRST(&helper->elevations); e; e = LIST_NEXT(e, link)) {
-		if (jh_session_same(&e->session, session) && e->session.place[0]) {
-			memcpy(session->place, e->session.place, sizeof(session->place));
-			return;
-		}
-	}
-	/* It was found when the grant was asked for, and stays for as long as the login session does. */
-	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link)) {
-		if (jh_session_same(&g->session, session) && g->session.place[0]) {
-			memcpy(session->place, g->session.place, sizeof(session->place));
-			return;
-		}
-	}
-	ask_logind(peer, session->place);
+	else if (!recall(peer->helper, session))
+		ask_logind(peer, session->place);
 }
 
 bool jh_place_same(const struct jh_session *a, const struct jh_session *b)

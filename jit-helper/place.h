@@ -19,8 +19,8 @@ void jh_place_of_login(const struct jh_question *question, char place[static JIT
 
 /*
  * Fills session->place, for a peer that asks `question`, or with NULL for one
- * that stands in the session: from an elevation that is open in it, or from
- * logind; "" where neither knows.
+ * that stands in the session: from an elevation or a grant of it, else from
+ * logind; "" where nobody knows.
  */
 void jh_place_find(struct jh_peer *peer, const struct jh_question *question, struct jh_session *session);
 

@@ -107,6 +107,16 @@ static int read_stat(pid_t pid, struct jh_proc *ret)
 	return r == 0 ? jh_proc_parse_stat(stat, ret) : r;
 }
 
+int jh_proc_kin(pid_t pid, struct jh_proc *ret)
+{
+	struct jh_proc facts = {.audit_session = JH_NO_AUDIT, .login_uid = JH_NO_AUDIT};
+	int r = read_stat(pid, &facts);
+
+	if (r == 0)
+		*ret = facts;
+	return r;
+}
+
 int jh_proc_read(pid_t pid, struct jh_proc *ret)
 {
 	struct jh_proc facts = {0};
@@ -130,6 +140,11 @@ bool jh_proc_is_shortage(int error)
 int jh_proc_audit(pid_t pid, uint32_t *ret)
 {
 	return read_u32(pid, "sessionid", ret);
+}
+
+int jh_proc_login(pid_t pid, uint32_t *ret)
+{
+	return read_u32(pid, "loginuid", ret);
 }
 
 int jh_pidfd_open(pid_t pid)

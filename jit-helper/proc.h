@@ -29,6 +29,8 @@ struct jh_proc {
 int jh_proc_parse_stat(const char *text, struct jh_proc *ret);
 /* All of it, for a pid. 0; -ESRCH: gone; -errno. */
 int jh_proc_read(pid_t pid, struct jh_proc *ret);
+/* The same without its audit session and login uid, which are JH_NO_AUDIT then. */
+int jh_proc_kin(pid_t pid, struct jh_proc *ret);
 
 /* A file of /proc/PID as text, cut at size - 1. 0; -ESRCH: gone; -errno. */
 int jh_proc_text(pid_t pid, const char *name, char *buf, size_t size);
@@ -36,6 +38,8 @@ int jh_proc_text(pid_t pid, const char *name, char *buf, size_t size);
 bool jh_proc_is_shortage(int error);
 /* Its audit session alone; JH_NO_AUDIT where there is none. 0 or -errno. */
 int jh_proc_audit(pid_t pid, uint32_t *ret);
+/* Its audit login uid alone; JH_NO_AUDIT where there is none. 0 or -errno. */
+int jh_proc_login(pid_t pid, uint32_t *ret);
 
 /* A descriptor of the process `pid`. -errno. */
 int jh_pidfd_open(pid_t pid);

@@ -348,12 +348,14 @@ static const char *file_own(struct jh_visit *v)
 
 	if (limit)
 		return limit;
-	int found = jh_visit_session(v, &plan.leader_fd);
+	/* sshd and login have not set the login uid of the person yet: it is that of whoever started them. */
+	int found = jh_question_is_login(q) ? 0 : jh_peer_look_login(v->peer);
+	if (found == 0)
+		found = jh_visit_session(v, &plan.leader_fd);
 	if (jh_proc_is_shortage(found))
 		return JH_SHORTAGE;
 	if (found < 0)
 		return "the first process of your login session is gone; log in again";
-	/* sshd and login have not set the login uid of the person yet: it is that of whoever started them. */
 	if (!jh_question_is_login(q))
 		plan.login_uid = v->peer->proc.login_uid;
 	struct jh_request *r = jh_request_new(v->helper, &plan);
