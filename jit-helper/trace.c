@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOOKS 2 /* more than is added, so that what is gone does not gather */
+
 static bool same_place(const struct jh_trace *a, const struct jh_trace *b)
 {
 	return a->audit == b->audit && a->uid == b->uid && a->descent == b->descent;
@@ -31,13 +33,26 @@ static void forget(struct jh_traces *t, size_t i)
 	t->count--;
 }
 
+/* Those of the next `count` that are gone. */
+static void tidy(struct jh_traces *t, size_t count, bool (*alive)(const struct jh_trace *trace))
+{
+	while (count-- > 0 && t->count > 0) {
+		const size_t i = t->look++ % t->count;
+		if (is_spare(t, i) && !alive(&t->at[i])) {
+			forget(t, i);
+			t->look = i;
+		}
+	}
+}
+
 bool jh_traces_add(struct jh_traces *t, const struct jh_trace *trace, bool (*alive)(const struct jh_trace *trace))
 {
 	bool kept = true;
 
 	for (size_t i = t->count; i-- > 0;)
-		if (is_same(&t->at[i], trace) || (is_spare(t, i) && !alive(&t->at[i])))
+		if (is_same(&t->at[i], trace))
 			forget(t, i);
+	tidy(t, t->count == JH_TRACES_MAX ? t->count : LOOKS, alive);
 	if (t->count == JH_TRACES_MAX) {
 		forget(t, 0);
 		kept = false;

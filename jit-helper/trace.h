@@ -26,12 +26,15 @@ struct jh_trace {
 struct jh_traces {
 	size_t count;
 	struct jh_trace at[JH_TRACES_MAX];
+	size_t look; /* where jh_traces_add goes on looking for those whose process is gone */
 };
 
 /*
  * Remembers one more. `alive` says whether a trace's process still is: one that
  * is gone and says nothing that another does not say makes room, and where none
- * is, the oldest. False when something had to be forgotten.
+ * is, the oldest. It is asked of two, and of all only where there is no room:
+ * of many sessions that begin at once each would ask for all. False when
+ * something had to be forgotten.
  */
 bool jh_traces_add(struct jh_traces *traces, const struct jh_trace *trace, bool (*alive)(const struct jh_trace *trace));
 

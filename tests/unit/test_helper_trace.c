@@ -38,8 +38,8 @@ static const struct jh_traces *const others[] = {&other};
 static int set_up(void **state)
 {
 	(void)state;
-	mine = (struct jh_traces){1, {{.audit = SESSION, .uid = ROOT, .pid = 30, .start = 30}}};
-	other = (struct jh_traces){1, {{.audit = SESSION, .uid = ROOT, .pid = 50, .start = 50}}};
+	mine = (struct jh_traces){.count = 1, .at = {{.audit = SESSION, .uid = ROOT, .pid = 30, .start = 30}}};
+	other = (struct jh_traces){.count = 1, .at = {{.audit = SESSION, .uid = ROOT, .pid = 50, .start = 50}}};
 	return 0;
 }
 
@@ -187,6 +187,44 @@ static void a_thousand_elevations_in_one_session_are_remembered_in_little(void *
 	assert_int_equal(t.at[0].start, 1); /* what the first left is still its */
 }
 
+static unsigned asked;
+
+static bool all_there_and_counted(const struct jh_trace *t)
+{
+	(void)t;
+	asked++;
+	return true;
+}
+
+static void of_many_sessions_at_once_none_looks_at_all_the_others(void **state)
+{
+	struct jh_traces t = {0};
+
+	(void)state;
+	asked = 0;
+	for (int i = 1; i <= 100; i++) {
+		const struct jh_trace one = {.audit = SESSION, .uid = ROOT, .pid = i, .start = (uint64_t)i};
+		assert_true(jh_traces_add(&t, &one, all_there_and_counted));
+	}
+	assert_int_equal(t.count, 100);
+	assert_in_range(asked, 1, 2 * 100);
+}
+
+static void what_is_gone_makes_room_before_anything_is_forgotten(void **state)
+{
+	struct jh_traces t = {0};
+
+	(void)state;
+	for (int i = 1; i <= JH_TRACES_MAX; i++) {
+		const struct jh_trace one = {.audit = SESSION, .uid = ROOT, .pid = i, .start = (uint64_t)i};
+		assert_true(jh_traces_add(&t, &one, all_there));
+	}
+	const struct jh_trace more = {.audit = SESSION, .uid = ROOT, .pid = 5000, .start = 5000};
+	assert_true(jh_traces_add(&t, &more, all_gone));
+	assert_int_equal(t.count, 2);
+	assert_int_equal(t.at[0].start, 1);
+}
+
 static void one_process_is_remembered_once_however_many_sessions_it_opens(void **state)
 {
 	const struct jh_trace one = {.audit = SESSION, .uid = ROOT, .pid = 7, .start = 7};
@@ -247,6 +285,8 @@ int main(void)
 		cmocka_unit_test_setup(a_descendant_in_another_session_or_of_another_user_stays, set_up),
 		cmocka_unit_test_setup(a_parent_that_is_younger_than_its_child_is_none, set_up),
 		cmocka_unit_test(a_thousand_elevations_in_one_session_are_remembered_in_little),
+		cmocka_unit_test(of_many_sessions_at_once_none_looks_at_all_the_others),
+		cmocka_unit_test(what_is_gone_makes_room_before_anything_is_forgotten),
 		cmocka_unit_test(one_process_is_remembered_once_however_many_sessions_it_opens),
 		cmocka_unit_test(what_cannot_be_remembered_any_more_is_said),
 		cmocka_unit_test(the_real_uid_is_read),
