@@ -26,6 +26,7 @@
 #define BACKOFF_IDLE_MS	 30000
 #define BACKOFF_BUSY_MS	 1000 /* while somebody waits at a terminal */
 #define BUSY_FIRST_MS	 400  /* with jitter never under 200 */
+#define SETTLE_MS	 5    /* before the next poll: whoever a decision lets in needs the cores until then */
 
 struct jh_changes {
 	struct jh_helper *helper;
@@ -59,6 +60,8 @@ static void go_on(struct jh_changes *c, bool news, long retry_after_s)
 		.retry_after_s = retry_after_s, .news = news, .asked_ms = c->asked_ms, .now_ms = jit_boottime_ms()};
 	int64_t next_ms = jh_pace_next(&c->pace, &polled, jh_pace_chance());
 
+	if (news && next_ms < polled.now_ms + SETTLE_MS)
+		next_ms = polled.now_ms + SETTLE_MS;
 	if (next_ms > polled.now_ms)
 		jh_alarm_at(&c->again, next_ms);
 	else
@@ -71,7 +74,7 @@ static void go_on(struct jh_changes *c, bool news, long retry_after_s)
  */
 static void end_leftover(struct jh_changes *c, const struct jh_answer *a)
 {
-	if (a->status > JH_ACTIVE || (a->outlives && strcmp(a->host, c->host) != 0))
+	if (a->status > JH_ACTIVE || (a->outlives && strcmp(a->host, c->host) != 0) || jh_withdrawing(c->helper, a->id))
 		return;
 	jit_log(LOG_NOTICE, "%s: left open by a jit-helper that has ended; telling the broker that it is over",
 		a->short_id);
@@ -212,7 +215,7 @@ void jh_changes_free(struct jh_changes *c)
 
 void jh_changes_hurry(struct jh_changes *c, long retry_after_s)
 {
-	int64_t wanted = jit_boottime_ms() + jh_pace_around_ms(retry_after_s, jh_pace_chance());
+	int64_t wanted = jit_boottime_ms() + jh_pace_around_ms(retry_after_s, jh_pace_chance()) + SETTLE_MS;
 
 	if (!c->call && (!c->again.when_ms || wanted < c->again.when_ms))
 		jh_alarm_at(&c->again, wanted);

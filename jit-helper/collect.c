@@ -17,7 +17,8 @@
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_CAP_MS	 30000
 #define BACKOFF_BUSY_MS	 1000 /* while somebody waits for them */
-#define SOON_MS		 20   /* longer than a session's program takes to start */
+#define START_MS	 3 /* as a session's program takes to start: no longer, or who kills the helper hides its use */
+#define SOON_MS		 20
 #define RENEW_LEAST_MS	 2000 /* credentials that live shorter are not asked for faster than this */
 /* A call takes its time: so close to their end credentials are held back, where others are on their way. */
 #define SPARE_MS	 2000
@@ -268,6 +269,15 @@ void jh_collect_hurry(struct jh_grant *g)
 	c->wanted = true;
 	if (!c->call && c->failures > 0 && c->again.when_ms > jit_boottime_ms() + BACKOFF_BUSY_MS)
 		jh_alarm_in(&c->again, jh_backoff_ms(0, BACKOFF_BUSY_MS, BACKOFF_BUSY_MS));
+}
+
+void jh_collect_soon(struct jh_grant *g)
+{
+	struct jh_collector *c = &g->collector;
+
+	/* What a call costs, here and at a broker beside us, would be taken from the program that starts now. */
+	if (!g->local && !c->call && !c->again.when_ms && (!c->started || wants_credentials(g)))
+		jh_alarm_in(&c->again, c->started ? SOON_MS : START_MS);
 }
 
 void jh_collect_kick(struct jh_grant *g)

@@ -1,7 +1,7 @@
 /*
- * Keeps the broker and a grant in step while it is used: /start at the first
- * elevation, the first credentials, and their renewal for as long as an
- * elevation lives. Always in the background; a refusal ends the grant.
+ * Keeps the broker and a grant in step while it is used: /start after the first
+ * elevation has begun, the first credentials, and their renewal for as long as
+ * an elevation lives. Always in the background; a refusal ends the grant.
  */
 #ifndef JH_COLLECT_H
 #define JH_COLLECT_H
@@ -38,6 +38,8 @@ void jh_collect_stop(struct jh_grant *grant);
 
 /* Somebody uses the grant: does what is to be done next, if it is not being done or waited for. */
 void jh_collect_kick(struct jh_grant *grant);
+/* A session begins under the grant: the same, as soon as its program has had the time to start. */
+void jh_collect_soon(struct jh_grant *grant);
 
 /* Somebody waits for credentials: after a failure the next try comes within a second. */
 void jh_collect_hurry(struct jh_grant *grant);

@@ -73,7 +73,7 @@ static void stand(struct jh_elevation *e)
 		jit_log(LOG_WARNING, "%s: too many elevations to remember; what the oldest left is not ended with it",
 			g->short_id);
 	jh_grant_use(g);
-	jh_collect_kick(g);
+	jh_collect_soon(g);
 }
 
 /* The token could be kept nowhere: does the session stand without? The module waits to be told. */

@@ -245,6 +245,13 @@ void jh_grant_free(struct jh_grant *g)
 	free(g);
 }
 
+static enum jh_withdraw_verb end_verb(const struct jh_grant *g)
+{
+	if (!g->active)
+		return JH_CANCEL;
+	return g->collector.started ? JH_END : JH_BEGIN_AND_END;
+}
+
 void jh_grant_end(struct jh_grant *g, const char *why, bool tell)
 {
 	jit_log(LOG_NOTICE, "%s: grant of role %s for %s has ended: %s", g->short_id, g->role, g->requester, why);
@@ -255,7 +262,7 @@ void jh_grant_end(struct jh_grant *g, const char *why, bool tell)
 	if (g->local && !g->demo)
 		jh_glass_ended(g, why);
 	else if (tell && !g->demo)
-		jh_withdraw(helper, g->requester, g->id, g->short_id, g->active ? JH_END : JH_CANCEL);
+		jh_withdraw(helper, g->requester, g->id, g->short_id, end_verb(g));
 	if (g->ends && g->traces.count)
 		jh_ending_begin(helper, g->short_id, &g->traces, 0);
 	jh_grant_free(g);

@@ -269,7 +269,7 @@ static void on_taken(struct jh_visit *v)
 		jh_grant_claim(g, &v->session);
 	if (g && jh_question_is_final(&v->question)) {
 		jh_grant_use(g);
-		jh_collect_kick(g);
+		jh_collect_soon(g);
 	}
 	visit_free(v);
 	jh_peer_close(peer);

@@ -88,12 +88,27 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 		retry_or_give_up(w, trouble);
 	} else if (result->fault == JIT_FETCH_OK && result->status == 200 && !w->id[0]) {
 		found(w, result);
+	} else if (w->verb == JH_BEGIN_AND_END) { /* also where it was refused: whatever it is, it ends */
+		w->verb = JH_END;
+		try_now(w);
 	} else {
 		if (result->fault == JIT_FETCH_OK && result->status == 200)
 			jit_log(LOG_INFO, "%s: the broker knows that it is over", name_of(w));
 		else if (w->id[0]) /* a filing that is refused now was not filed before either */
 			jit_log(LOG_WARNING, "%s: the broker did not take its end: %s", name_of(w), trouble);
 		withdrawal_free(w);
+	}
+}
+
+static const char *path_of(enum jh_withdraw_verb verb)
+{
+	switch (verb) {
+	case JH_BEGIN_AND_END:
+		return "start";
+	case JH_END:
+		return "end";
+	default:
+		return "cancel";
 	}
 }
 
@@ -104,7 +119,7 @@ static void try_now(void *arg)
 	struct jh_call call = {.method = "POST", .path = path};
 
 	if (w->id[0]) {
-		snprintf(path, sizeof(path), "/requests/%s/%s", w->id, w->verb == JH_END ? "end" : "cancel");
+		snprintf(path, sizeof(path), "/requests/%s/%s", w->id, path_of(w->verb));
 	} else {
 		call.body = w->body;
 		call.idempotency_key = w->key;
@@ -156,6 +171,16 @@ void jh_withdraw_filing(struct jh_helper *helper, const char *requester, const c
 		try_now(w);
 	else
 		withdrawal_free(w);
+}
+
+bool jh_withdrawing(const struct jh_helper *helper, const char *id)
+{
+	const struct jh_withdrawal *w;
+
+	for (w = LIST_FIRST(&helper->withdrawals); w; w = LIST_NEXT(w, link))
+		if (strcmp(w->id, id) == 0)
+			return true;
+	return false;
 }
 
 size_t jh_withdrawals_of(const struct jh_helper *helper, const char *requester)

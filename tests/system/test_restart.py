@@ -248,6 +248,7 @@ class State(RestartCase):
         """A grant, a helper that ends, and a changed file: nothing is taken up from it."""
         terminal = self.open_terminal()
         short, _ = self.run_approved(terminal)
+        self.lab.wait_for_status(short, "ACTIVE")
         self.lab.stop_helper(kill=True)
         change()
         before = len(read(self.lab.log("jit-helper")))
@@ -288,6 +289,7 @@ class State(RestartCase):
         """The start time of everything is another one: pids that were given anew."""
         terminal = self.open_terminal()
         short, _ = self.run_approved(terminal)
+        self.lab.wait_for_status(short, "ACTIVE")
         self.lab.stop_helper(kill=True)
         self.rewrite(lambda text: re.sub(r'"leaderStart":(\d+)', lambda m: f'"leaderStart":{int(m[1]) - 1}', text))
         self.lab.start_helper()

@@ -132,6 +132,12 @@ class Gate(LabCase):
         terminal = self.open_terminal("root")
         self.assert_asks_nobody(terminal, "sudo id")
 
+    def test_a_grant_that_is_given_back_at_once_was_used_all_the_same(self):
+        """The broker is told of a session after it has begun: never that what was used was not."""
+        short, text = self.run_approved(self.open_terminal(), "sudo id; jit end")
+        self.assertIn("uid=0(root)", text)
+        self.lab.wait_for_status(short, "ENDED")
+
     def test_status_tells_what_is_held_and_end_gives_it_back(self):
         terminal = self.open_terminal()
         short, _ = self.run_approved(terminal)
@@ -275,7 +281,7 @@ class Ends(LabCase):
     def test_the_end_of_the_login_session_ends_the_grant(self):
         terminal = self.open_terminal()
         short, _ = self.run_approved(terminal)
-        self.assertEqual(self.lab.request(short)["status"], "ACTIVE")
+        self.lab.wait_for_status(short, "ACTIVE")
         terminal.hang_up()
         self.lab.wait_for_status(short, "ENDED", 5)
 

@@ -1,6 +1,10 @@
-/* What becomes of a failed try for credentials: whoever waits is told of the last failure, not of one before it. */
+/*
+ * When the broker is told of a session, and what becomes of a failed try for credentials: whoever waits is told of the
+ * last failure, not of one before it.
+ */
 #include <event2/buffer.h>
 
+#include "clock.h"
 #include "grant.h"
 #include "helper_http.h"
 
@@ -68,9 +72,47 @@ static void a_passing_failure_after_a_refusal_is_told_as_a_passing_one(void **st
 	assert_false(grant.collector.refused);
 }
 
+static void a_session_that_begins_is_told_once_its_program_has_had_the_time_to_start(void **state)
+{
+	struct jh_collector *c = &grant.collector;
+
+	(void)state;
+	c->started = false;
+	jh_collect_soon(&grant);
+	assert_null(c->call);
+	assert_in_range(c->again.when_ms, jit_boottime_ms() + 1, jit_boottime_ms() + 20);
+	body = OTHER;
+	status = 200;
+	while (!c->call)
+		event_base_loop(helper.base, EVLOOP_ONCE);
+}
+
+static void whoever_asks_for_credentials_before_does_not_wait_for_that(void **state)
+{
+	(void)state;
+	grant.collector.started = false;
+	jh_collect_soon(&grant);
+	jh_collect_kick(&grant);
+	assert_non_null(grant.collector.call);
+}
+
+static void nothing_is_told_of_a_session_where_nothing_is_to_be_told(void **state)
+{
+	(void)state;
+	grant.has_arn = false;
+	jh_collect_soon(&grant);
+	assert_int_equal(grant.collector.again.when_ms, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			a_session_that_begins_is_told_once_its_program_has_had_the_time_to_start, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(whoever_asks_for_credentials_before_does_not_wait_for_that, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(nothing_is_told_of_a_session_where_nothing_is_to_be_told, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_passing_failure_after_a_refusal_is_told_as_a_passing_one, set_up,
 						tear_down),
 	};
