@@ -26,7 +26,7 @@ static void elevation_free(struct jh_elevation *e, enum jit_exit status, const c
 	jh_waiters_refuse(e, status, sentence);
 	LIST_REMOVE(e, link);
 	if (e->stands)
-		jh_state_touch(e->grant->helper);
+		jh_state_touch_later(e->grant->helper);
 	if (e->terminal >= 0)
 		close(e->terminal);
 	jh_alarm_clear(&e->taken);

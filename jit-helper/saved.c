@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,49 +16,76 @@
 #define VERSION_LEAST  1 /* the same, where every elevation's session has its leader */
 #define DURATION_MAX_S (7 * 24 * 3600)
 #define HASH_TEXT      JIT_B64_SIZE(JH_HASH_LEN)
+#define FIRST_SIZE     4096 /* bytes: what a few grants take */
 
 /*
- * Writing, without a tree: hundreds of grants as one would be megabytes. Each word's outcome counts: a memory stream
- * that cannot grow drops what comes, and neither ferror() nor json-c's printer tells of that.
+ * Writing, without a tree: hundreds of grants as one would be megabytes. And without stdio: it is written with each
+ * session that begins, beside the program that starts in it, and formats of one character are half of that work.
  */
 struct writer {
-	FILE *out;
+	char *text; /* grows; the caller's to free */
+	size_t len, size;
 	bool first; /* of its object or list: no comma */
-	int error;
+	int error;  /* the first one: nothing is added any more */
 };
 
-__attribute__((format(printf, 2, 3))) static void put(struct writer *w, const char *format, ...)
+static bool make_room(struct writer *w, size_t more)
 {
-	va_list args;
+	size_t size = w->size ? w->size : FIRST_SIZE;
 
-	va_start(args, format);
-	if (vfprintf(w->out, format, args) < 0 && w->error == 0)
+	if (w->error < 0)
+		return false;
+	while (size - w->len < more)
+		size *= 2;
+	if (size == w->size)
+		return true;
+	char *grown = realloc(w->text, size);
+	if (!grown) {
 		w->error = -ENOMEM;
-	va_end(args);
+		return false;
+	}
+	w->text = grown;
+	w->size = size;
+	return true;
+}
+
+static void put(struct writer *w, const char *text, size_t len)
+{
+	if (!make_room(w, len))
+		return;
+	memcpy(w->text + w->len, text, len);
+	w->len += len;
+}
+
+static void put_char(struct writer *w, char c)
+{
+	put(w, &c, 1);
 }
 
 static void put_comma(struct writer *w)
 {
 	if (!w->first)
-		put(w, ",");
+		put_char(w, ',');
 	w->first = false;
 }
 
 static void put_name(struct writer *w, const char *name)
 {
 	put_comma(w);
-	put(w, "\"%s\":", name);
+	put_char(w, '"');
+	put(w, name, strlen(name));
+	put(w, "\":", 2);
 }
 
 static void begin(struct writer *w, char bracket)
 {
-	put(w, "%c", bracket);
+	put_char(w, bracket);
 	w->first = true;
 }
 
 static void end(struct writer *w, char bracket)
 {
-	put(w, "%c", bracket);
+	put_char(w, bracket);
 	w->first = false;
 }
 
@@ -67,26 +93,33 @@ static void end(struct writer *w, char bracket)
 static void put_text(struct writer *w, const char *name, const char *text)
 {
 	put_name(w, name);
-	put(w, "\"");
+	put_char(w, '"');
 	for (size_t len; *text; text += len) {
 		len = strcspn(text, "\"\\");
-		put(w, "%.*s", (int)len, text);
-		if (text[len])
-			put(w, "\\%c", text[len++]);
+		put(w, text, len);
+		if (text[len]) {
+			put_char(w, '\\');
+			put_char(w, text[len++]);
+		}
 	}
-	put(w, "\"");
+	put_char(w, '"');
 }
 
 static void put_number(struct writer *w, const char *name, int64_t value)
 {
+	char digits[24];
+
 	put_name(w, name);
-	put(w, "%" PRId64, value);
+	int len = snprintf(digits, sizeof(digits), "%" PRId64, value);
+	put(w, digits, (size_t)len);
 }
 
 static void put_bool(struct writer *w, const char *name, bool value)
 {
+	const char *word = value ? "true" : "false";
+
 	put_name(w, name);
-	put(w, "%s", value ? "true" : "false");
+	put(w, word, strlen(word));
 }
 
 static void put_session(struct writer *w, const struct jh_session *s)
@@ -224,23 +257,18 @@ static void put_all(struct writer *w, const struct jh_helper *helper, const char
 
 int jh_saved_format(const struct jh_helper *helper, const char *boot_id, char **ret, size_t *ret_len)
 {
-	char *text = NULL;
-	size_t len = 0;
-	struct writer w = {.out = open_memstream(&text, &len), .first = true};
+	struct writer w = {.first = true};
 
-	if (!w.out)
-		return -ENOMEM;
 	put_all(&w, helper, boot_id);
-	if ((fclose(w.out) != 0 || !text) && w.error == 0) /* no text: it could not be cut to its size */
-		w.error = -ENOMEM;
-	if (w.error == 0 && len > JH_SAVED_MAX)
+	put_char(&w, '\0');
+	if (w.error == 0 && w.len - 1 > JH_SAVED_MAX)
 		w.error = -EFBIG;
 	if (w.error < 0) {
-		free(text);
+		free(w.text);
 		return w.error;
 	}
-	*ret = text;
-	*ret_len = len;
+	*ret = w.text;
+	*ret_len = w.len - 1;
 	return 0;
 }
 

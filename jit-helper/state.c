@@ -24,12 +24,14 @@
 #define FILE_NAME "helper.json"
 #define TEMPORARY "helper.json.new"
 #define BOOT_FILE "/proc/sys/kernel/random/boot_id"
+#define LATER_MS  50
 #define HEAR_MS	  3000 /* how long the broker has to say what it ended meanwhile; 2 s may go to one that is away */
 
 struct jh_state {
 	struct jh_helper *helper;
 	struct event *write; /* made active by hand: it comes last in the pass of the loop that touched the state */
 	bool due;
+	struct jh_alarm later; /* many sessions that end together, or begin and end, are written once */
 	char boot[JH_BOOT_SIZE];
 	bool troubled; /* the last write failed, and that was told */
 };
@@ -68,14 +70,16 @@ static int write_all(int fd, const char *text, size_t len)
 /* No fsync: it must outlive this process, and a boot makes it worthless. */
 static int replace_file(const char *dir, const char *text, size_t len)
 {
+	static const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	JIT_CLOSE int folder = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int r;
 
 	if (folder < 0)
 		return -errno;
-	if (unlinkat(folder, TEMPORARY, 0) < 0 && errno != ENOENT)
-		return -errno;
-	JIT_CLOSE int fd = openat(folder, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	JIT_CLOSE int fd = openat(folder, TEMPORARY, flags, 0600);
+	/* Left by a write that was cut off. */
+	if (fd < 0 && errno == EEXIST && unlinkat(folder, TEMPORARY, 0) == 0)
+		fd = openat(folder, TEMPORARY, flags, 0600);
 	if (fd < 0)
 		return -errno;
 	r = write_all(fd, text, len);
@@ -97,6 +101,7 @@ static void write_now(struct jh_state *s)
 			s->helper->conf->state_dir, strerror(-r));
 	s->troubled = r < 0;
 	s->due = false;
+	jh_alarm_clear(&s->later);
 }
 
 static void on_due(evutil_socket_t fd, short what, void *arg)
@@ -107,6 +112,11 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (s->due)
 		write_now(s);
+}
+
+static void on_later(void *arg)
+{
+	write_now(arg);
 }
 
 static int read_boot(char boot[static JH_BOOT_SIZE])
@@ -129,6 +139,7 @@ struct jh_state *jh_state_new(struct jh_helper *helper)
 		return NULL;
 	}
 	s->helper = helper;
+	jh_alarm_init(&s->later, helper->alarms, on_later, s);
 	s->write = event_new(helper->base, -1, 0, on_due, s);
 	if (s->write)
 		return s;
@@ -141,6 +152,7 @@ void jh_state_free(struct jh_state *s)
 	if (!s)
 		return;
 	event_free(s->write);
+	jh_alarm_clear(&s->later);
 	free(s);
 }
 
@@ -154,9 +166,17 @@ void jh_state_touch(struct jh_helper *helper)
 	event_active(s->write, EV_TIMEOUT, 0);
 }
 
+void jh_state_touch_later(struct jh_helper *helper)
+{
+	struct jh_state *s = helper->state;
+
+	if (s && !s->due && !s->later.when_ms)
+		jh_alarm_in(&s->later, LATER_MS);
+}
+
 void jh_state_flush(struct jh_helper *helper)
 {
-	if (helper->state && helper->state->due)
+	if (helper->state && (helper->state->due || helper->state->later.when_ms))
 		write_now(helper->state);
 }
 

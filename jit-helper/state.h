@@ -25,6 +25,8 @@ void jh_state_restore(struct jh_helper *helper);
 
 /* Something that a restart must know has changed: written once, at the end of this pass of the loop. */
 void jh_state_touch(struct jh_helper *helper);
+/* The same within a moment: what has ended, which the next helper would find out by itself. */
+void jh_state_touch_later(struct jh_helper *helper);
 /* Writes now what is still to be written. */
 void jh_state_flush(struct jh_helper *helper);
 
