@@ -3,6 +3,8 @@
 
 #include <curl/curl.h>
 #include <malloc.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,16 +12,60 @@
 
 #define PAGE  ((size_t)4096)
 #define LARGE ((size_t)16384) /* libcurl's send and receive buffers are not smaller */
+#define SLOT  (5 * PAGE)
+#define SLOTS 4 /* two calls' buffers */
 
-static void *take(size_t size)
+/*
+ * A call takes two large blocks and gives them back: to lock and to unlock them would be most of what it costs the
+ * kernel. So a few are locked once and for all. What does not fit there is locked for as long as it lasts. libcurl
+ * resolves names in threads.
+ */
+static struct {
+	_Alignas(PAGE) uint8_t slot[SLOTS][SLOT];
+	bool used[SLOTS];
+	pthread_mutex_t lock;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void lock_pool(void)
 {
-	if (size < LARGE)
-		return malloc(size ? size : 1);
-	if (size > SIZE_MAX - PAGE)
-		return NULL;
-	size_t whole = (size + PAGE - 1) & ~(PAGE - 1);
-	void *block = aligned_alloc(PAGE, whole);
 	/* As far as the limits allow: a request is still sent where memory cannot be locked. */
+	madvise(pool.slot, sizeof(pool.slot), MADV_DONTDUMP);
+	mlock(pool.slot, sizeof(pool.slot));
+}
+
+static bool is_slot(const void *block)
+{
+	return (uintptr_t)block >= (uintptr_t)pool.slot && (uintptr_t)block < (uintptr_t)pool.slot + sizeof(pool.slot);
+}
+
+/* NULL: none is free. */
+static void *take_slot(void)
+{
+	void *block = NULL;
+
+	pthread_mutex_lock(&pool.lock);
+	for (size_t i = 0; i < SLOTS && !block; i++) {
+		if (!pool.used[i]) {
+			pool.used[i] = true;
+			block = pool.slot[i];
+		}
+	}
+	pthread_mutex_unlock(&pool.lock);
+	return block;
+}
+
+static void give_slot_back(void *block)
+{
+	explicit_bzero(block, SLOT);
+	pthread_mutex_lock(&pool.lock);
+	pool.used[((uintptr_t)block - (uintptr_t)pool.slot) / SLOT] = false;
+	pthread_mutex_unlock(&pool.lock);
+}
+
+static void *take_locked(size_t whole)
+{
+	void *block = aligned_alloc(PAGE, whole);
+
 	if (block) {
 		madvise(block, whole, MADV_DONTDUMP);
 		mlock(block, whole);
@@ -27,12 +73,33 @@ static void *take(size_t size)
 	return block;
 }
 
+static void *take(size_t size)
+{
+	if (size < LARGE)
+		return malloc(size ? size : 1);
+	if (size > SIZE_MAX - PAGE)
+		return NULL;
+	void *block = size <= SLOT ? take_slot() : NULL;
+	return block ? block : take_locked((size + PAGE - 1) & ~(PAGE - 1));
+}
+
+static size_t size_of(void *block)
+{
+	if (!block)
+		return 0;
+	return is_slot(block) ? SLOT : malloc_usable_size(block);
+}
+
 static void give_back(void *block)
 {
-	size_t size = block ? malloc_usable_size(block) : 0, pages = size & ~(PAGE - 1);
+	size_t size = size_of(block), pages = size & ~(PAGE - 1);
 
 	if (!block)
 		return;
+	if (is_slot(block)) {
+		give_slot_back(block);
+		return;
+	}
 	explicit_bzero(block, size);
 	if (pages >= LARGE && (uintptr_t)block % PAGE == 0) {
 		munlock(block, pages);
@@ -43,7 +110,7 @@ static void give_back(void *block)
 
 static void *resize(void *block, size_t size)
 {
-	size_t old = block ? malloc_usable_size(block) : 0;
+	size_t old = size_of(block);
 	void *other = take(size);
 
 	if (!other)
@@ -76,6 +143,7 @@ static char *copy(const char *text)
 
 int jit_curlmem_start(void)
 {
+	lock_pool();
 	return curl_global_init_mem(CURL_GLOBAL_DEFAULT, take, give_back, resize, copy, take_zeroed) == CURLE_OK ? 0
 														 : -1;
 }
