@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -146,7 +146,7 @@ static int offer(struct jh_elevation *e)
 	uint8_t *token = OPENSSL_secure_malloc(JIT_TOKEN_LEN);
 	int r = -1;
 
-	if (token && RAND_bytes(token, JIT_TOKEN_LEN) == 1 && SHA256(token, JIT_TOKEN_LEN, e->hash)) {
+	if (token && getrandom(token, JIT_TOKEN_LEN, 0) == JIT_TOKEN_LEN && SHA256(token, JIT_TOKEN_LEN, e->hash)) {
 		jit_frame_start(out, JIT_F_VERDICT);
 		jit_frame_put_u32(out, JIT_T_OUTCOME, JIT_ALLOW);
 		jit_frame_put_str(out, JIT_T_GRANT, g->id);

@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <json-c/json.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "b64.h"
 #include "names.h"
@@ -17,7 +17,7 @@ int jh_idempotency_new(char buf[static JH_IDEMPOTENCY_SIZE])
 {
 	uint8_t random[RANDOM_LEN];
 
-	if (RAND_bytes(random, sizeof(random)) != 1)
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return -EIO;
 	jit_b64_encode(random, sizeof(random), buf);
 	return 0;

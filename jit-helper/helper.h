@@ -18,6 +18,7 @@ struct event_base;
 struct jh_listener;
 struct jh_state;
 struct jh_spool;
+struct jh_spare;
 
 struct jh_helper {
 	struct event_base *base;
@@ -27,6 +28,7 @@ struct jh_helper {
 	struct jh_changes *changes;
 	struct jh_state *state;
 	struct jh_spool *spool;
+	struct jh_spare *spare;
 	struct jh_listener *pam;
 	struct jh_listener *session;
 	struct event *term, *interrupt;				  /* SIGTERM and SIGINT */

@@ -31,6 +31,7 @@
 #include "probe.h"
 #include "request.h"
 #include "session_side.h"
+#include "spare.h"
 #include "spool.h"
 #include "state.h"
 #include "visit.h"
@@ -154,6 +155,7 @@ static void helper_free(struct jh_helper *h)
 	jh_changes_free(h->changes);
 	jh_spool_free(h->spool);
 	jh_broker_free(h->broker);
+	jh_spare_free(h->spare);
 	jh_alarms_free(h->alarms);
 	if (h->in)
 		OPENSSL_secure_clear_free(h->in, sizeof(*h->in));
@@ -282,6 +284,9 @@ static int prepare(struct jh_helper *h)
 				     "ended; start jit-helper as root, or with AmbientCapabilities=CAP_KILL");
 	if (confine(h->conf, why, sizeof(why)) < 0)
 		return fail(why);
+	h->spare = jh_spare_new(h->alarms);
+	if (!h->spare)
+		return fail("out of memory");
 	h->state = jh_state_new(h);
 	if (!h->state)
 		return fail("out of memory, or no boot id in /proc");

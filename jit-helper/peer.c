@@ -264,7 +264,10 @@ static void admit(struct jh_listener *l, int fd)
 	if (refusal) {
 		l->options.refuse(peer, false, refusal);
 		jh_peer_close(peer);
+		return;
 	}
+	/* Mostly its question is there already. */
+	on_readable(fd, 0, peer);
 }
 
 static void on_connection(evutil_socket_t fd, short what, void *arg)

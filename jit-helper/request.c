@@ -14,6 +14,7 @@
 #include "request_end.h"
 #include "request_filing.h"
 #include "saved.h"
+#include "spare.h"
 #include "text.h"
 #include "visit.h"
 #include "withdraw.h"
@@ -79,7 +80,7 @@ struct jh_request *jh_request_new(struct jh_helper *helper, const struct jh_requ
 {
 	struct jh_request *r = calloc(1, sizeof(*r));
 
-	if (!r || jit_key_new(&r->key) < 0 || jit_jwk_format(r->key, r->jwk) < 0) {
+	if (!r || jh_spare_take(helper->spare, &r->key) < 0 || jit_jwk_format(r->key, r->jwk) < 0) {
 		if (r)
 			EVP_PKEY_free(r->key);
 		if (plan->leader_fd >= 0)

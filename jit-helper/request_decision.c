@@ -91,16 +91,16 @@ static void approve(struct jh_request *r, const struct jh_answer *answer, const 
 		return;
 	}
 	r->stage = JH_REQUEST_GRANTED;
+	for (v = LIST_FIRST(&r->visits); v; v = LIST_NEXT(v, beside)) {
+		jh_visit_say(v, verdict->text);
+		if (!r->resume)
+			jh_visit_allow(v, r->grant);
+	}
+	/* Nobody waits for the log. */
 	jit_log(r->grant->demo ? LOG_WARNING : LOG_NOTICE, "%s: %s by %s, role %s: %s", r->short_id,
 		r->question.requester, asked_by(r), r->grant->role, verdict->text);
-	for (v = LIST_FIRST(&r->visits); v; v = LIST_NEXT(v, beside))
-		jh_visit_say(v, verdict->text);
-	if (r->resume) {
+	if (r->resume)
 		list_now(r);
-		return;
-	}
-	for (v = LIST_FIRST(&r->visits); v; v = LIST_NEXT(v, beside))
-		jh_visit_allow(v, r->grant);
 }
 
 void jh_request_decide(struct jh_request *r, const struct jh_answer *answer)
