@@ -14,11 +14,12 @@
 #define DEBIAN_STAFF 50
 
 struct walk {
-	const char *path;    /* as it was asked for */
-	char at[PATH_MAX];   /* the folder that was reached, without links; "" is / */
-	char rest[PATH_MAX]; /* still to go */
-	int dir;	     /* of `at` */
-	bool sticky;	     /* `at` is */
+	const char *path;   /* as it was asked for */
+	char at[PATH_MAX];  /* the folder that was reached, without links; "" is / */
+	char way[PATH_MAX]; /* what was asked for, or what a link says and what came behind it */
+	const char *rest;   /* of the way: still to go */
+	int dir;	    /* of `at` */
+	bool sticky;	    /* `at` is */
 	unsigned links;
 	char *why;
 	size_t why_size;
@@ -83,7 +84,7 @@ static int next_name(struct walk *w, char name[static NAME_MAX + 1], bool *ret_l
 	memcpy(name, len ? begin : ".", len ? len : 1);
 	name[len ? len : 1] = '\0';
 	*ret_last = !*after;
-	memmove(w->rest, after, strlen(after) + 1);
+	w->rest = after;
 	return 0;
 }
 
@@ -110,7 +111,6 @@ static int follow(struct walk *w, const char *name, const struct stat *st)
 {
 	char target[PATH_MAX];
 	const ssize_t len = readlinkat(w->dir, name, target, sizeof(target));
-	const size_t rest = strlen(w->rest);
 
 	if (st->st_uid != 0 && st->st_uid != geteuid()) {
 		snprintf(w->why, w->why_size,
@@ -122,11 +122,11 @@ static int follow(struct walk *w, const char *name, const struct stat *st)
 		return cannot(w, errno);
 	if (++w->links > LINKS_MAX)
 		return cannot(w, ELOOP);
-	if (len == 0 || (size_t)len + 1 + rest >= sizeof(w->rest))
+	const size_t space = sizeof(target) - (size_t)len;
+	if (len == 0 || (size_t)snprintf(target + len, space, "%s%s", *w->rest ? "/" : "", w->rest) >= space)
 		return cannot(w, ENAMETOOLONG);
-	memmove(w->rest + len + 1, w->rest, rest + 1);
-	memcpy(w->rest, target, (size_t)len);
-	w->rest[len] = rest ? '/' : '\0';
+	memcpy(w->way, target, strlen(target) + 1);
+	w->rest = w->way;
 	return target[0] == '/' ? enter_root(w) : 0;
 }
 
@@ -161,8 +161,9 @@ int jit_safepath_open(const char *path, bool linked, struct jit_safepath *ret, c
 	struct walk w = {.path = path, .dir = -1, .why = why, .why_size = why_size};
 	int r;
 
-	if (snprintf(w.rest, sizeof(w.rest), "%s", path) >= (int)sizeof(w.rest))
+	if (snprintf(w.way, sizeof(w.way), "%s", path) >= (int)sizeof(w.way))
 		return cannot(&w, ENAMETOOLONG);
+	w.rest = w.way;
 	if (path[0] == '/')
 		r = enter_root(&w);
 	else if (getcwd(w.at, sizeof(w.at))) /* whatever lies above it, it stays the same */

@@ -164,7 +164,7 @@ bool jh_pidfd_alive(int pidfd)
 
 int jh_pidfd_hold(pid_t pid, uint64_t start)
 {
-	struct jh_proc facts;
+	struct jh_proc facts = {0};
 	JIT_CLOSE int fd = jh_pidfd_open(pid);
 
 	if (fd < 0)
@@ -189,7 +189,7 @@ static int pidfd_by_number(pid_t pid)
 {
 	int64_t now_ms = jit_boottime_ms();
 	JIT_CLOSE int fd = jh_pidfd_open(pid);
-	struct jh_proc facts;
+	struct jh_proc facts = {0};
 
 	if (fd < 0)
 		return fd;

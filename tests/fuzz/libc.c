@@ -104,6 +104,11 @@ static int text_file(const char *text)
 	return world_keep(fd);
 }
 
+static int folder(void)
+{
+	return world_keep(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
 /* Whatever is opened is one of these, and never for writing but a terminal. */
 int fuzz_open(const char *path, int flags, ...)
 {
@@ -121,8 +126,30 @@ int fuzz_open(const char *path, int flags, ...)
 		return text_file(world.is.title);
 	if (strncmp(path, "/proc/", 6) == 0)
 		return text_file("7 (sshd: op1 [priv]) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 99000 1 1 1");
-	FUZZ_CHECK(strcmp(path, "/etc/ssh/sshd_config") == 0);
-	return text_file("# a file\nLoginGraceTime 45\n");
+	FUZZ_CHECK(strcmp(path, "/") == 0 && (flags & O_PATH));
+	return folder();
+}
+
+/* The way to sshd's configuration, name by name, and the file. */
+int fuzz_openat(int dir, const char *name, int flags, ...)
+{
+	const bool is_folder = strcmp(name, "etc") == 0 || strcmp(name, "ssh") == 0;
+
+	(void)dir;
+	FUZZ_CHECK((flags & O_CLOEXEC) && (flags & O_NOFOLLOW) && !(flags & O_CREAT) &&
+		   (flags & O_ACCMODE) == O_RDONLY);
+	FUZZ_CHECK(is_folder == !!(flags & O_PATH) && (is_folder || strcmp(name, "sshd_config") == 0));
+	if (world_fails())
+		return -1;
+	return is_folder ? folder() : text_file("# a file\nLoginGraceTime 45\n");
+}
+
+/* Asked of what is no folder that can be opened. */
+int fuzz_fstatat(int dir, const char *name, struct stat *st, int flags)
+{
+	(void)dir, (void)name, (void)st, (void)flags;
+	errno = ENOENT;
+	return -1;
 }
 
 char *fuzz_realpath(const char *path, char *resolved)
