@@ -79,6 +79,8 @@ static const char *const statements[JB_SQL_COUNT] = {
 			  " WHERE id=?1 AND version=?8-1",
 	[JB_SQL_NEXT_CURSOR] = "UPDATE cursor SET value=value+1 RETURNING value",
 	[JB_SQL_CURSOR] = "SELECT value FROM cursor",
+	[JB_SQL_CHANGES] = "SELECT doc, value FROM cursor LEFT JOIN request ON (host=?1 OR filer=?1) AND changed>?2"
+			   " AND ?2<=value ORDER BY changed LIMIT ?3",
 	[JB_SQL_GET] = "SELECT doc FROM request WHERE id=?1",
 	[JB_SQL_GET_SHORT] = "SELECT doc FROM request WHERE short_id=?1",
 	[JB_SQL_GET_IDEMPOTENT] = "SELECT doc FROM request WHERE filer=?1 AND idempotency=?2",

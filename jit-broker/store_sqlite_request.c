@@ -241,28 +241,22 @@ static void bind_search(sqlite3_stmt *s, const char *text)
 	sqlite3_bind_text(s, 8, pattern, -1, SQLITE_TRANSIENT);
 }
 
-/*
- * Only the conditions that are asked for, so that SQLite sees which index serves.
- * changed_after < 0: whatever; else only what changed after it, ordered by that.
- */
-static sqlite3_stmt *prepare_query(struct jb_sqlite *store, const char *what, const struct jb_query *q,
-				   int64_t changed_after, bool ordered)
+/* Only the conditions that are asked for, so that SQLite sees which index serves. */
+static sqlite3_stmt *prepare_query(struct jb_sqlite *store, const char *what, const struct jb_query *q, bool ordered)
 {
 	char sql[2048];
 	sqlite3_stmt *s;
 
-	snprintf(sql, sizeof(sql), "SELECT %s FROM request WHERE 1%s%s%s%s%s%s%s", what,
+	snprintf(sql, sizeof(sql), "SELECT %s FROM request WHERE 1%s%s%s%s%s%s", what,
 		 q->host ? " AND (host=?1 OR filer=?1)" : "", q->filer ? " AND filer=?7" : "",
 		 q->requester ? " AND requester=?2" : "", q->open_only ? " AND open=1" : "",
-		 q->status >= 0 ? " AND status=?3" : "", changed_after >= 0 ? " AND changed>?4" : "",
-		 q->due_until ? " AND due<=?5" : "");
+		 q->status >= 0 ? " AND status=?3" : "", q->due_until ? " AND due<=?5" : "");
 	if (q->text)
 		add_search(sql, sizeof(sql));
 	if (q->before_at)
 		add_clause(sql, sizeof(sql), " AND (requested_at<?9 OR (requested_at=?9 AND id>?10))");
 	if (ordered)
-		add_clause(sql, sizeof(sql),
-			   changed_after >= 0 ? " ORDER BY changed" : " ORDER BY requested_at DESC, id");
+		add_clause(sql, sizeof(sql), " ORDER BY requested_at DESC, id");
 	if (ordered && q->limit)
 		add_clause(sql, sizeof(sql), " LIMIT ?6");
 	if (!(s = jb_sqlite_query(store, sql)))
@@ -274,7 +268,6 @@ static sqlite3_stmt *prepare_query(struct jb_sqlite *store, const char *what, co
 	if (q->requester)
 		jb_sqlite_text(s, 2, q->requester);
 	sqlite3_bind_int(s, 3, q->status);
-	sqlite3_bind_int64(s, 4, changed_after);
 	sqlite3_bind_int64(s, 5, q->due_until);
 	sqlite3_bind_int64(s, 6, q->limit > INT32_MAX ? INT32_MAX : (int64_t)q->limit);
 	if (q->text)
@@ -291,15 +284,19 @@ static void free_all(struct jb_request **requests, size_t count)
 	free(requests);
 }
 
-static int find(struct jb_sqlite *store, const struct jb_query *query, int64_t changed_after, struct jb_request ***ret,
-		size_t *ret_count)
+/* All the records that a statement gives. ret_cursor: NULL, or where column 1 goes, which every row has; one without a
+ * record has nothing else. */
+static int read_all(sqlite3_stmt *s, struct jb_request ***ret, size_t *ret_count, int64_t *ret_cursor)
 {
-	JB_RESET sqlite3_stmt *s = prepare_query(store, "doc", query, changed_after, true);
 	struct jb_request **found = calloc(1, sizeof(*found)); /* never NULL for an empty answer */
 	size_t count = 0;
 	int r = s && found ? SQLITE_ROW : SQLITE_ERROR;
 
 	while (r == SQLITE_ROW && (r = sqlite3_step(s)) == SQLITE_ROW) {
+		if (ret_cursor)
+			*ret_cursor = sqlite3_column_int64(s, 1);
+		if (ret_cursor && sqlite3_column_type(s, 0) == SQLITE_NULL)
+			continue;
 		struct jb_request **grown = reallocarray(found, count + 1, sizeof(*found));
 
 		if (grown)
@@ -321,13 +318,15 @@ static int find(struct jb_sqlite *store, const struct jb_query *query, int64_t c
 static int request_find(struct jb_store *base, const struct jb_query *query, struct jb_request ***ret,
 			size_t *ret_count)
 {
-	return find(jb_sqlite_of(base), query, -1, ret, ret_count);
+	JB_RESET sqlite3_stmt *s = prepare_query(jb_sqlite_of(base), "doc", query, true);
+
+	return read_all(s, ret, ret_count, NULL);
 }
 
 static int request_count(struct jb_store *base, const struct jb_query *query, size_t *ret)
 {
 	struct jb_sqlite *store = jb_sqlite_of(base);
-	JB_RESET sqlite3_stmt *s = prepare_query(store, "count(*)", query, -1, false);
+	JB_RESET sqlite3_stmt *s = prepare_query(store, "count(*)", query, false);
 	int r = -EIO;
 
 	if (s && sqlite3_step(s) == SQLITE_ROW) {
@@ -348,27 +347,42 @@ static int read_number(struct jb_sqlite *store, enum jb_sql which, int64_t *ret)
 	return 0;
 }
 
+/* Cursor and records in one look: hosts that wait ask for both all the time. */
+static int changes_after(struct jb_sqlite *store, const char *host, int64_t after, size_t limit, struct jb_changes *ret,
+			 int64_t *ret_cursor)
+{
+	JB_RESET sqlite3_stmt *s = jb_sqlite_sql(store, JB_SQL_CHANGES);
+
+	if (!s)
+		return -EIO;
+	jb_sqlite_text(s, 1, host);
+	sqlite3_bind_int64(s, 2, after);
+	sqlite3_bind_int64(s, 3, limit > INT32_MAX ? INT32_MAX : (int64_t)limit);
+	return read_all(s, &ret->request, &ret->count, ret_cursor);
+}
+
 static int request_changes(struct jb_store *base, const char *host, int64_t after, size_t limit, struct jb_changes *ret)
 {
 	struct jb_sqlite *store = jb_sqlite_of(base);
-	struct jb_query query = {.host = host, .status = -1};
+	const struct jb_query open = {.host = host, .status = -1, .open_only = true};
 	int64_t next;
+	int r = 0;
 
-	/* The cursor is read before the records: what changes in between is told twice, never lost. */
-	int r = read_number(store, JB_SQL_CURSOR, &next);
-	if (r < 0)
-		return r;
-	if (after < 0 || after > next) {
-		after = -1;
-		query.open_only = true;
-	} else {
-		query.limit = limit;
+	if (after >= 0) {
+		r = changes_after(store, host, after, limit, ret, &next);
+		if (r == 0 && after <= next)
+			ret->next = ret->count ? (int64_t)ret->request[ret->count - 1]->changed : next;
+		if (r < 0 || after <= next)
+			return r;
+		free_all(ret->request, ret->count); /* a cursor of another store: from the start */
 	}
-	r = find(store, &query, after, &ret->request, &ret->count);
-	if (r < 0)
-		return r;
-	ret->next = ret->count && after >= 0 ? (int64_t)ret->request[ret->count - 1]->changed : next;
-	return 0;
+	/* The cursor is read before the records: what changes in between is told twice, never lost. */
+	r = read_number(store, JB_SQL_CURSOR, &next);
+	if (r == 0)
+		r = request_find(base, &open, &ret->request, &ret->count);
+	if (r == 0)
+		ret->next = next;
+	return r;
 }
 
 static int request_next_due(struct jb_store *base, int64_t *ret)
