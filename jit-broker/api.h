@@ -114,6 +114,8 @@ int jb_api_know_person(struct jb_ask *ask, char *name, size_t size);
 int jb_api_is_hosts(struct jb_ask *ask);
 /* A key may have been revoked while its call waited: false when that has been answered. */
 bool jb_api_still_known(struct jb_api *api, struct jb_call *call, const char *host);
+/* The same for calls of one host, each with what its connection has to prove; the store is asked once for each key. */
+void jb_api_still_known_all(struct jb_api *api, const struct jb_wait *const waits[], size_t count, bool ret_known[]);
 /* One more call under the usage plan of the host ask->who. 0; -1 when it has been refused. */
 int jb_api_within_plan(struct jb_ask *ask);
 

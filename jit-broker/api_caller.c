@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "log.h"
 #include "reply.h"
+#include "secret.h"
 #include "usage.h"
 
 static void refuse(struct jb_ask *ask, enum jb_kept_out why)
@@ -100,17 +101,21 @@ int jb_api_is_hosts(struct jb_ask *ask)
 	return -1;
 }
 
-int jb_api_know_host(struct jb_ask *ask, char *name, size_t size)
+/* The owner of the key that came with the call, as the store has it now. 0, -ENOENT, -EINVAL or another error. */
+static int key_owner(struct jb_ask *ask, char *name, size_t size)
 {
-	const char *key = jb_call_header(ask->call, "x-api-key"), *vouched = jb_call_host(ask->call);
+	const char *key = jb_call_header(ask->call, "x-api-key");
 
-	if (vouched && (size_t)snprintf(name, size, "%s", vouched) < size)
-		return 0;
-	int r = key ? jb_store_secret_check(ask->api->store, "host", key, name, size) : -ENOENT;
+	return key ? jb_store_secret_check(ask->api->store, "host", key, name, size) : -ENOENT;
+}
+
+/* `r`: what key_owner said. */
+static int admit(struct jb_ask *ask, int r, const char *name)
+{
 	enum jb_kept_out why = JB_OUT_KEY;
 
 	if (r == 0 && is_bound(ask, name, &why)) {
-		jb_usage_seen(ask->api->usage, key, ask->now);
+		jb_usage_seen(ask->api->usage, jb_call_header(ask->call, "x-api-key"), ask->now);
 		return 0;
 	}
 	if (r == 0 || r == -ENOENT || r == -EINVAL)
@@ -118,6 +123,15 @@ int jb_api_know_host(struct jb_ask *ask, char *name, size_t size)
 	else
 		refuse_store(ask, r);
 	return -1;
+}
+
+int jb_api_know_host(struct jb_ask *ask, char *name, size_t size)
+{
+	const char *vouched = jb_call_host(ask->call);
+
+	if (vouched && (size_t)snprintf(name, size, "%s", vouched) < size)
+		return 0;
+	return admit(ask, key_owner(ask, name, size), name);
 }
 
 bool jb_api_still_known(struct jb_api *api, struct jb_call *call, const char *host)
@@ -131,6 +145,25 @@ bool jb_api_still_known(struct jb_api *api, struct jb_call *call, const char *ho
 		return true;
 	refuse(&ask, JB_OUT_KEY);
 	return false;
+}
+
+void jb_api_still_known_all(struct jb_api *api, const struct jb_wait *const waits[], size_t count, bool ret_known[])
+{
+	const char *good = NULL; /* a key of this host, as the store had it a moment ago */
+
+	for (size_t i = 0; i < count; i++) {
+		const struct jb_wait *w = waits[i];
+		struct jb_ask ask = {.api = api, .call = w->call, .who = w->host, .now = jit_wall_s()};
+		const char *key = jb_call_header(w->call, "x-api-key");
+
+		if (!jb_call_host(w->call) && jb_secret_same(key, good)) {
+			ret_known[i] = admit(&ask, 0, w->host) == 0;
+			continue;
+		}
+		ret_known[i] = jb_api_still_known(api, w->call, w->host);
+		if (ret_known[i] && !jb_call_host(w->call))
+			good = key;
+	}
 }
 
 /* The same for a person, who must still be declared in the configuration. */

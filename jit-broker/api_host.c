@@ -282,24 +282,27 @@ static struct json_object *changes_json(const char *host, struct jb_request **re
 	return json;
 }
 
-/* What many calls of a host wait for is read once. */
+/* What many calls of a host wait for is read once, and written once. */
 static void changes_wait_over(void *arg, const struct jb_wait *const waits[], size_t count)
 {
 	struct jb_api *api = arg;
 	struct json_object *json = NULL;
 	struct jb_request **requests = NULL;
 	struct jb_fault fault;
-	size_t changed = 0;
+	bool known[JB_WAITS_AT_ONCE];
+	size_t changed = 0, len = 0;
 	int64_t next = 0;
+	const int r =
+		jb_engine_changes(api->engine, waits[0]->host, waits[0]->after, &requests, &changed, &next, &fault);
 
-	if (jb_engine_changes(api->engine, waits[0]->host, waits[0]->after, &requests, &changed, &next, &fault) == 0)
+	if (r == 0)
 		json = changes_json(waits[0]->host, requests, changed, next);
+	const char *text = jb_reply_format(json, &len);
+	jb_api_still_known_all(api, waits, count, known);
 	for (size_t i = 0; i < count; i++) {
-		if (!jb_api_still_known(api, waits[i]->call, waits[i]->host))
-			continue;
-		if (json)
-			jb_reply_json(waits[i]->call, 200, json_object_get(json));
-		else
+		if (known[i] && r == 0)
+			jb_reply_formatted(waits[i]->call, text, len);
+		else if (known[i])
 			jb_reply_fault(waits[i]->call, &fault);
 	}
 	json_object_put(json);

@@ -10,10 +10,11 @@
 
 #define TYPE "Content-Type: application/json\r\n"
 
-static const char *to_text(struct json_object *json, size_t *ret_len)
+const char *jb_reply_format(struct json_object *json, size_t *ret_len)
 {
-	return json_object_to_json_string_length(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
-						 ret_len);
+	return json ? json_object_to_json_string_length(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
+							ret_len)
+		    : NULL;
 }
 
 static void reply_text(struct jb_call *call, int status, const char *text, size_t len)
@@ -33,10 +34,18 @@ static void reply_no_memory(struct jb_call *call)
 	reply_text(call, 503, text, sizeof(text) - 1);
 }
 
+void jb_reply_formatted(struct jb_call *call, const char *text, size_t len)
+{
+	if (text)
+		reply_text(call, 200, text, len);
+	else
+		reply_no_memory(call);
+}
+
 void jb_reply_json(struct jb_call *call, int status, struct json_object *json)
 {
 	size_t len = 0;
-	const char *text = json ? to_text(json, &len) : NULL;
+	const char *text = jb_reply_format(json, &len);
 
 	if (text)
 		reply_text(call, status, text, len);
@@ -49,7 +58,7 @@ void jb_reply_json(struct jb_call *call, int status, struct json_object *json)
 void jb_reply_credentials(struct jb_call *call, struct json_object *json, const struct jb_credentials *c)
 {
 	size_t len = 0, size;
-	const char *document = json ? to_text(json, &len) : NULL;
+	const char *document = jb_reply_format(json, &len);
 	char expiration[JIT_ISO_SIZE], *text;
 	int n;
 

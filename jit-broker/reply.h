@@ -10,6 +10,11 @@ struct json_object;
 /* Takes `json` over; NULL (out of memory) becomes a 503. */
 void jb_reply_json(struct jb_call *call, int status, struct json_object *json);
 
+/* The same document for several calls: its text, made once and the document's own (NULL: out of memory), and 200 with
+ * it for each of them. */
+const char *jb_reply_format(struct json_object *json, size_t *ret_len);
+void jb_reply_formatted(struct jb_call *call, const char *text, size_t len);
+
 /*
  * 200, the document, and at its top level the four credential fields in clear,
  * Expiration as "2026-11-22T16:15:00+00:00". Takes `json` over; the credentials'

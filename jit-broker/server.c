@@ -7,6 +7,7 @@
 #include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/listener.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,12 +18,14 @@
 #include "call_transport.h"
 #include "cleanup.h"
 #include "crowd.h"
+#include "deadline.h"
 #include "http.h"
 #include "listen.h"
 #include "tls.h"
 #include "unasked.h"
 
-#define HEAD_MAX	4096 /* bytes of an answer: a redirect to an identity provider is long */
+#define HEAD_MAX	4096  /* bytes of an answer: a redirect to an identity provider is long */
+#define RECORD_MAX	16384 /* bytes that TLS takes as one piece */
 #define MAX_CONNECTIONS 16384
 #define REQUEST_MS	30000
 #define IDLE_MS		600000
@@ -37,6 +40,7 @@ enum connection_state {
 	BODY,	 /* its head has been read */
 	PENDING, /* with the handler */
 	WRITING, /* the answer is on its way */
+	WRITTEN, /* it has gone, and the handler that gave it may not have returned yet */
 	LINGER,	 /* answered for good: what still comes is thrown away */
 };
 
@@ -69,13 +73,6 @@ struct jb_server {
 	jb_handle handle;
 	void *arg;
 };
-
-static void arm(struct connection *conn, unsigned ms)
-{
-	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
-
-	event_add(conn->deadline, &tv);
-}
 
 /* The head holds an API key, the body may hold a command line: neither stays in memory. */
 static void forget_request(struct connection *conn)
@@ -137,7 +134,7 @@ static void linger(struct connection *conn)
 	SSL *ssl = conn->server->tls ? bufferevent_openssl_get_ssl(conn->bev) : NULL;
 
 	conn->state = LINGER;
-	arm(conn, LINGER_MS);
+	jb_deadline_set(conn->deadline, LINGER_MS);
 	if (ssl && SSL_is_init_finished(ssl))
 		SSL_shutdown(ssl);
 	shutdown(bufferevent_getfd(conn->bev), SHUT_WR);
@@ -172,6 +169,39 @@ static void tell_answered(const struct connection *conn, int status)
 		conn->server->answered(conn->server->arg, status);
 }
 
+/*
+ * Into the socket at once, where nothing waits before it and TLS takes it whole: asking the loop first whether it can
+ * be written costs several steps an answer. What does not go whole stays the loop's to write, with the same bytes,
+ * which TLS then goes on with; so does what failed, which it will see to fail.
+ */
+static bool write_now(struct connection *conn, const char *text, size_t size)
+{
+	SSL *ssl = conn->server->tls ? bufferevent_openssl_get_ssl(conn->bev) : NULL;
+
+	if (!ssl || size > RECORD_MAX || !SSL_is_init_finished(ssl) ||
+	    evbuffer_get_length(bufferevent_get_output(conn->bev)))
+		return false;
+	ERR_clear_error();
+	return SSL_write(ssl, text, (int)size) == (int)size;
+}
+
+/* Takes the text over, and wipes it once it is written. */
+static void send_text(struct connection *conn, char *text, size_t size)
+{
+	if (write_now(conn, text, size)) {
+		wipe_sent(text, size, text);
+		conn->state = WRITTEN;
+		event_active(conn->deadline, EV_WRITE, 0);
+		return;
+	}
+	conn->state = WRITING;
+	jb_deadline_set(conn->deadline, conn->server->request_ms);
+	if (evbuffer_add_reference(bufferevent_get_output(conn->bev), text, size, wipe_sent, text) < 0) {
+		wipe_sent(text, size, text);
+		linger(conn);
+	}
+}
+
 static void reply(struct jb_call *call, int status, const char *headers, const char *body, size_t len)
 {
 	struct connection *conn = (struct connection *)call;
@@ -181,8 +211,6 @@ static void reply(struct jb_call *call, int status, const char *headers, const c
 	char *text = head_len > 0 && (size_t)head_len < sizeof(head) ? malloc(size) : NULL;
 
 	tell_answered(conn, status);
-	conn->state = WRITING;
-	arm(conn, conn->server->request_ms);
 	if (!text) {
 		linger(conn);
 		return;
@@ -190,10 +218,7 @@ static void reply(struct jb_call *call, int status, const char *headers, const c
 	/* Head and body as one piece: one TLS record, one write, one packet where it fits. */
 	memcpy(text, head, (size_t)head_len);
 	memcpy(text + head_len, body, len);
-	if (evbuffer_add_reference(bufferevent_get_output(conn->bev), text, size, wipe_sent, text) < 0) {
-		wipe_sent(text, size, text);
-		linger(conn);
-	}
+	send_text(conn, text, size);
 }
 
 static void refuse(struct connection *conn, int status, const char *why)
@@ -232,17 +257,17 @@ static bool read_head(struct connection *conn, struct evbuffer *input)
 
 static void read_request(struct connection *conn)
 {
-	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	static const char proceed[] = "HTTP/1.1 100 Continue\r\n\r\n";
 	struct evbuffer *input = bufferevent_get_input(conn->bev);
 
 	if (conn->state == IDLE && evbuffer_get_length(input)) {
 		conn->state = HEAD;
-		arm(conn, conn->server->request_ms);
+		jb_deadline_set(conn->deadline, conn->server->request_ms);
 	}
 	if (conn->state == HEAD && read_head(conn, input)) {
 		conn->state = BODY;
 		if (conn->call.head.expects_continue && evbuffer_get_length(input) < conn->call.head.content_length)
-			bufferevent_write(conn->bev, go_on, sizeof(go_on) - 1);
+			bufferevent_write(conn->bev, proceed, sizeof(proceed) - 1);
 	}
 	if (conn->state != BODY || evbuffer_get_length(input) < conn->call.head.content_length)
 		return;
@@ -253,7 +278,7 @@ static void read_request(struct connection *conn)
 	}
 	conn->state = PENDING;
 	jb_crowd_set_idle(&conn->guest, false);
-	arm(conn, PENDING_MS);
+	jb_deadline_set(conn->deadline, PENDING_MS);
 	conn->server->handle(conn->server->arg, &conn->call);
 }
 
@@ -267,24 +292,29 @@ static void on_read(struct bufferevent *bev, void *arg)
 		read_request(conn); /* while a call is pending or answered, what comes stays in the buffer */
 }
 
+/* The answer has gone: there may be a next request. */
+static void go_on(struct connection *conn)
+{
+	if (!conn->call.head.keep_alive || conn->server->draining) {
+		linger(conn);
+		on_read(conn->bev, conn);
+		return;
+	}
+	forget_request(conn);
+	conn->state = IDLE;
+	jb_crowd_set_idle(&conn->guest, true);
+	jb_deadline_set(conn->deadline, conn->guest.is == JB_STRANGER ? STRANGER_MS : conn->server->idle_ms);
+	read_request(conn);
+}
+
 /* All that was to be written has been. */
 static void on_write(struct bufferevent *bev, void *arg)
 {
 	struct connection *conn = arg;
 
 	(void)bev;
-	if (conn->state != WRITING)
-		return;
-	if (!conn->call.head.keep_alive || conn->server->draining) {
-		linger(conn);
-		on_read(bev, conn);
-		return;
-	}
-	forget_request(conn);
-	conn->state = IDLE;
-	jb_crowd_set_idle(&conn->guest, true);
-	arm(conn, conn->guest.is == JB_STRANGER ? STRANGER_MS : conn->server->idle_ms);
-	read_request(conn);
+	if (conn->state == WRITING)
+		go_on(conn);
 }
 
 /* Reading goes on while an answer is pending, so that a peer's end is seen at once, be it FIN, reset or TLS alert. */
@@ -301,7 +331,9 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (conn->state == HEAD || conn->state == BODY)
+	if (conn->state == WRITTEN) /* send_text has us come */
+		go_on(conn);
+	else if (conn->state == HEAD || conn->state == BODY)
 		refuse(conn, 408, "The request did not come in time.");
 	else
 		connection_free(conn);
@@ -401,7 +433,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	bufferevent_setcb(conn->bev, on_read, on_write, on_event, conn);
 	bufferevent_setwatermark(conn->bev, EV_READ, 0, JB_HTTP_HEAD_MAX + JB_HTTP_BODY_MAX);
 	bufferevent_enable(conn->bev, EV_READ | EV_WRITE);
-	arm(conn, server->request_ms < STRANGER_MS ? server->request_ms : STRANGER_MS);
+	jb_deadline_set(conn->deadline, server->request_ms < STRANGER_MS ? server->request_ms : STRANGER_MS);
 }
 
 /* Out of descriptors or memory: a listener that stays ready would spin. */

@@ -8,9 +8,8 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "deadline.h"
 #include "proto.h"
-
-#define AT_ONCE 16 /* answers in one turn of the loop: whoever calls meanwhile waits for no more than these */
 
 struct waiter {
 	struct host *host;
@@ -141,13 +140,13 @@ static bool same_question(const struct waiter *a, const struct waiter *b)
 static void on_round(evutil_socket_t fd, short what, void *arg)
 {
 	struct jb_waiters *waiters = arg;
-	struct waiter *first = TAILQ_FIRST(&waiters->ready), *same[AT_ONCE], *w;
-	const struct jb_wait *waits[AT_ONCE];
+	struct waiter *first = TAILQ_FIRST(&waiters->ready), *same[JB_WAITS_AT_ONCE], *w;
+	const struct jb_wait *waits[JB_WAITS_AT_ONCE];
 	size_t n = 0;
 
 	(void)fd;
 	(void)what;
-	for (w = first; w && n < AT_ONCE && same_question(first, w); w = TAILQ_NEXT(w, of_ready)) {
+	for (w = first; w && n < JB_WAITS_AT_ONCE && same_question(first, w); w = TAILQ_NEXT(w, of_ready)) {
 		jb_call_on_gone(w->wait.call, NULL, NULL);
 		waits[n] = &w->wait;
 		same[n++] = w;
@@ -185,7 +184,7 @@ static struct waiter *make_waiter(struct host *host, const struct jb_wait *wait,
 
 int jb_waiters_add(struct jb_waiters *waiters, const struct jb_wait *wait, jb_wait_answer answer)
 {
-	const struct timeval tv = {.tv_sec = wait->seconds < JB_WAIT_MAX ? wait->seconds : JB_WAIT_MAX};
+	const unsigned seconds = wait->seconds < JB_WAIT_MAX ? wait->seconds : JB_WAIT_MAX;
 	struct host *host = find_host(waiters, wait->host);
 
 	if (host && host->count >= JB_WAITERS_PER_HOST)
@@ -197,7 +196,7 @@ int jb_waiters_add(struct jb_waiters *waiters, const struct jb_wait *wait, jb_wa
 		drop_if_empty(host);
 		return -ENOMEM;
 	}
-	event_add(waiter->deadline, &tv);
+	jb_deadline_set(waiter->deadline, seconds * 1000);
 	if (waiters->draining)
 		make_ready(waiter);
 	jb_call_on_gone(wait->call, on_gone, waiter);

@@ -14,6 +14,7 @@
 
 #define JB_WAITERS_PER_HOST 64
 #define JB_WAIT_MAX	    25 /* seconds */
+#define JB_WAITS_AT_ONCE    16 /* answers in one turn of the loop: who calls meanwhile waits for no more */
 
 struct event_base;
 struct jb_waiters;

@@ -1,0 +1,14 @@
+/*
+ * Deadlines that thousands have alike: long polls and connections have one of a few lengths each. The loop keeps those
+ * of one length as a list, to which setting one and taking it back are single steps however many there are; others it
+ * keeps as a heap.
+ */
+#ifndef JB_DEADLINE_H
+#define JB_DEADLINE_H
+
+struct event;
+
+/* The timer comes so many milliseconds from now; one that was set is set anew. */
+void jb_deadline_set(struct event *timer, unsigned ms);
+
+#endif
