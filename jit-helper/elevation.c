@@ -175,9 +175,12 @@ static void refuse(struct jh_peer *peer, const struct jh_question *q, enum jit_o
 	jh_peer_close(peer);
 }
 
-/* A grant that a login service asked for before its session existed belongs to this one from now on. */
-static struct jh_grant *bind_waiting(struct jh_peer *peer, const struct jh_question *q,
-				     const struct jh_session *session)
+/*
+ * A grant that a login service asked for before its session existed belongs to this one from now on. 0 and it, or
+ * NULL where there is none; -errno.
+ */
+static int bind_waiting(struct jh_peer *peer, const struct jh_question *q, const struct jh_session *session,
+			struct jh_grant **ret)
 {
 	struct jh_session again;
 	struct jh_grant *g;
@@ -186,29 +189,39 @@ static struct jh_grant *bind_waiting(struct jh_peer *peer, const struct jh_quest
 	for (g = LIST_FIRST(&peer->helper->grants); g; g = LIST_NEXT(g, link)) {
 		if (!jh_grant_may_bind(g, q, session, jit_boottime_ms()))
 			continue;
-		if (jh_session_of(peer, session->uid, &again, &leader_fd) < 0)
-			return NULL;
+		int r = jh_session_of(peer, session->uid, &again, &leader_fd);
+		if (r < 0)
+			return r;
 		memcpy(again.place, session->place, sizeof(again.place));
-		return jh_grant_bind(g, &again, leader_fd) == 0 ? g : NULL;
+		if (jh_grant_bind(g, &again, leader_fd) < 0)
+			return -ENOMEM;
+		break;
 	}
-	return NULL;
+	*ret = g;
+	return 0;
 }
 
-/* The grant for this OPEN; NULL with the sentence that says why there is none. */
-static struct jh_grant *choose(struct jh_peer *peer, const struct jh_question *q, struct jh_session *session, char *why,
-			       size_t size)
+/* The grant for this OPEN; NULL with what is to be answered, and the sentence that says why there is none. */
+static struct jh_grant *choose(struct jh_peer *peer, const struct jh_question *q, struct jh_session *session,
+			       enum jit_outcome *ret_outcome, char *why, size_t size)
 {
+	struct jh_grant *g = NULL;
 	int r = jh_session_of(peer, q->uid, session, NULL);
-	if (r < 0 || !jh_pidfd_alive(peer->pidfd)) {
+	if (r == 0 && !jh_pidfd_alive(peer->pidfd))
+		r = -ESRCH;
+	if (r == 0) {
+		jh_place_find(peer, q, session);
+		g = jh_grant_find(peer->helper, q, session);
+		if (!g)
+			r = bind_waiting(peer, q, session, &g);
+	}
+	*ret_outcome = jh_proc_is_shortage(r) ? JIT_UNAVAILABLE : JIT_DENIED;
+	if (r < 0) {
 		snprintf(why, size, "%s",
 			 jh_proc_is_shortage(r) ? JH_SHORTAGE
 						: "the login session of this process cannot be told; log in again");
 		return NULL;
 	}
-	jh_place_find(peer, q, session);
-	struct jh_grant *g = jh_grant_find(peer->helper, q, session);
-	if (!g)
-		g = bind_waiting(peer, q, session);
 	if (!g) {
 		snprintf(why, size, "no approval that lives covers %.128s with role %.128s in this login session",
 			 q->service, q->role);
@@ -239,13 +252,14 @@ static struct jh_elevation *elevation_new(struct jh_peer *peer, struct jh_grant 
 void jh_elevation_begin(struct jh_peer *peer, const struct jh_question *q)
 {
 	struct jh_session session;
+	enum jit_outcome outcome;
 	struct jh_elevation *e;
 	char why[JIT_LINE_SIZE];
 	uid_t uid;
 
-	struct jh_grant *g = choose(peer, q, &session, why, sizeof(why));
+	struct jh_grant *g = choose(peer, q, &session, &outcome, why, sizeof(why));
 	if (!g) {
-		refuse(peer, q, JIT_DENIED, why);
+		refuse(peer, q, outcome, why);
 		return;
 	}
 	if (jh_names_uid(q->target, &uid) < 0) {
@@ -266,11 +280,13 @@ void jh_elevation_begin(struct jh_peer *peer, const struct jh_question *q)
 	if (e->terminal >= 0 && !jh_terminal_usable(e->terminal))
 		close(jit_take_fd(&e->terminal));
 	/* Nothing may fail once it is offered: a second verdict is read by nobody. */
-	if (jh_peer_look(peer) < 0 || offer(e) < 0) {
+	int r = jh_peer_look(peer);
+	if (r < 0 || offer(e) < 0) {
 		elevation_end(e);
 		refuse(peer, q, JIT_UNAVAILABLE,
-		       "the session could not be begun: this process is gone, or jit-helper is out of memory or random "
-		       "numbers");
+		       jh_proc_is_shortage(r) ? JH_SHORTAGE
+					      : "the session could not be begun: this process is gone, or jit-helper "
+						"is out of memory or random numbers");
 		return;
 	}
 	jh_peer_give(peer, &owner, e);
@@ -305,24 +321,26 @@ void jh_elevations_leave(struct jh_helper *helper)
 	}
 }
 
-bool jh_elevation_restore(struct jh_grant *g, const struct jh_elevation *facts, pid_t pid, uint64_t start)
+int jh_elevation_restore(struct jh_grant *g, const struct jh_elevation *facts, pid_t pid, uint64_t start)
 {
 	struct jh_elevation *e;
 	struct jh_proc proc;
-	int fd = jh_pidfd_hold(pid, start);
+	JIT_CLOSE int fd = jh_pidfd_hold(pid, start);
 
-	if (fd < 0 || jh_proc_read(pid, &proc) < 0 || proc.start != start) {
-		if (fd >= 0)
-			close(fd);
-		return false;
-	}
-	struct jh_peer *peer = jh_peer_known(g->helper->pam, &proc, fd);
+	if (fd < 0)
+		return fd;
+	int r = jh_proc_read(pid, &proc);
+	if (r < 0)
+		return r;
+	if (proc.start != start)
+		return -ESRCH;
+	struct jh_peer *peer = jh_peer_known(g->helper->pam, &proc, jit_take_fd(&fd));
 	if (!peer)
-		return false;
+		return -ENOMEM;
 	e = calloc(1, sizeof(*e));
 	if (!e) {
 		jh_peer_close(peer);
-		return false;
+		return -ENOMEM;
 	}
 	*e = *facts;
 	e->grant = g;
@@ -333,7 +351,7 @@ bool jh_elevation_restore(struct jh_grant *g, const struct jh_elevation *facts, 
 	memcpy(peer->requester, g->requester, sizeof(peer->requester));
 	jh_peer_give(peer, &owner, e);
 	LIST_INSERT_HEAD(&g->helper->elevations, e, link);
-	return true;
+	return 0;
 }
 
 bool jh_elevations_offered(const struct jh_helper *helper)

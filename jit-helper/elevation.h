@@ -31,9 +31,9 @@ void jh_elevation_begin(struct jh_peer *peer, const struct jh_question *question
 
 /*
  * One that a helper before this one had under the grant: `facts` has session,
- * target, hash and flags. False: its process is gone.
+ * target, hash and flags. 0; -ESRCH: its process is gone; else -errno: it cannot be watched, and may live on.
  */
-bool jh_elevation_restore(struct jh_grant *grant, const struct jh_elevation *facts, pid_t pid, uint64_t start);
+int jh_elevation_restore(struct jh_grant *grant, const struct jh_elevation *facts, pid_t pid, uint64_t start);
 
 /* Ends all of a grant's, and closes their connections. */
 void jh_elevations_end(struct jh_grant *grant, const char *why);

@@ -189,10 +189,18 @@ static bool heed_signals(struct jh_helper *h)
 	return h->term && h->interrupt && event_add(h->term, NULL) == 0 && event_add(h->interrupt, NULL) == 0;
 }
 
+/* What an administrator has to mend: the unit does not try it again. */
 static int fail(const char *why)
 {
 	jit_log(LOG_ERR, "%s", why);
-	return -1;
+	return JH_EXIT_CONFIG;
+}
+
+/* What passes by itself, as a lack of memory does. */
+static int fail_for_now(const char *why)
+{
+	jit_log(LOG_ERR, "%s", why);
+	return JH_EXIT_FAILED;
 }
 
 /* From here on as the unprivileged user, who must be able to tell the broker from somebody else. */
@@ -254,7 +262,7 @@ static int confine(const struct jh_conf *conf, char *why, size_t why_size)
 	return r < 0 ? -1 : 0;
 }
 
-/* Sockets and files as whoever started us, all else as the unprivileged user. */
+/* Sockets and files as whoever started us, all else as the unprivileged user. JH_EXIT_OK: it can serve. */
 static int prepare(struct jh_helper *h)
 {
 	struct jh_sockets sockets;
@@ -265,7 +273,7 @@ static int prepare(struct jh_helper *h)
 	h->in = OPENSSL_secure_zalloc(sizeof(*h->in));
 	h->out = OPENSSL_secure_zalloc(sizeof(*h->out));
 	if (!h->alarms || !h->in || !h->out || !heed_signals(h))
-		return fail(why);
+		return fail_for_now(why);
 	h->broker = jh_broker_new(h->base, h->conf, why, sizeof(why));
 	warn_of_certificate(h);
 	if (!h->broker || jh_listen(h->conf, &sockets, why, sizeof(why)) < 0)
@@ -273,7 +281,7 @@ static int prepare(struct jh_helper *h)
 	h->pam = jh_pam_side_new(h, sockets.pam);
 	h->session = jh_session_side_new(h, sockets.session);
 	if (!h->pam || !h->session)
-		return fail("out of memory");
+		return fail_for_now("out of memory");
 	if (jh_state_prepare(h->conf, why, sizeof(why)) < 0)
 		return fail(why);
 	jh_spool_prepare(h->conf);
@@ -289,14 +297,15 @@ static int prepare(struct jh_helper *h)
 		return fail("out of memory");
 	h->state = jh_state_new(h);
 	if (!h->state)
-		return fail("out of memory, or no boot id in /proc");
+		return fail_for_now("out of memory, or no boot id in /proc");
 	h->spool = jh_spool_new(h); /* before what ends at once: it may have to be told */
 	if (!h->spool)
-		return fail("out of memory");
-	jh_state_restore(h);
+		return fail_for_now("out of memory");
+	if (jh_state_restore(h, why, sizeof(why)) < 0)
+		return fail_for_now(why);
 	jh_spool_settle(h->spool);
 	h->changes = jh_changes_new(h);
-	return h->changes ? 0 : fail("out of memory");
+	return h->changes ? JH_EXIT_OK : fail_for_now("out of memory");
 }
 
 int main(int argc, char **argv)
@@ -330,7 +339,7 @@ int main(int argc, char **argv)
 	status = JH_EXIT_CONFIG;
 	if (jh_harden_secrets(why, sizeof(why)) < 0)
 		fail(why);
-	else if (prepare(&helper) == 0)
+	else if ((status = prepare(&helper)) == JH_EXIT_OK)
 		status = serve(&helper);
 	helper_free(&helper);
 	return status;

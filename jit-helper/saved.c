@@ -465,11 +465,16 @@ static bool read_all(struct json_object *json, int64_t now_ms, struct jh_saved *
 int jh_saved_parse(const char *text, size_t len, const char *boot_id, int64_t now_ms, struct jh_saved *ret, char *why,
 		   size_t why_size)
 {
+	errno = 0; /* json-c leaves out what there is no memory for, and says so nowhere else */
 	JIT_JSON struct json_object *json = jh_json_read(text, len);
 	char boot[JH_BOOT_SIZE];
 	int64_t version;
 
 	*ret = (struct jh_saved){0};
+	if (errno == ENOMEM) {
+		snprintf(why, why_size, "out of memory");
+		return -ENOMEM;
+	}
 	if (!json_object_is_type(json, json_type_object) ||
 	    !get_number(json, "version", VERSION_LEAST, VERSION, &version) ||
 	    !get_text(json, "boot", boot, sizeof(boot))) {
@@ -481,9 +486,10 @@ int jh_saved_parse(const char *text, size_t len, const char *boot_id, int64_t no
 		return -EINVAL;
 	}
 	if (!read_all(json, now_ms, ret)) {
+		const bool lacking = errno == ENOMEM;
 		jh_saved_clear(ret);
-		snprintf(why, why_size, "it is damaged");
-		return -EINVAL;
+		snprintf(why, why_size, "%s", lacking ? "out of memory" : "it is damaged");
+		return lacking ? -ENOMEM : -EINVAL;
 	}
 	return 0;
 }

@@ -41,7 +41,7 @@ struct jh_saved {
 int jh_saved_format(const struct jh_helper *helper, const char *boot_id, char **ret, size_t *ret_len);
 
 /*
- * 0 and *ret, which is to be cleared; else -EINVAL, nothing in *ret, and a sentence.
+ * 0 and *ret, which is to be cleared; else -EINVAL or -ENOMEM, nothing in *ret, and a sentence.
  * No time in it lies further off than it can, counted from `now_ms`: an end no further than the grant is long.
  */
 int jh_saved_parse(const char *text, size_t len, const char *boot_id, int64_t now_ms, struct jh_saved *ret, char *why,

@@ -265,29 +265,47 @@ static void on_credentials(struct jh_peer *peer, const struct jit_frame *frame)
 		wait_for_credentials(peer, e);
 }
 
-static bool find_speaker(struct jh_peer *peer, const struct jit_frame *frame, struct jh_speaker *ret)
+/* 0; -ESRCH: gone, or from outside; another -errno. */
+static int find_session(struct jh_peer *peer, struct jh_session *ret)
+{
+	int r = jh_session_of(peer, peer->uid, ret, NULL);
+
+	if (r == 0 && !jh_pidfd_alive(peer->pidfd))
+		r = -ESRCH;
+	if (r == 0)
+		jh_place_find(peer, NULL, ret);
+	return r;
+}
+
+static void refuse_stranger(struct jh_peer *peer, int r)
+{
+	if (jh_proc_is_shortage(r))
+		jh_fault_and_close(peer, JIT_EXIT_UNAVAILABLE, JH_SHORTAGE);
+	else
+		jh_fault_and_close(peer, JIT_EXIT_REFUSED,
+				   "the login session of this process cannot be told; log in again");
+}
+
+static int find_speaker(struct jh_peer *peer, const struct jit_frame *frame, struct jh_speaker *ret)
 {
 	const char *refusal;
 	const struct jh_elevation *e = proved(peer, frame, &refusal);
 
 	if (e) {
 		*ret = (struct jh_speaker){.session = e->session, .under = e->grant};
-		return true;
+		return 0;
 	}
 	ret->under = NULL;
-	if (jh_session_of(peer, peer->uid, &ret->session, NULL) < 0 || !jh_pidfd_alive(peer->pidfd))
-		return false;
-	jh_place_find(peer, NULL, &ret->session);
-	return true;
+	return find_session(peer, &ret->session);
 }
 
 static void on_status(struct jh_peer *peer, const struct jit_frame *frame)
 {
 	struct jh_speaker speaker;
+	int r = find_speaker(peer, frame, &speaker);
 
-	if (!find_speaker(peer, frame, &speaker)) {
-		jh_fault_and_close(peer, JIT_EXIT_REFUSED,
-				   "the login session of this process cannot be told; log in again");
+	if (r < 0) {
+		refuse_stranger(peer, r);
 		return;
 	}
 	jh_send_json(peer, jh_status_json(peer->helper, &speaker));
@@ -300,10 +318,10 @@ static void on_end(struct jh_peer *peer, const struct jit_frame *frame)
 	struct jh_speaker speaker;
 	char id[JIT_ID_SIZE];
 	int r = jit_frame_get_str(frame, JIT_T_GRANT, id, sizeof(id));
+	int known = r < 0 && r != -ENOENT ? r : find_speaker(peer, frame, &speaker);
 
-	if ((r < 0 && r != -ENOENT) || !find_speaker(peer, frame, &speaker)) {
-		jh_fault_and_close(peer, JIT_EXIT_REFUSED,
-				   "the login session of this process cannot be told; log in again");
+	if (known < 0) {
+		refuse_stranger(peer, known);
 		return;
 	}
 	json = json_object_new_object();
@@ -345,13 +363,12 @@ static void on_ahead(struct jh_peer *peer, const struct jit_frame *frame,
 				  const struct jh_session *session))
 {
 	struct jh_session session;
+	int r = find_session(peer, &session);
 
-	if (jh_session_of(peer, peer->uid, &session, NULL) < 0 || !jh_pidfd_alive(peer->pidfd)) {
-		jh_fault_and_close(peer, JIT_EXIT_REFUSED,
-				   "the login session of this process cannot be told; log in again");
+	if (r < 0) {
+		refuse_stranger(peer, r);
 		return;
 	}
-	jh_place_find(peer, NULL, &session);
 	take(peer, frame, &session);
 }
 

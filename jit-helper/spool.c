@@ -301,12 +301,17 @@ int jh_spool_open(struct jh_spool *s, const char *key, json_object *end, char *w
 	return r < 0 ? r : keep(s, name, end, why, why_size);
 }
 
-bool jh_spool_is_open(struct jh_spool *s, const char *key)
+int jh_spool_is_open(struct jh_spool *s, const char *key)
 {
 	char name[JH_SPOOL_NAME_MAX];
+	int r = use_dir(s, (char[JIT_LINE_SIZE]){0}, JIT_LINE_SIZE);
 
+	if (r < 0)
+		return r;
 	open_name(key, name);
-	return use_dir(s, (char[JIT_LINE_SIZE]){0}, JIT_LINE_SIZE) == 0 && faccessat(s->dir, name, F_OK, 0) == 0;
+	if (faccessat(s->dir, name, F_OK, 0) == 0)
+		return 1;
+	return errno == ENOENT ? 0 : -errno;
 }
 
 void jh_spool_end(struct jh_spool *s, const char *key, const char *why)

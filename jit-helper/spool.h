@@ -40,8 +40,8 @@ int jh_spool_add(struct jh_spool *spool, struct json_object *event, const char *
 
 /* The prepared end of `key` (a uuid), should this process not live to tell it. As jh_spool_add. */
 int jh_spool_open(struct jh_spool *spool, const char *key, struct json_object *end, char *why, size_t why_size);
-/* Has `key` begun and not ended? What cannot be told is no. */
-bool jh_spool_is_open(struct jh_spool *spool, const char *key);
+/* Has `key` begun and not ended? 1, 0; -errno: that cannot be told. */
+int jh_spool_is_open(struct jh_spool *spool, const char *key);
 /* It has ended, now: its prepared end becomes an event that says why. What cannot be kept is told at the next start. */
 void jh_spool_end(struct jh_spool *spool, const char *key, const char *why);
 /* It has not begun after all. */

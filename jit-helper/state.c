@@ -180,69 +180,130 @@ void jh_state_flush(struct jh_helper *helper)
 		write_now(helper->state);
 }
 
-static unsigned restore_elevations(struct jh_grant *g, const struct jh_saved *saved)
-{
-	struct jh_saved_elevation *e;
-	unsigned lost = 0;
+/* A grant that the helper before this one left. */
+struct taken {
+	struct jh_grant *grant;
+	int r;	       /* 0; -errno: it does not go on */
+	unsigned lost; /* elevations that do not */
+	bool recorded; /* one that no broker knows of: its end has been written already */
+};
 
-	for (e = LIST_FIRST(&saved->elevations); e; e = LIST_NEXT(e, link))
-		if (strcmp(e->grant, g->id) == 0)
-			lost += !jh_elevation_restore(g, &e->facts, e->pid, e->start);
-	return lost;
+static void note(struct taken *t, int r)
+{
+	if (t->r == 0)
+		t->r = r;
 }
 
-/* Takes the grant over. What ended it while nobody looked ends it now. */
-static void restore_grant(struct jh_helper *helper, struct jh_grant *g, const struct jh_saved *saved)
+static int restore_elevations(struct taken *t, const struct jh_saved *saved)
 {
-	int r = jh_grant_restore(helper, g);
+	const struct jh_saved_elevation *e;
 
+	for (e = LIST_FIRST(&saved->elevations); e; e = LIST_NEXT(e, link)) {
+		if (strcmp(e->grant, t->grant->id) != 0)
+			continue;
+		int r = jh_elevation_restore(t->grant, &e->facts, e->pid, e->start);
+		if (jh_proc_is_shortage(r))
+			return r;
+		t->lost += r < 0;
+		if (r != -ESRCH) /* privileged, and not to be watched */
+			note(t, r);
+	}
+	return 0;
+}
+
+/* Whether it goes on is judged when all that is needed for all of them has been had. 0 or -errno of a shortage. */
+static int restore_grant(struct jh_helper *helper, struct jh_grant *g, const struct jh_saved *saved, struct taken *ret)
+{
+	*ret = (struct taken){.grant = g, .r = jh_grant_restore(helper, g)};
 	jh_grant_list(g);
-	unsigned lost = restore_elevations(g, saved);
+	if (jh_proc_is_shortage(ret->r))
+		return ret->r;
+	int open = g->local ? jh_spool_is_open(helper->spool, g->id) : 1;
+	if (jh_proc_is_shortage(open))
+		return open;
+	ret->recorded = open <= 0; /* no broker could tell that the state is older */
+	return restore_elevations(ret, saved);
+}
+
+/* What ended it while nobody looked ends it now. */
+static void judge_grant(const struct taken *t)
+{
+	struct jh_grant *g = t->grant;
+
 	jit_log(LOG_NOTICE, "%s: grant of role %s for %s goes on after a restart: %u elevations, %u ended meanwhile",
-		g->short_id, g->role, g->requester, jh_elevations_of(g), lost);
+		g->short_id, g->role, g->requester, jh_elevations_of(g), t->lost);
 	if (g->active && jit_boottime_ms() >= g->until_ms)
 		jh_grant_end(g, "its time is over", !g->collector.started);
-	else if (r == -ESRCH)
+	else if (t->r == -ESRCH)
 		jh_grant_end(g, "its login session has ended", true);
-	else if (r < 0)
+	else if (t->r < 0)
 		jh_grant_end(g, "jit-helper could not go on with it", true);
-	else if (g->local && !jh_spool_is_open(helper->spool, g->id)) /* no broker could tell that the state is older */
+	else if (t->recorded)
 		jh_grant_end(g, "its end is recorded", false);
 	else if (g->active)
 		jh_grant_resume(g);
 }
 
-void jh_state_restore(struct jh_helper *helper)
+/* All or none: whoever was short of anything has ended nothing. */
+static int take_over(struct jh_helper *helper, struct jh_saved *saved)
+{
+	const struct jh_saved_ending *e;
+	struct jh_grant *g;
+	size_t count = 0, n = 0;
+	int r = 0;
+
+	for (g = LIST_FIRST(&saved->grants); g; g = LIST_NEXT(g, link))
+		count++;
+	JIT_FREE struct taken *taken = calloc(count + 1, sizeof(*taken));
+	if (!taken)
+		return -ENOMEM;
+	for (; r == 0 && n < count; n++) {
+		g = LIST_FIRST(&saved->grants);
+		LIST_REMOVE(g, link);
+		r = restore_grant(helper, g, saved, &taken[n]);
+	}
+	if (r < 0)
+		return r;
+	for (e = LIST_FIRST(&saved->endings); e; e = LIST_NEXT(e, link))
+		jh_ending_begin(helper, e->short_id, &e->traces, e->kill_ms);
+	for (size_t i = 0; i < n; i++)
+		judge_grant(&taken[i]);
+	jh_state_touch(helper);
+	return 0;
+}
+
+int jh_state_restore(struct jh_helper *helper, char *why, size_t why_size)
 {
 	static const struct jit_file_rule rule = {.secret = true, .max_size = JH_SAVED_MAX};
-	char path[4096], why[JIT_LINE_SIZE];
+	char path[4096], cause[JIT_LINE_SIZE];
 	struct jh_saved saved = {0};
 	size_t len;
 	char *text;
 
 	snprintf(path, sizeof(path), "%s/" FILE_NAME, helper->conf->state_dir);
-	int r = jit_file_read(path, &rule, &text, &len, why, sizeof(why));
+	int r = jit_file_read(path, &rule, &text, &len, cause, sizeof(cause));
 	if (r == -ENOENT)
-		return;
+		return 0;
 	if (r == 0) {
-		r = jh_saved_parse(text, len, helper->state->boot, jit_boottime_ms(), &saved, why, sizeof(why));
+		r = jh_saved_parse(text, len, helper->state->boot, jit_boottime_ms(), &saved, cause, sizeof(cause));
 		free(text);
 	}
-	if (r < 0) {
-		jit_log(LOG_WARNING, "the state in %s is passed over: %s", path, why);
-		return;
+	if (r < 0 && !jh_proc_is_shortage(r)) {
+		jit_log(LOG_WARNING, "the state in %s is passed over: %s", path, cause);
+		return 0;
 	}
-	struct jh_saved_ending *e;
-	for (e = LIST_FIRST(&saved.endings); e; e = LIST_NEXT(e, link))
-		jh_ending_begin(helper, e->short_id, &e->traces, e->kill_ms);
-	while (!LIST_EMPTY(&saved.grants)) {
-		struct jh_grant *g = LIST_FIRST(&saved.grants);
-		LIST_REMOVE(g, link);
-		restore_grant(helper, g, &saved);
-	}
+	if (r == 0)
+		r = take_over(helper, &saved);
 	jh_saved_clear(&saved);
-	jh_state_touch(helper);
+	if (r < 0) {
+		snprintf(why, why_size,
+			 "cannot go on with the grants and elevations of this host (%s); they are kept, and the next "
+			 "start tries again: see what uses up this host's memory or open files",
+			 strerror(-r));
+		return r;
+	}
 	/* Nobody is let in under what may have been revoked meanwhile. After that they go on as in any outage. */
 	if (!LIST_EMPTY(&helper->grants))
 		jh_listener_hold(helper->pam, HEAR_MS);
+	return 0;
 }

@@ -20,8 +20,12 @@ struct jh_state *jh_state_new(struct jh_helper *helper);
 /* NULL is fine. */
 void jh_state_free(struct jh_state *state);
 
-/* Takes up what the helper before this one left. What cannot be read is logged and passed over. */
-void jh_state_restore(struct jh_helper *helper);
+/*
+ * Takes up what the helper before this one left. What cannot be read is logged and passed over. 0; -errno with a
+ * sentence: it ran short of descriptors or memory. Then nothing has been ended, told or written, and it must not serve:
+ * whoever starts next tries again.
+ */
+int jh_state_restore(struct jh_helper *helper, char *why, size_t why_size);
 
 /* Something that a restart must know has changed: written once, at the end of this pass of the loop. */
 void jh_state_touch(struct jh_helper *helper);

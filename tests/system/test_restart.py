@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import re
+import resource
 import select
 import signal
 import ssl
@@ -25,6 +26,7 @@ STATE = "/run/pam-jit/state"
 FILE = HELPER_STATE
 GENEROUS = 10
 REFUSED, UNAVAILABLE = 3, 4
+PASSING = 1  # exit status of a helper whose start can be tried again
 KILLS = 100 if os.environ.get("PAM_JIT_FULL") else 10
 WORKERS = 3
 RSS_MAX = 60  # MiB
@@ -108,6 +110,39 @@ class Sessions(RestartCase):
         terminal.interrupt()
         terminal.finish()
         wait_until("the elevation has ended", lambda: self.status(terminal)["grants"][0]["elevations"] == 0, GENEROUS)
+
+    def start_short(self, descriptors):
+        """What a helper with so few of them says and ends with; None where it serves."""
+        def poor():
+            die_with_parent()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+        before = len(read(self.lab.log("jit-helper")))
+        with open(self.lab.log("jit-helper"), "ab") as out:
+            helper = subprocess.Popen(["/usr/sbin/jit-helper"], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                      preexec_fn=poor, cwd="/")
+        said = lambda: read(self.lab.log("jit-helper"))[before:]
+        wait_until("it serves or ends", lambda: helper.poll() is not None or "jit-helper " in said(), GENEROUS)
+        if helper.poll() is None and " serves; " in said():
+            helper.kill()
+            helper.wait()
+            return None
+        return helper.wait(GENEROUS), said()
+
+    def test_a_helper_that_is_short_of_descriptors_leaves_it_all_to_the_next_start(self):
+        terminal = self.open_terminal()
+        self.elevated(terminal)
+        most = len(os.listdir(f"/proc/{self.lab.helper.pid}/fd"))
+        self.lab.stop_helper(kill=True)
+        kept = read(FILE)
+        for descriptors in range(most, most - 16, -1):
+            ended = self.start_short(descriptors)
+            if ended and "cannot go on with the grants and elevations of this host (Too many open files)" in ended[1]:
+                break
+        self.assertEqual((ended[0], read(FILE)), (PASSING, kept), ended[1])  # its unit tries again
+        self.lab.start_helper()
+        self.assertEqual(terminal.run("jit credentials >/dev/null"), (0, ""))
+        terminal.run("exit")
 
     def test_what_was_revoked_meanwhile_gives_nothing(self):
         terminal = self.open_terminal()

@@ -9,6 +9,7 @@
 #ifndef __SANITIZE_ADDRESS__
 #define JIT_TEST_NO_MEMORY
 
+#include <errno.h>
 #include <limits.h>
 #include <stddef.h>
 
@@ -19,19 +20,25 @@ extern void *__libc_realloc(void *old, size_t size);
 /* One fails, after so many that do not; a lack that passes: what comes after it is had again. */
 static long left = LONG_MAX;
 
+static inline void *no_memory(void)
+{
+	errno = ENOMEM;
+	return NULL;
+}
+
 __attribute__((visibility("default"))) void *malloc(size_t size)
 {
-	return left-- != 0 ? __libc_malloc(size) : NULL;
+	return left-- != 0 ? __libc_malloc(size) : no_memory();
 }
 
 __attribute__((visibility("default"))) void *calloc(size_t count, size_t size)
 {
-	return left-- != 0 ? __libc_calloc(count, size) : NULL;
+	return left-- != 0 ? __libc_calloc(count, size) : no_memory();
 }
 
 __attribute__((visibility("default"))) void *realloc(void *old, size_t size)
 {
-	return left-- != 0 ? __libc_realloc(old, size) : NULL;
+	return left-- != 0 ? __libc_realloc(old, size) : no_memory();
 }
 
 #endif

@@ -1,0 +1,210 @@
+/* A restart: who is short of descriptors or memory takes nothing for over, and leaves all to the next start. */
+#include "unit.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "answer.h"
+#include "clock.h"
+#include "helper.h"
+#include "no_memory.h"
+#include "pam_side.h"
+#include "safefile.h"
+#include "saved.h"
+#include "state.h"
+
+#define ELEVATIONS 3
+
+static struct jh_helper helper;
+static struct jh_conf conf;
+static char folder[64], file[96];
+
+static void begin(void)
+{
+	helper = (struct jh_helper){.passed = -1, .conf = &conf, .base = event_base_new()};
+	helper.alarms = jh_alarms_new(helper.base);
+	helper.pam = jh_pam_side_new(&helper, socket(AF_UNIX, SOCK_SEQPACKET, 0));
+	helper.state = jh_state_new(&helper);
+	assert_non_null(helper.alarms);
+	assert_non_null(helper.pam);
+	assert_non_null(helper.state);
+}
+
+/* As the program does. */
+static void end(void)
+{
+	jh_state_free(helper.state);
+	helper.state = NULL;
+	jh_elevations_leave(&helper);
+	while (!LIST_EMPTY(&helper.grants))
+		jh_grant_free(LIST_FIRST(&helper.grants));
+	jh_listener_free(helper.pam);
+	jh_alarms_free(helper.alarms);
+	event_base_free(helper.base);
+}
+
+/* A grant of this process' login session, with elevations that this process made; `later`: of one that is gone. */
+static void write_state(uint64_t later)
+{
+	struct jh_grant grant = {.id = "0b6c1111-2222-4333-8444-555566667777",
+				 .short_id = "R7KD-2M9Q",
+				 .requester = "op1",
+				 .role = "admin",
+				 .services = "sudo",
+				 .targets = "root",
+				 .duration_s = 900,
+				 .until_ms = jit_boottime_ms() + 600000};
+	struct jh_elevation elevations[ELEVATIONS];
+	struct jh_peer peer;
+
+	begin();
+	assert_int_equal(jh_proc_read(getpid(), &peer.proc), 0);
+	grant.session =
+		(struct jh_session){.known = true, .audit = 7, .leader = getpid(), .leader_start = peer.proc.start};
+	peer.proc.start += later;
+	LIST_INSERT_HEAD(&helper.grants, &grant, link);
+	for (size_t i = 0; i < ELEVATIONS; i++) {
+		elevations[i] = (struct jh_elevation){
+			.grant = &grant, .peer = &peer, .session = grant.session, .target = "root", .stands = true};
+		LIST_INSERT_HEAD(&helper.elevations, &elevations[i], link);
+	}
+	jh_state_touch(&helper);
+	jh_state_flush(&helper);
+	LIST_INIT(&helper.grants);
+	LIST_INIT(&helper.elevations);
+	end();
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	snprintf(folder, sizeof(folder), "/tmp/helper-state-XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	snprintf(file, sizeof(file), "%s/helper.json", folder);
+	conf.state_dir = folder;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	unlink(file);
+	return rmdir(folder);
+}
+
+static void assert_goes_on(unsigned elevations)
+{
+	const struct jh_grant *g = LIST_FIRST(&helper.grants);
+
+	assert_non_null(g);
+	assert_true(g->leader_fd >= 0);
+	assert_int_equal(jh_elevations_of(g), elevations);
+}
+
+static void each_descriptor_that_is_missing_leaves_all_to_the_next_start(void **state)
+{
+	char why[JIT_LINE_SIZE];
+	struct stat before, after;
+	struct rlimit limit;
+	rlim_t room = 0;
+	int r = -1;
+
+	(void)state;
+	write_state(0);
+	assert_int_equal(stat(file, &before), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (; r < 0 && room < 32; room++) {
+		begin();
+		int first_free = dup(STDERR_FILENO);
+		close(first_free);
+		const struct rlimit low = {.rlim_cur = (rlim_t)first_free + room, .rlim_max = limit.rlim_max};
+		setrlimit(RLIMIT_NOFILE, &low);
+		r = jh_state_restore(&helper, why, sizeof(why));
+		setrlimit(RLIMIT_NOFILE, &limit);
+		if (r < 0) {
+			assert_int_equal(r, -EMFILE);
+			assert_non_null(strstr(why, "Too many open files"));
+		} else {
+			assert_goes_on(ELEVATIONS);
+		}
+		assert_true(LIST_EMPTY(&helper.withdrawals));
+		end();
+		assert_int_equal(stat(file, &after), 0);
+		assert_int_equal(after.st_ino, before.st_ino);
+	}
+	assert_int_equal(r, 0);
+	assert_true(room > ELEVATIONS + 1);
+}
+
+static void what_is_over_is_over_and_the_rest_goes_on(void **state)
+{
+	char why[JIT_LINE_SIZE];
+
+	(void)state;
+	write_state(1); /* its numbers are others' by now */
+	begin();
+	assert_int_equal(jh_state_restore(&helper, why, sizeof(why)), 0);
+	assert_goes_on(0);
+	end();
+}
+
+#ifdef JIT_TEST_NO_MEMORY
+/* What is taken until the state is JSON: json-c does not live through a lack of it, which leaves all as it was too. */
+static long taken_to_read(void)
+{
+	static const struct jit_file_rule rule = {.secret = true, .max_size = JH_SAVED_MAX};
+	char why[JIT_LINE_SIZE], *text;
+	size_t len;
+
+	left = LONG_MAX;
+	assert_int_equal(jit_file_read(file, &rule, &text, &len, why, sizeof(why)), 0);
+	json_object_put(jh_json_read(text, len));
+	long taken = LONG_MAX - left;
+	free(text);
+	return taken;
+}
+
+static void each_piece_of_memory_that_is_missing_does_so_too(void **state)
+{
+	char why[JIT_LINE_SIZE];
+	unsigned failed = 0;
+
+	(void)state;
+	write_state(0);
+	for (long nth = taken_to_read(); nth < 100000; nth++) {
+		begin();
+		left = nth;
+		int r = jh_state_restore(&helper, why, sizeof(why));
+		bool all = left >= 0;
+		left = LONG_MAX;
+		failed += r < 0;
+		assert_true(r == 0 || r == -ENOMEM);
+		if (r == 0)
+			assert_goes_on(ELEVATIONS);
+		end();
+		if (all)
+			break;
+	}
+	assert_true(failed > 10);
+}
+#endif
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(each_descriptor_that_is_missing_leaves_all_to_the_next_start, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(what_is_over_is_over_and_the_rest_goes_on, set_up, tear_down),
+#ifdef JIT_TEST_NO_MEMORY
+		cmocka_unit_test_setup_teardown(each_piece_of_memory_that_is_missing_does_so_too, set_up, tear_down),
+#endif
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
