@@ -156,6 +156,7 @@ out:
 	for (size_t i = 0; i < ret->count; i++)
 		jb_request_free(ret->request[i]);
 	free(ret->request);
+	*ret = (struct jb_changes){0};
 	return r;
 }
 
