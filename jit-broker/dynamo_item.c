@@ -86,38 +86,63 @@ static json_object *value_of(json_object *item, const char *name, const char *ty
 		       : NULL;
 }
 
+static const char *as_text(json_object *value)
+{
+	return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
+}
+
+const char *jb_plain_text(json_object *json, const char *name)
+{
+	json_object *value;
+
+	return json_object_object_get_ex(json, name, &value) ? as_text(value) : NULL;
+}
+
+size_t jb_plain_length(json_object *array)
+{
+	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+}
+
+const char *jb_plain_text_at(json_object *array, size_t at)
+{
+	return at < jb_plain_length(array) ? as_text(json_object_array_get_idx(array, at)) : NULL;
+}
+
 const char *jb_item_text(json_object *item, const char *name)
 {
-	return json_object_get_string(value_of(item, name, "S"));
+	return as_text(value_of(item, name, "S"));
+}
+
+const char *jb_item_key(json_object *item, const char *kind)
+{
+	const char *key = jb_item_text(item, "requestId");
+	const size_t len = strlen(kind);
+
+	return key && strncmp(key, kind, len) == 0 && key[len] == ':' ? key + len + 1 : NULL;
 }
 
 int64_t jb_item_number(json_object *item, const char *name, int64_t otherwise)
 {
-	const char *text = json_object_get_string(value_of(item, name, "N"));
+	const char *text = as_text(value_of(item, name, "N"));
 	char *end;
 
 	if (!text)
 		return otherwise;
 	errno = 0;
 	const long long number = strtoll(text, &end, 10);
-	return errno || end == text || *end ? otherwise : number;
+	return errno || end == text || *end || number > JB_ITEM_NUMBER_MAX || number < -JB_ITEM_NUMBER_MAX ? otherwise
+													   : number;
 }
 
 size_t jb_item_list_length(json_object *item, const char *name)
 {
-	json_object *list = value_of(item, name, "L");
-
-	return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+	return jb_plain_length(value_of(item, name, "L"));
 }
 
 const char *jb_item_list_text(json_object *item, const char *name, size_t at)
 {
-	json_object *one;
-
-	return at < jb_item_list_length(item, name) &&
-			       json_object_object_get_ex(json_object_array_get_idx(value_of(item, name, "L"), at), "S",
-							 &one)
-		       ? json_object_get_string(one)
+	return at < jb_item_list_length(item, name)
+		       ? jb_plain_text(json_object_array_get_idx(value_of(item, name, "L"), at), "S")
 		       : NULL;
 }
 

@@ -45,6 +45,8 @@ int jb_ddb_call(struct jb_dynamodb *store, const char *operation, const struct j
 	int r = jb_dynamo_call(store->client, operation, ask->json, &answer);
 	if (r == -ENOENT) /* no item is missing, but the table or an index */
 		r = -EIO;
+	if (r != -EIO) /* whatever fails from here on without a word of its own */
+		store->error = "what the table holds makes no sense, or this process is out of memory";
 	if (r == 0 && ret)
 		*ret = JIT_TAKE(answer);
 	return r;
@@ -286,7 +288,7 @@ int jb_ddb_query(struct jb_dynamodb *store, struct jb_doc *ask, jb_ddb_each each
 		r = next_page(store, ask, &answer, &more);
 		if (r < 0 || !json_object_object_get_ex(answer, "Items", &items))
 			return r < 0 ? r : -EIO;
-		for (size_t i = 0; r == 0 && i < json_object_array_length(items); i++)
+		for (size_t i = 0; r == 0 && i < jb_plain_length(items); i++)
 			r = each(arg, json_object_array_get_idx(items, i));
 	}
 	return r;
@@ -380,14 +382,15 @@ static int read_batch(struct jb_dynamodb *store, struct jb_doc *ask, json_object
 			return r;
 		if (json_object_object_get_ex(answer, "Responses", &responses))
 			json_object_object_get_ex(responses, store->table, &items);
-		for (size_t n = 0; items && n < json_object_array_length(items); n++) {
+		for (size_t n = 0; n < jb_plain_length(items); n++) {
 			json_object *item = json_object_array_get_idx(items, n);
 			const char *key = jb_item_text(item, "requestId");
 
 			if (key && json_object_object_add(ret, key, json_object_get(item)) < 0)
 				return -ENOMEM;
 		}
-		if (!json_object_object_get_ex(answer, "UnprocessedKeys", &left) || !json_object_object_length(left))
+		if (!json_object_object_get_ex(answer, "UnprocessedKeys", &left) ||
+		    !json_object_is_type(left, json_type_object) || !json_object_object_length(left))
 			return 0;
 		jb_doc_put(ask, "RequestItems", json_object_get(left));
 	}
@@ -447,8 +450,12 @@ static int ddb_attend(struct jb_store *base, jb_store_news each, void *arg)
 {
 	struct jb_dynamodb *store = jb_ddb_of(base);
 	bool more;
-	const int sealed = jb_ddb_seal(store, &more), told = jb_ddb_watch(store, each, arg);
+	const int sealed = jb_ddb_seal(store, &more);
+	const char *error = store->error;
+	const int told = jb_ddb_watch(store, each, arg);
 
+	if (sealed < 0 && told >= 0) /* of the two it is the first one's cause that is told */
+		store->error = error;
 	return sealed < 0 || told < 0 ? -EIO : more ? SOON_MS : ATTEND_MS;
 }
 

@@ -17,6 +17,7 @@
 #include "uuid.h"
 
 #define HASH_LEN (JB_HASH_SIZE - 1)
+#define SEQ_MAX	 999999999999 /* what a key has room for */
 
 void jb_ddb_chain_key(int64_t first, char key[static JB_DDB_CHAIN_KEY_SIZE])
 {
@@ -62,6 +63,12 @@ static int get_item(struct jb_dynamodb *store, int64_t first, json_object **ret)
 	return jb_ddb_get(store, key, ret);
 }
 
+/* Can it be a record's number? */
+static bool is_place(int64_t seq)
+{
+	return seq > 0 && seq <= SEQ_MAX;
+}
+
 static int64_t last_of(json_object *item)
 {
 	return jb_item_number(item, "first", 0) + (int64_t)jb_item_list_length(item, "lines") - 1;
@@ -72,7 +79,7 @@ int jb_ddb_head(struct jb_dynamodb *store, int64_t hint, struct jb_ddb_head *ret
 	struct jb_ddb_head head = {.hash = JB_AUDIT_FIRST};
 	int r = 0;
 
-	for (int64_t first = hint > 0 ? hint : 1; r == 0;) {
+	for (int64_t first = is_place(hint) ? hint : 1; r == 0;) {
 		json_object *item;
 
 		r = get_item(store, first, &item);
@@ -83,7 +90,7 @@ int jb_ddb_head(struct jb_dynamodb *store, int64_t hint, struct jb_ddb_head *ret
 		head.first = first;
 		head.last = last_of(item);
 		const char *line = jb_item_list_text(item, "lines", jb_item_list_length(item, "lines") - 1);
-		if (!line || strlen(line) < HASH_LEN) {
+		if (!line || strlen(line) < HASH_LEN || jb_item_number(item, "first", 0) != first) {
 			store->error = "the newest item of the audit chain is damaged";
 			r = -EIO;
 			break;
@@ -132,7 +139,9 @@ static int keep_first(void *arg, json_object *item)
 {
 	const char *place = jb_item_text(item, "place");
 
-	*(int64_t *)arg = place ? strtoll(place, NULL, 10) : 1;
+	const int64_t first = place ? strtoll(place, NULL, 10) : 1;
+
+	*(int64_t *)arg = is_place(first) ? first : 1;
 	return 1;
 }
 

@@ -53,7 +53,7 @@ static int add_channel(struct jb_dynamodb *store, const char *channel)
 
 static const char *text_of(json_object *notice, const char *name)
 {
-	return json_object_get_string(json_object_object_get(notice, name));
+	return jb_plain_text(notice, name);
 }
 
 static int add_row(struct jb_dynamodb *store, json_object *notice, int64_t seq)
@@ -85,7 +85,7 @@ static int add_row(struct jb_dynamodb *store, json_object *notice, int64_t seq)
 
 int jb_ddb_outbox_add(struct jb_dynamodb *store, json_object *notices, int64_t seq)
 {
-	const size_t count = json_object_array_length(notices);
+	const size_t count = jb_plain_length(notices);
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < count && i < PER_RECORD; i++) {
@@ -183,6 +183,8 @@ static int read_channel(struct jb_dynamodb *store, const char *channel, int64_t 
 	struct jb_ddb_keys keys = {0};
 	char list[LIST_SIZE], place[PLACE_SIZE];
 
+	if (!channel)
+		return -EIO;
 	list_of(channel, list);
 	place_of(after, place);
 	JB_DOC ask = jb_ddb_index(store, "list", list, "#place > :place");
@@ -273,8 +275,8 @@ static int outbox_list(struct jb_store *base, int64_t after, size_t limit, struc
 	json_object *names;
 	int r = channels(store, &item, &names);
 
-	for (size_t i = 0; r == 0 && names && i < json_object_array_length(names); i++)
-		r = read_channel(store, json_object_get_string(json_object_array_get_idx(names, i)), after, &reader);
+	for (size_t i = 0; r == 0 && i < jb_plain_length(names); i++)
+		r = read_channel(store, jb_plain_text_at(names, i), after, &reader);
 	if (reader.rows.count)
 		qsort(reader.rows.row, reader.rows.count, sizeof(*reader.rows.row), by_seq);
 	return give(&reader, r, limit, ret);
@@ -297,8 +299,8 @@ static int outbox_channels(struct jb_store *base, jb_outbox_each each, void *arg
 	json_object *names;
 	int r = channels(store, &item, &names);
 
-	for (size_t i = 0; r == 0 && names && i < json_object_array_length(names); i++) {
-		const char *name = json_object_get_string(json_object_array_get_idx(names, i));
+	for (size_t i = 0; r == 0 && i < jb_plain_length(names); i++) {
+		const char *name = jb_plain_text_at(names, i);
 		struct reader reader = {.created = INT64_MAX};
 
 		r = read_channel(store, name, 0, &reader);

@@ -107,6 +107,19 @@ void jb_ddb_unseal(struct jb_dynamodb *store)
 	jb_ddb_call(store, "UpdateItem", &ask, NULL); /* else it ends by itself */
 }
 
+/* As jb_ddb_record makes them. */
+static bool is_whole(json_object *record)
+{
+	static const char *const texts[] = {"id", "channel", "receiver", "about", "event", "doc"};
+	json_object *notices = json_object_object_get(record, "notices");
+	bool whole = jb_plain_text(record, "id") && jb_plain_text(record, "action");
+
+	for (size_t i = 0; i < jb_plain_length(notices); i++)
+		for (size_t n = 0; n < sizeof(texts) / sizeof(texts[0]); n++)
+			whole = whole && jb_plain_text(json_object_array_get_idx(notices, i), texts[n]);
+	return whole;
+}
+
 static int take_item(void *arg, json_object *item)
 {
 	struct round *round = arg;
@@ -123,7 +136,8 @@ static int take_item(void *arg, json_object *item)
 		if (round->full)
 			break;
 		json_object *json = text ? json_tokener_parse(text) : NULL;
-		if (!json) {
+		if (!is_whole(json)) {
+			json_object_put(json);
 			round->store->error = "an audit record that waits in the table is damaged";
 			return -EIO;
 		}
@@ -187,7 +201,7 @@ static void round_clear(struct round *round)
 
 static const char *member(const struct record *record, const char *name)
 {
-	return json_object_get_string(json_object_object_get(record->json, name));
+	return jb_plain_text(record->json, name);
 }
 
 /* The number under which the newest item of the chain has that record; 0: it has not. */
@@ -195,9 +209,12 @@ static int64_t sealed_as(const struct jb_ddb_head *head, const struct record *re
 {
 	const char *id = member(record, "id");
 
-	for (size_t i = 0; id && i < jb_item_list_length(head->item, "ids"); i++)
-		if (strcmp(jb_item_list_text(head->item, "ids", i), id) == 0)
+	for (size_t i = 0; id && i < jb_item_list_length(head->item, "ids"); i++) {
+		const char *its = jb_item_list_text(head->item, "ids", i);
+
+		if (its && strcmp(its, id) == 0)
 			return head->first + (int64_t)i;
+	}
 	return 0;
 }
 

@@ -156,10 +156,10 @@ static void hold(struct held *held, const char *id, size_t len, int64_t at)
 static int hold_valid(void *arg, json_object *item)
 {
 	struct held *held = arg;
-	const char *key = jb_item_text(item, "requestId"), *owner = jb_item_text(item, "keeper");
+	const char *id = jb_item_key(item, "secret"), *owner = jb_item_text(item, "keeper");
 
-	if (key && owner && strcmp(owner, held->owner) == 0 && !jb_item_number(item, "revoked", 0))
-		hold(held, key + strlen("secret:"), strlen(key) - strlen("secret:"), held->now);
+	if (id && owner && strcmp(owner, held->owner) == 0 && !jb_item_number(item, "revoked", 0))
+		hold(held, id, strlen(id), held->now);
 	return 0;
 }
 
@@ -176,7 +176,7 @@ static int hold_noted(struct held *held, const char *notes)
 		key_of(id, key);
 		int r = jb_ddb_get(held->store, key, &item);
 		if (r == 0 ? !jb_item_number(item, "revoked", 0)
-			   : r == -ENOENT && held->now - since < MAKING_S && since <= held->now + MAKING_S)
+			   : r == -ENOENT && since > held->now - MAKING_S && since <= held->now + MAKING_S)
 			hold(held, notes, len, since);
 		else if (r < 0 && r != -ENOENT)
 			return r;
@@ -249,9 +249,8 @@ struct telling {
 static int tell(void *arg, json_object *item)
 {
 	const struct telling *telling = arg;
-	const char *key = jb_item_text(item, "requestId"), *owner = jb_item_text(item, "keeper");
-	const struct jb_secret_row row = {.id = key ? key + strlen("secret:") : NULL,
-					  .owner = owner,
+	const struct jb_secret_row row = {.id = jb_item_key(item, "secret"),
+					  .owner = jb_item_text(item, "keeper"),
 					  .created = jb_item_number(item, "created", 0),
 					  .used = jb_item_number(item, "used", 0),
 					  .revoked = jb_item_number(item, "revoked", 0)};

@@ -53,21 +53,21 @@ static int session_add(struct jb_store *base, const struct jb_session_row *row)
 	return jb_ddb_insert(store, &ask, &change, row->begun);
 }
 
+/* False: there is none, or it is no such thing. */
+static bool copy(char *buf, size_t size, const char *text)
+{
+	return text && snprintf(buf, size, "%s", text) < (int)size;
+}
+
 /* False: it is over. */
 static bool read_row(json_object *item, struct jb_session_row *ret)
 {
-	const char *key = jb_item_text(item, "requestId"), *person = jb_item_text(item, "person");
-	const char *how = jb_item_text(item, "how"), *hash = jb_item_text(item, "hash");
-
-	if (!key || !person || !how || !hash || !jb_item_text(item, "list"))
-		return false;
 	*ret = (struct jb_session_row){.begun = jb_item_number(item, "begun", 0),
 				       .used = jb_item_number(item, "used", 0)};
-	snprintf(ret->id, sizeof(ret->id), "%s", key + strlen("session:"));
-	snprintf(ret->person, sizeof(ret->person), "%s", person);
-	snprintf(ret->how, sizeof(ret->how), "%s", how);
-	snprintf(ret->hash, sizeof(ret->hash), "%s", hash);
-	return true;
+	return jb_item_text(item, "list") && copy(ret->id, sizeof(ret->id), jb_item_key(item, "session")) &&
+	       copy(ret->person, sizeof(ret->person), jb_item_text(item, "person")) &&
+	       copy(ret->how, sizeof(ret->how), jb_item_text(item, "how")) &&
+	       copy(ret->hash, sizeof(ret->hash), jb_item_text(item, "hash"));
 }
 
 static int session_get(struct jb_store *base, const char *id, struct jb_session_row *ret)

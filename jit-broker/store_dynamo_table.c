@@ -32,18 +32,21 @@ static const struct {
 
 static bool holds(json_object *names, const char *name)
 {
-	for (size_t i = 0; names && i < json_object_array_length(names); i++)
-		if (strcmp(json_object_get_string(json_object_array_get_idx(names, i)), name) == 0)
+	for (size_t i = 0; i < jb_plain_length(names); i++) {
+		const char *held = jb_plain_text_at(names, i);
+
+		if (held && strcmp(held, name) == 0)
 			return true;
+	}
 	return false;
 }
 
 /* Is it that index, with all that it has to hold? */
 static bool is_index(json_object *index, size_t which)
 {
-	const char *name = json_object_get_string(json_object_object_get(index, "IndexName"));
+	const char *name = jb_plain_text(index, "IndexName");
 	json_object *projection = json_object_object_get(index, "Projection");
-	const char *type = json_object_get_string(json_object_object_get(projection, "ProjectionType"));
+	const char *type = jb_plain_text(projection, "ProjectionType");
 
 	if (!name || strcmp(name, indexes[which].name) != 0)
 		return false;
@@ -62,7 +65,7 @@ static const char *missing_index(json_object *table)
 	for (size_t i = 0; i < COUNT; i++) {
 		bool found = false;
 
-		for (size_t n = 0; list && n < json_object_array_length(list); n++)
+		for (size_t n = 0; n < jb_plain_length(list); n++)
 			found |= is_index(json_object_array_get_idx(list, n), i);
 		if (!found)
 			return indexes[i].name;
@@ -105,9 +108,9 @@ int jb_ddb_look_at_table(struct jb_dynamodb *store, char *why, size_t why_size)
 
 static bool is_active(json_object *table)
 {
-	json_object *status = json_object_object_get(table, "TableStatus");
+	const char *status = jb_plain_text(table, "TableStatus");
 
-	return status && strcmp(json_object_get_string(status), "ACTIVE") == 0;
+	return status && strcmp(status, "ACTIVE") == 0;
 }
 
 /* A table can be used some seconds after it was asked for. */
