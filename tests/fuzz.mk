@@ -19,6 +19,9 @@ fuzz-build:
 	+@$(FUZZ_MAKE) fuzz-targets
 fuzz-targets: $(FUZZ_TARGETS)
 
+# Of these what leaves by libcurl's plain interface is answered by the target itself.
+$(B)/tests/fuzz/fuzz_broker_dynamo: FUZZ_LINK := $(addprefix -Wl$(comma)--wrap=,curl_easy_setopt curl_easy_getinfo curl_easy_perform nanosleep)
+
 # A target sees the room it is named after, and links with it.
 $(O)/tests/fuzz/fuzz_helper_%.o $(O)/tests/fuzz/fuzz_jit_%.o: ALL_CFLAGS += -Ijit-helper
 $(O)/tests/fuzz/fuzz_broker_%.o: ALL_CFLAGS += -Ijit-broker
