@@ -241,6 +241,22 @@ class DecisionTest(BrokerCase):
         self.assertEqual(self.host.get(f"/requests/{request['requestId']}").json["status"], "APPROVED")
         self.host.post(f"/requests/{request['requestId']}/end")
 
+    def test_of_calls_that_wait_together_those_with_a_revoked_key_get_nothing_more(self):
+        """They ask the same, and are answered in one turn: each by its own key."""
+        key = new_secret(self.broker, "key", "add", "web-1")
+        request, after = self.file(), self.cursor()
+        polling = [self.api(key=each) for each in (self.key, key, self.key, key)]
+        for api in polling:
+            api.send("GET", f"/changes?after={after}&wait=20")
+        self.assertEqual(self.api(key=key).get("/requests").status, 200)  # those before it have been read as well
+        self.broker.admin("key", "revoke", key.split("_")[1])
+        self.approve(request)
+        good, *_ = answers = [api.receive() for api in polling]
+        self.assertEqual([answer.status for answer in answers], [200, 403, 200, 403])
+        self.assertEqual([c["status"] for c in good.json["changes"]], ["APPROVED"])
+        self.assertEqual(answers[2].json, good.json)
+        self.host.post(f"/requests/{request['requestId']}/end")
+
     @unittest.skipUnless(os.environ.get("PAM_JIT_FULL"), "a host's silence takes half a minute; run with --full")
     def test_a_broker_that_was_stopped_for_a_while_cancels_nothing(self):
         request = self.file()
