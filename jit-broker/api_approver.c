@@ -7,6 +7,7 @@
 
 #include "api.h"
 #include "clock.h"
+#include "draft.h"
 #include "filing.h"
 #include "reply.h"
 
@@ -125,7 +126,7 @@ void jb_api_revoke(struct jb_ask *ask)
 }
 
 struct records {
-	FILE *text;
+	struct jit_draft text;
 	int64_t last;
 	size_t count;
 };
@@ -134,7 +135,7 @@ static void add_record(void *arg, int64_t seq, const char *json)
 {
 	struct records *records = arg;
 
-	fprintf(records->text, "%s%s", records->count++ ? "," : "", json);
+	jit_draft_printf(&records->text, "%s%s", records->count++ ? "," : "", json);
 	records->last = seq;
 }
 
@@ -142,7 +143,6 @@ static void add_record(void *arg, int64_t seq, const char *json)
 void jb_api_audit(struct jb_ask *ask)
 {
 	int64_t after = 0;
-	char *text = NULL;
 	size_t size;
 
 	if (!jb_conf_lists(ask->api->conf, &ask->api->conf->auditors, ask->who)) {
@@ -152,18 +152,16 @@ void jb_api_audit(struct jb_ask *ask)
 	}
 	if (jb_api_number(ask, "after", INT64_MAX - 1, &after) < 0)
 		return;
-	struct records records = {.text = open_memstream(&text, &size), .last = after};
-	if (!records.text) {
-		jb_reply_json(ask->call, 503, NULL);
-		return;
-	}
-	fputs("{\"records\":[", records.text);
+	struct records records = {.last = after};
+	jit_draft_text(&records.text, "{\"records\":[");
 	int r = jb_store_audit_read(ask->api->store, after, AUDIT_RECORDS, add_record, &records);
-	fprintf(records.text, "],\"next\":%lld}", (long long)records.last);
-	bool ok = fclose(records.text) == 0 && r == 0;
-	if (ok)
-		jb_call_reply(ask->call, 200, "Content-Type: application/json\r\n", text, size);
-	else
+	jit_draft_printf(&records.text, "],\"next\":%lld}", (long long)records.last);
+	char *text = jit_draft_done(&records.text, &size);
+	if (r < 0)
 		jb_reply_error(ask->call, 503, "broker.store", "The broker cannot read its store; try again later.");
+	else if (!text)
+		jb_reply_json(ask->call, 503, NULL);
+	else
+		jb_call_reply(ask->call, 200, "Content-Type: application/json\r\n", text, size);
 	free(text);
 }

@@ -76,7 +76,7 @@ static int read_gauges(struct jb_api *api, struct jb_gauges *ret)
 void jb_api_metrics(struct jb_ask *ask)
 {
 	struct jb_gauges gauges;
-	char *text = NULL;
+	struct jit_draft out = {0};
 	size_t size;
 
 	if (!may_read_metrics(ask)) {
@@ -87,10 +87,9 @@ void jb_api_metrics(struct jb_ask *ask)
 		jb_reply_error(ask->call, 503, "broker.store", "The broker cannot read its store; try again later.");
 		return;
 	}
-	FILE *out = open_memstream(&text, &size);
-	if (out)
-		jb_metrics_print(&ask->api->metrics, &gauges, out);
-	if (out && fclose(out) == 0)
+	jb_metrics_print(&ask->api->metrics, &gauges, &out);
+	char *text = jit_draft_done(&out, &size);
+	if (text)
 		jb_call_reply(ask->call, 200, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n", text, size);
 	else
 		jb_reply_json(ask->call, 503, NULL);

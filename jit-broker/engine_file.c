@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "draft.h"
 #include "engine_private.h"
 #include "notice.h"
 #include "seal.h"
@@ -136,19 +137,12 @@ static struct jb_request *from_filing(const struct jb_conf *conf, const char *ho
 /* "sudo su"; `self` is written as the requester's name, so that the host need not know the word. */
 static char *join(const struct jb_words *words, const char *self)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
+	struct jit_draft out = {0};
 
-	if (!out)
-		return NULL;
 	for (size_t i = 0; i < words->count; i++)
-		fprintf(out, "%s%s", i ? " " : "", self && strcmp(words->word[i], "self") == 0 ? self : words->word[i]);
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+		jit_draft_printf(&out, "%s%s", i ? " " : "",
+				 self && strcmp(words->word[i], "self") == 0 ? self : words->word[i]);
+	return jit_draft_done(&out, NULL);
 }
 
 /* What an approval will give, as the role has it now. False: out of memory. */

@@ -1,6 +1,7 @@
 /* See html.h. */
 #include "html.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -9,41 +10,24 @@
 #include "form.h"
 #include "text.h"
 
-bool jb_html_begin(struct jb_html *h)
+void jb_html_begin(struct jb_html *h)
 {
 	*h = (struct jb_html){0};
-	h->out = open_memstream(&h->text, &h->len);
-	h->failed = !h->out;
-	return !h->failed;
 }
 
-bool jb_html_end(struct jb_html *h)
+bool jb_html_whole(const struct jb_html *h)
 {
-	if (h->out && fclose(h->out) != 0)
-		h->failed = true;
-	h->out = NULL;
-	return !h->failed;
+	return h->draft.text && !h->draft.lost;
 }
 
-/* It may name commands and tokens of forms. */
 void jb_html_clear(struct jb_html *h)
 {
-	jb_html_end(h);
-	if (h->text)
-		explicit_bzero(h->text, h->len);
-	free(h->text);
-	*h = (struct jb_html){0};
-}
-
-static void put(struct jb_html *h, const char *text, size_t len)
-{
-	if (!h->failed && fwrite(text, 1, len, h->out) != len)
-		h->failed = true;
+	jit_draft_clear(&h->draft);
 }
 
 void jb_html_markup(struct jb_html *h, const char *literal, size_t len)
 {
-	put(h, literal, len);
+	jit_draft_put(&h->draft, literal, len);
 }
 
 /* The five characters that mean something in text or in a quoted value. */
@@ -55,11 +39,11 @@ static void escape(struct jb_html *h, const char *text)
 	while (*text) {
 		size_t plain = strcspn(text, special);
 
-		put(h, text, plain);
+		jit_draft_put(&h->draft, text, plain);
 		text += plain;
 		if (*text) {
 			const char *name = names[strchr(special, *text) - special];
-			put(h, name, strlen(name));
+			jit_draft_put(&h->draft, name, strlen(name));
 			text++;
 		}
 	}
@@ -68,12 +52,12 @@ static void escape(struct jb_html *h, const char *text)
 void jb_html_text(struct jb_html *h, const char *text)
 {
 	const size_t size = text ? strlen(text) + 1 : 1;
-	char *clean = text && !h->failed ? malloc(size) : NULL;
+	char *clean = text ? malloc(size) : NULL;
 
-	if (!text || h->failed)
+	if (!text)
 		return;
 	if (!clean) {
-		h->failed = true;
+		h->draft.lost = true;
 		return;
 	}
 	jit_text_clean(clean, size, text, size - 1);
@@ -90,9 +74,9 @@ void jb_html_foreign(struct jb_html *h, const char *text)
 
 void jb_html_attribute(struct jb_html *h, const char *opening, size_t len, const char *value)
 {
-	put(h, opening, len);
+	jit_draft_put(&h->draft, opening, len);
 	jb_html_text(h, value);
-	put(h, "\"", 1);
+	jit_draft_put(&h->draft, "\"", 1);
 }
 
 void jb_html_location(struct jb_html *h, const char *opening, size_t opening_len, const char *segment,
@@ -100,16 +84,15 @@ void jb_html_location(struct jb_html *h, const char *opening, size_t opening_len
 {
 	char encoded[1024];
 
-	put(h, opening, opening_len);
+	jit_draft_put(&h->draft, opening, opening_len);
 	if (jb_form_encode(segment, encoded, sizeof(encoded)))
-		put(h, encoded, strlen(encoded));
-	put(h, closing, closing_len);
+		jit_draft_put(&h->draft, encoded, strlen(encoded));
+	jit_draft_put(&h->draft, closing, closing_len);
 }
 
 void jb_html_number(struct jb_html *h, int64_t number)
 {
-	if (!h->failed && fprintf(h->out, "%lld", (long long)number) < 0)
-		h->failed = true;
+	jit_draft_printf(&h->draft, "%lld", (long long)number);
 }
 
 void jb_html_time(struct jb_html *h, int64_t at)

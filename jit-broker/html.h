@@ -10,20 +10,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
+
+#include "draft.h"
 
 struct jb_html {
-	FILE *out;
-	char *text; /* complete after jb_html_end */
-	size_t len;
-	bool failed;
+	struct jit_draft draft;
 };
 
-/* False: out of memory. In any case jb_html_end and jb_html_clear are called later. */
-bool jb_html_begin(struct jb_html *h);
-/* No more is written; false when anything was lost. */
-bool jb_html_end(struct jb_html *h);
-/* Frees and wipes it. */
+/* jb_html_clear is called later. */
+void jb_html_begin(struct jb_html *h);
+/* Is all that was written in h->draft? */
+bool jb_html_whole(const struct jb_html *h);
+/* Frees and wipes it: it may name commands and tokens of forms. */
 void jb_html_clear(struct jb_html *h);
 
 /* Markup: a string literal and nothing else compiles. */

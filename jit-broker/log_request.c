@@ -1,10 +1,10 @@
 /* See log_request.h. */
 #include "log_request.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "draft.h"
 #include "log.h"
 
 static bool is_plain(const char *text)
@@ -15,41 +15,37 @@ static bool is_plain(const char *text)
 	return *text != '\0';
 }
 
-static void field(FILE *line, const char *name, const char *text)
+static void field(struct jit_draft *line, const char *name, const char *text)
 {
 	if (!text)
 		return;
-	fprintf(line, " %s=", name);
+	jit_draft_printf(line, " %s=", name);
 	if (is_plain(text)) {
-		fputs(text, line);
+		jit_draft_text(line, text);
 		return;
 	}
-	fputc('"', line);
+	jit_draft_char(line, '"');
 	for (const char *c = text; *c; c++) {
 		if (*c == '"' || *c == '\\')
-			fputc('\\', line);
-		fputc(*c, line); /* control characters are the log's to replace */
+			jit_draft_char(line, '\\');
+		jit_draft_char(line, *c); /* control characters are the log's to replace */
 	}
-	fputc('"', line);
+	jit_draft_char(line, '"');
 }
 
 void jb_log_request(const char *what, const struct jb_request *r)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *line = open_memstream(&text, &size);
+	struct jit_draft line = {0};
 
-	if (!line)
-		return;
-	field(line, "status", jb_status_name(r->status));
-	field(line, "id", r->id);
-	field(line, "host", r->host);
-	field(line, "filed_by", r->filed_by);
-	field(line, "requester", r->requester);
-	field(line, "role", r->role);
-	field(line, "by", r->ended_by ? r->ended_by : r->decided_by);
-	field(line, "why", r->failure);
-	if (fclose(line) == 0)
-		jit_log(LOG_NOTICE, "%s %s%s", r->short_id, what, text);
+	field(&line, "status", jb_status_name(r->status));
+	field(&line, "id", r->id);
+	field(&line, "host", r->host);
+	field(&line, "filed_by", r->filed_by);
+	field(&line, "requester", r->requester);
+	field(&line, "role", r->role);
+	field(&line, "by", r->ended_by ? r->ended_by : r->decided_by);
+	field(&line, "why", r->failure);
+	char *text = jit_draft_done(&line, NULL);
+	jit_log(LOG_NOTICE, "%s %s%s", r->short_id, what, text ? text : " (out of memory for more)");
 	free(text);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "draft.h"
 #include "text.h"
 
 #define ADDRESS_MAX  254 /* bytes (RFC 5321) */
@@ -48,11 +49,11 @@ static bool is_plain(const char *text)
 }
 
 /* RFC 2047: as it is where it is ASCII, else encoded-words on folded lines. Text without control characters. */
-static void write_subject(FILE *out, const char *text)
+static void write_subject(struct jit_draft *out, const char *text)
 {
-	fputs("Subject: ", out);
+	jit_draft_text(out, "Subject: ");
 	if (is_plain(text)) {
-		fprintf(out, "%s\r\n", text);
+		jit_draft_printf(out, "%s\r\n", text);
 		return;
 	}
 	for (size_t left = strlen(text); left > 0;) {
@@ -62,12 +63,12 @@ static void write_subject(FILE *out, const char *text)
 		EVP_EncodeBlock(coded, (const unsigned char *)text, (int)n);
 		text += n;
 		left -= n;
-		fprintf(out, "=?UTF-8?B?%s?=\r\n%s", coded, left ? " " : "");
+		jit_draft_printf(out, "=?UTF-8?B?%s?=\r\n%s", coded, left ? " " : "");
 	}
 }
 
 /* Not strftime: its names of days are the locale's. */
-static void write_date(FILE *out, int64_t date)
+static void write_date(struct jit_draft *out, int64_t date)
 {
 	static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 	static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -76,12 +77,12 @@ static void write_date(FILE *out, int64_t date)
 	struct tm tm;
 
 	if (gmtime_r(&at, &tm))
-		fprintf(out, "Date: %s, %02d %s %d %02d:%02d:%02d +0000\r\n", days[tm.tm_wday], tm.tm_mday,
-			months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+		jit_draft_printf(out, "Date: %s, %02d %s %d %02d:%02d:%02d +0000\r\n", days[tm.tm_wday], tm.tm_mday,
+				 months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 /* RFC 2045: quoted-printable of one line, and its end. */
-static void write_line(FILE *out, const char *text)
+static void write_line(struct jit_draft *out, const char *text)
 {
 	size_t column = 0;
 
@@ -91,19 +92,19 @@ static void write_line(FILE *out, const char *text)
 		const size_t wide = plain ? 1 : 3;
 
 		if (column + wide > QP_COLUMNS) {
-			fputs("=\r\n", out);
+			jit_draft_text(out, "=\r\n");
 			column = 0;
 		}
 		if (plain)
-			fputc(c, out);
+			jit_draft_char(out, (char)c);
 		else
-			fprintf(out, "=%02X", c);
+			jit_draft_printf(out, "=%02X", c);
 		column += wide;
 	}
-	fputs("\r\n", out);
+	jit_draft_text(out, "\r\n");
 }
 
-static void write_body(FILE *out, const struct jb_mail *mail)
+static void write_body(struct jit_draft *out, const struct jb_mail *mail)
 {
 	const struct jb_message *m = mail->message;
 	char line[JB_MESSAGE_TEXT + 32];
@@ -129,26 +130,21 @@ static void write_body(FILE *out, const struct jb_mail *mail)
 char *jb_mail_format(const struct jb_mail *mail, size_t *ret_len)
 {
 	const char *domain = domain_of(mail->from);
-	char subject[JB_MESSAGE_HEADLINE + 8], *text = NULL;
-	FILE *out = open_memstream(&text, ret_len);
+	char subject[JB_MESSAGE_HEADLINE + 8];
+	struct jit_draft out = {0};
 
-	if (!out)
-		return NULL;
 	snprintf(subject, sizeof(subject), "[jit] %s", mail->message->headline);
-	fprintf(out, "From: <%s>\r\nTo: <%s>\r\n", mail->from, mail->to);
-	write_subject(out, subject);
-	write_date(out, mail->date);
-	fprintf(out, "Message-ID: <%s@%s>\r\n", mail->id, domain);
+	jit_draft_printf(&out, "From: <%s>\r\nTo: <%s>\r\n", mail->from, mail->to);
+	write_subject(&out, subject);
+	write_date(&out, mail->date);
+	jit_draft_printf(&out, "Message-ID: <%s@%s>\r\n", mail->id, domain);
 	if (mail->reply_to)
-		fprintf(out, "In-Reply-To: <%s@%s>\r\nReferences: <%s@%s>\r\n", mail->reply_to, domain, mail->reply_to,
-			domain);
-	fputs("Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
-	      "Content-Transfer-Encoding: quoted-printable\r\n\r\n",
-	      out);
-	write_body(out, mail);
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+		jit_draft_printf(&out, "In-Reply-To: <%s@%s>\r\nReferences: <%s@%s>\r\n", mail->reply_to, domain,
+				 mail->reply_to, domain);
+	jit_draft_text(
+		&out,
+		"Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+		"Content-Transfer-Encoding: quoted-printable\r\n\r\n");
+	write_body(&out, mail);
+	return jit_draft_done(&out, ret_len);
 }

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
+#include "draft.h"
 #include "issuer_watch.h"
 #include "notify.h"
 #include "request.h"
@@ -46,6 +46,6 @@ struct jb_gauges {
 };
 
 void jb_metrics_answered(struct jb_metrics *metrics, int status);
-void jb_metrics_print(const struct jb_metrics *metrics, const struct jb_gauges *gauges, FILE *out);
+void jb_metrics_print(const struct jb_metrics *metrics, const struct jb_gauges *gauges, struct jit_draft *out);
 
 #endif

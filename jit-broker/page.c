@@ -171,8 +171,8 @@ static void reply_html(struct jb_page *page, int status, const char *more, struc
 	char headers[2048];
 
 	snprintf(headers, sizeof(headers), HTML PROTECT "%s%s%s", hsts(page), page->cookie, more);
-	if (jb_html_end(h))
-		jb_call_reply(page->ask->call, status, headers, h->text, h->len);
+	if (jb_html_whole(h))
+		jb_call_reply(page->ask->call, status, headers, h->draft.text, h->draft.len);
 	else
 		jb_call_reply(page->ask->call, 503, "Content-Type: text/plain\r\n", "The broker is out of memory.\n",
 			      29);
@@ -244,10 +244,10 @@ void jb_page_fragment(struct jb_call *call, const char *token, int64_t now, stru
 	char headers[1536];
 
 	snprintf(headers, sizeof(headers), HTML PROTECT "X-Jit-Seen: %s\r\nX-Jit-Now: %lld\r\n", token, (long long)now);
-	if (h && !jb_html_end(h))
+	if (h && !jb_html_whole(h))
 		jb_call_reply(call, 503, "Retry-After: 1\r\n", "", 0);
 	else
-		jb_call_reply(call, 200, headers, h ? h->text : "", h ? h->len : 0);
+		jb_call_reply(call, 200, headers, h ? h->draft.text : "", h ? h->draft.len : 0);
 	if (h)
 		jb_html_clear(h);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "draft.h"
 #include "page.h"
 #include "text.h"
 
@@ -55,28 +56,28 @@ static bool view_load(struct jb_api *api, const char *person, const char *path, 
 	       load_list(api, person, "ACTIVE", now, &view->active, &view->fault);
 }
 
-static void note(FILE *state, const struct list *list)
+static void note(struct jit_draft *state, const struct list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
-		fprintf(state, "%s %llu,", list->request[i]->id, (unsigned long long)list->request[i]->version);
+		jit_draft_printf(state, "%s %llu,", list->request[i]->id,
+				 (unsigned long long)list->request[i]->version);
 }
 
 /* Every transition makes a version; a changed configuration may offer other things. */
 static bool view_token(const struct jb_api *api, const struct view *view, char token[static JB_LIVE_TOKEN_SIZE])
 {
-	char *text = NULL, hash[JB_HASH_SIZE];
+	struct jit_draft state = {0};
+	char hash[JB_HASH_SIZE];
 	size_t len;
-	FILE *state = open_memstream(&text, &len);
 
-	if (!state)
-		return false;
-	fprintf(state, "%s;", api->conf->hash);
-	note(state, &view->waiting);
-	note(state, &view->approved);
-	note(state, &view->active);
+	jit_draft_printf(&state, "%s;", api->conf->hash);
+	note(&state, &view->waiting);
+	note(&state, &view->approved);
+	note(&state, &view->active);
 	if (view->one)
-		note(state, &(struct list){(struct jb_request **)&view->one, 1});
-	const bool ok = fclose(state) == 0 && jb_sha256_hex(text, len, hash) == 0;
+		note(&state, &(struct list){(struct jb_request **)&view->one, 1});
+	char *text = jit_draft_done(&state, &len);
+	const bool ok = text && jb_sha256_hex(text, len, hash) == 0;
 	free(text);
 	if (ok)
 		snprintf(token, JB_LIVE_TOKEN_SIZE, "%.*s", JB_LIVE_TOKEN_SIZE - 1, hash);

@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "draft.h"
 #include "sts.h"
 
 #define SESSION_NAME_MAX 64
@@ -132,20 +133,16 @@ int jb_sts_policy(const struct jb_role *role, int64_t end, char **ret)
 	return 0;
 }
 
-/* `whole` goes where a piece is missing: a stream in memory may lose one and have room for the next. */
-struct form {
-	FILE *out;
-	bool whole;
-};
-
-static void put(struct form *form, const char *name, const char *value)
+static void put(struct jit_draft *form, const char *name, const char *value)
 {
 	char *escaped = curl_easy_escape(NULL, value, 0);
 
 	/* curl_easy_escape leaves RFC 3986's unreserved characters alone, which is what SigV4 signs; Ceph decodes no
 	 * '+'. */
-	if (!escaped || fprintf(form->out, "%s%s=%s", ftell(form->out) ? "&" : "", name, escaped) < 0)
-		form->whole = false;
+	if (escaped)
+		jit_draft_printf(form, "%s%s=%s", form->len ? "&" : "", name, escaped);
+	else
+		form->lost = true;
 	curl_free(escaped);
 }
 
@@ -164,7 +161,7 @@ static void map(char *buf, size_t size, const char *s, const char *also)
 }
 
 /* CloudTrail shows it: who, and under which request. The requester is cut, the id never. */
-static void put_session_name(struct form *form, const struct jb_request *request)
+static void put_session_name(struct jit_draft *form, const struct jb_request *request)
 {
 	char requester[SESSION_NAME_MAX + 1 - sizeof(request->short_id)], name[SESSION_NAME_MAX + 1];
 
@@ -173,7 +170,7 @@ static void put_session_name(struct form *form, const struct jb_request *request
 	put(form, "RoleSessionName", name);
 }
 
-static void put_tags(struct form *form, const struct jb_request *request)
+static void put_tags(struct jit_draft *form, const struct jb_request *request)
 {
 	const struct {
 		const char *key, *value;
@@ -201,9 +198,9 @@ static void put_tags(struct form *form, const struct jb_request *request)
 int jb_sts_form(const struct jb_request *request, const struct jb_role *role, int64_t end, char **ret)
 {
 	uint32_t seconds = role->credential_lifetime;
-	JIT_FREE char *policy = NULL, *text = NULL;
+	JIT_FREE char *policy = NULL;
+	struct jit_draft form = {0};
 	char duration[16];
-	size_t size;
 
 	int r = jb_sts_policy(role, end, &policy);
 	if (r < 0)
@@ -211,9 +208,6 @@ int jb_sts_form(const struct jb_request *request, const struct jb_role *role, in
 	if (seconds < DURATION_MIN)
 		seconds = DURATION_MIN;
 	snprintf(duration, sizeof(duration), "%u", seconds > DURATION_MAX ? DURATION_MAX : seconds);
-	struct form form = {.out = open_memstream(&text, &size), .whole = true};
-	if (!form.out)
-		return -ENOMEM;
 	put(&form, "Action", "AssumeRole");
 	put(&form, "Version", "2011-06-15");
 	put(&form, "RoleArn", role->arn);
@@ -224,8 +218,9 @@ int jb_sts_form(const struct jb_request *request, const struct jb_role *role, in
 		put(&form, "ExternalId", role->external_id);
 	put_tags(&form, request);
 	put(&form, "Policy", policy);
-	if (fclose(form.out) != 0 || !form.whole || !text)
+	char *text = jit_draft_done(&form, NULL);
+	if (!text)
 		return -ENOMEM;
-	*ret = JIT_TAKE(text);
+	*ret = text;
 	return 0;
 }

@@ -6,11 +6,10 @@
 #include "webhook.h"
 
 #include <json-c/json.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
+#include "draft.h"
 #include "json.h"
 #include "message.h"
 
@@ -31,60 +30,52 @@ static bool put(json_object *json, const char *name, json_object *value)
 	return false;
 }
 
-static void write_escaped(FILE *out, const char *text)
+static void write_escaped(struct jit_draft *out, const char *text)
 {
 	for (; *text; text++) {
 		switch (*text) {
 		case '&':
-			fputs("&amp;", out);
+			jit_draft_text(out, "&amp;");
 			break;
 		case '<':
-			fputs("&lt;", out);
+			jit_draft_text(out, "&lt;");
 			break;
 		case '>':
-			fputs("&gt;", out);
+			jit_draft_text(out, "&gt;");
 			break;
 		case '`':
-			fputc('\'', out);
+			jit_draft_char(out, '\'');
 			break;
 		default:
-			fputc(*text, out);
+			jit_draft_char(out, *text);
 		}
 	}
 }
 
-static void write_code(FILE *out, const char *text)
+static void write_code(struct jit_draft *out, const char *text)
 {
-	fputc('`', out);
+	jit_draft_char(out, '`');
 	write_escaped(out, text);
-	fputc('`', out);
+	jit_draft_char(out, '`');
 }
 
 static char *slack_text(const struct jb_message *m, const char *link)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
+	struct jit_draft out = {0};
 
-	if (!out)
-		return NULL;
-	write_code(out, m->headline);
+	write_code(&out, m->headline);
 	for (size_t i = 0; i < m->count; i++) {
-		fprintf(out, "\n%s: ", m->line[i].label);
-		write_code(out, m->line[i].text);
+		jit_draft_printf(&out, "\n%s: ", m->line[i].label);
+		write_code(&out, m->line[i].text);
 	}
 	if (*m->advice)
-		fprintf(out, "\n%s", m->advice);
+		jit_draft_printf(&out, "\n%s", m->advice);
 	if (*link) {
-		fputs("\n<", out);
-		write_escaped(out, link);
-		fprintf(out, "|%s %s>", m->waits ? "Decide" : "See", m->id);
+		jit_draft_text(&out, "\n<");
+		write_escaped(&out, link);
+		jit_draft_printf(&out, "|%s %s>", m->waits ? "Decide" : "See", m->id);
 	}
-	if (fclose(out) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	return jit_draft_done(&out, NULL);
 }
 
 static char *slack_body(json_object *doc, const char *link)

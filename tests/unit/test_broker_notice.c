@@ -5,6 +5,7 @@
 
 #include "mail.h"
 #include "message.h"
+#include "no_memory.h"
 #include "notice.h"
 #include "outbox.h"
 #include "retry.h"
@@ -446,6 +447,42 @@ static void no_text_makes_a_header_of_a_mail(void **state)
 	json_object_put(doc);
 }
 
+#ifdef JIT_TEST_NO_MEMORY
+/* One that cannot be made is sent later. */
+static void a_mail_is_whole_or_there_is_none(void **state)
+{
+	struct json_object *doc = nasty_doc();
+	struct jb_message message;
+	unsigned failed = 0;
+	bool all = false;
+	size_t len, whole_len;
+
+	(void)state;
+	assert_true(jb_message_read(doc, "approver:appr1", &message));
+	const struct jb_mail mail = {.from = "jit@example.com",
+				     .to = "appr1@example.com",
+				     .id = "11111111-2222-8333-8444-555555555555",
+				     .date = NOW,
+				     .link = "",
+				     .message = &message};
+	char *whole = jb_mail_format(&mail, &whole_len);
+	assert_non_null(whole);
+	for (long nth = 0; !all; nth++) {
+		left = nth;
+		char *text = jb_mail_format(&mail, &len);
+		all = left >= 0;
+		left = LONG_MAX;
+		failed += !text;
+		if (text)
+			assert_true(len == whole_len && strcmp(text, whole) == 0);
+		free(text);
+	}
+	assert_true(failed > 3);
+	free(whole);
+	json_object_put(doc);
+}
+#endif
+
 static void an_address_is_one_address(void **state)
 {
 	static const char *const good[] = {"op1@example.com", "o.p+1@sub.example", "a@localhost"};
@@ -482,6 +519,9 @@ int main(void)
 		TEST(what_is_given_up_stands_in_the_audit_chain),
 		cmocka_unit_test(what_a_requester_wrote_stays_text_in_a_chat),
 		cmocka_unit_test(no_text_makes_a_header_of_a_mail),
+#ifdef JIT_TEST_NO_MEMORY
+		cmocka_unit_test(a_mail_is_whole_or_there_is_none),
+#endif
 		cmocka_unit_test(an_address_is_one_address),
 	};
 
