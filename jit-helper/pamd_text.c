@@ -10,6 +10,7 @@
 #include "cleanup.h"
 #include "doctor_line.h"
 #include "doctor_walk.h"
+#include "draft.h"
 
 void jh_pamd_text_clear(struct jh_pamd_text *text)
 {
@@ -112,55 +113,42 @@ int jh_pamd_text_read(const char *text, size_t len, bool services, struct jh_pam
 	return r;
 }
 
-/* A stream in memory may lose a piece and have room for the next, and says so here alone. */
-static bool copy(FILE *out, const char *text, size_t len)
-{
-	return fwrite(text, 1, len, out) == len;
-}
-
-/* Each of the line's lines behind a "#"; comments between them are only that already. False: something is missing. */
-static bool comment_out(FILE *out, const struct jh_pamd_text *t, const struct jh_pamd_line *line,
+/* Each of the line's lines behind a "#"; comments between them are only that already. */
+static void comment_out(struct jit_draft *out, const struct jh_pamd_text *t, const struct jh_pamd_line *line,
 			enum jh_pamd_deed deed)
 {
-	bool whole = true;
-
 	for (size_t at = line->from; at < line->to;) {
 		const char *newline = memchr(t->text + at, '\n', line->to - at);
 		size_t end = newline ? (size_t)(newline + 1 - t->text) : line->to;
 
 		if (at == line->from && deed != JH_PAMD_COMMENT)
-			whole &= fprintf(out, "%s  %s  pam_permit.so  ", jd_pam_phase_name(line->phase),
-					 deed == JH_PAMD_STAND_IN ? "[default=ignore]" : line->control) > 0;
-		whole &= fputs(JH_PAMD_REMOVED, out) >= 0 && copy(out, t->text + at, end - at);
+			jit_draft_printf(out, "%s  %s  pam_permit.so  ", jd_pam_phase_name(line->phase),
+					 deed == JH_PAMD_STAND_IN ? "[default=ignore]" : line->control);
+		jit_draft_text(out, JH_PAMD_REMOVED);
+		jit_draft_put(out, t->text + at, end - at);
 		at = end;
 	}
-	return whole;
 }
 
 int jh_pamd_text_edit(const struct jh_pamd_text *t, const enum jh_pamd_deed *deeds, char **ret, size_t *ret_len)
 {
-	bool whole = true;
-	char *text = NULL;
+	struct jit_draft out = {0};
 	size_t len = 0, at = 0;
-	FILE *out = open_memstream(&text, &len);
 
-	if (!out)
-		return -ENOMEM;
 	for (size_t i = 0; i < t->count; i++) {
 		const struct jh_pamd_line *line = &t->lines[i];
 
 		if (deeds[i] == JH_PAMD_KEEP)
 			continue;
-		whole &= copy(out, t->text + at, line->from - at);
+		jit_draft_put(&out, t->text + at, line->from - at);
 		if (deeds[i] != JH_PAMD_DELETE)
-			whole &= comment_out(out, t, line, line->phase < JD_PHASES ? deeds[i] : JH_PAMD_COMMENT);
+			comment_out(&out, t, line, line->phase < JD_PHASES ? deeds[i] : JH_PAMD_COMMENT);
 		at = line->to;
 	}
-	whole &= copy(out, t->text + at, t->len - at);
-	if (fclose(out) != 0 || !whole || !text) {
-		free(text);
+	jit_draft_put(&out, t->text + at, t->len - at);
+	char *text = jit_draft_done(&out, &len);
+	if (!text)
 		return -ENOMEM;
-	}
 	/* The last line had been put behind a text that did not end with a newline. */
 	if (t->count && deeds[t->count - 1] == JH_PAMD_DELETE && at == t->len && t->text[t->len - 1] != '\n' && len &&
 	    text[len - 1] == '\n')

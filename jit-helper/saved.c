@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "b64.h"
+#include "draft.h"
 #include "helper.h"
 #include "json.h"
 #include "text.h"
@@ -16,50 +17,20 @@
 #define VERSION_LEAST  1 /* the same, where every elevation's session has its leader */
 #define DURATION_MAX_S (7 * 24 * 3600)
 #define HASH_TEXT      JIT_B64_SIZE(JH_HASH_LEN)
-#define FIRST_SIZE     4096 /* bytes: what a few grants take */
 
 /*
  * Writing, without a tree: hundreds of grants as one would be megabytes. And without stdio: it is written with each
  * session that begins, beside the program that starts in it, and formats of one character are half of that work.
  */
 struct writer {
-	char *text; /* grows; the caller's to free */
-	size_t len, size;
-	bool first; /* of its object or list: no comma */
-	int error;  /* the first one: nothing is added any more */
+	struct jit_draft out;
+	bool first;    /* of its object or list: no comma */
+	bool too_many; /* a list is longer than is read */
 };
-
-static bool make_room(struct writer *w, size_t more)
-{
-	size_t size = w->size ? w->size : FIRST_SIZE;
-
-	if (w->error < 0)
-		return false;
-	while (size - w->len < more)
-		size *= 2;
-	if (size == w->size)
-		return true;
-	char *grown = realloc(w->text, size);
-	if (!grown) {
-		w->error = -ENOMEM;
-		return false;
-	}
-	w->text = grown;
-	w->size = size;
-	return true;
-}
-
-static void put(struct writer *w, const char *text, size_t len)
-{
-	if (!make_room(w, len))
-		return;
-	memcpy(w->text + w->len, text, len);
-	w->len += len;
-}
 
 static void put_char(struct writer *w, char c)
 {
-	put(w, &c, 1);
+	jit_draft_char(&w->out, c);
 }
 
 static void put_comma(struct writer *w)
@@ -73,8 +44,8 @@ static void put_name(struct writer *w, const char *name)
 {
 	put_comma(w);
 	put_char(w, '"');
-	put(w, name, strlen(name));
-	put(w, "\":", 2);
+	jit_draft_put(&w->out, name, strlen(name));
+	jit_draft_put(&w->out, "\":", 2);
 }
 
 static void begin(struct writer *w, char bracket)
@@ -96,7 +67,7 @@ static void put_text(struct writer *w, const char *name, const char *text)
 	put_char(w, '"');
 	for (size_t len; *text; text += len) {
 		len = strcspn(text, "\"\\");
-		put(w, text, len);
+		jit_draft_put(&w->out, text, len);
 		if (text[len]) {
 			put_char(w, '\\');
 			put_char(w, text[len++]);
@@ -111,7 +82,7 @@ static void put_number(struct writer *w, const char *name, int64_t value)
 
 	put_name(w, name);
 	int len = snprintf(digits, sizeof(digits), "%" PRId64, value);
-	put(w, digits, (size_t)len);
+	jit_draft_put(&w->out, digits, (size_t)len);
 }
 
 static void put_bool(struct writer *w, const char *name, bool value)
@@ -119,7 +90,7 @@ static void put_bool(struct writer *w, const char *name, bool value)
 	const char *word = value ? "true" : "false";
 
 	put_name(w, name);
-	put(w, word, strlen(word));
+	jit_draft_put(&w->out, word, strlen(word));
 }
 
 static void put_session(struct writer *w, const struct jh_session *s)
@@ -215,7 +186,7 @@ static void put_ending(struct writer *w, const struct jh_ending *e)
 static void end_list(struct writer *w, size_t count)
 {
 	if (count > JH_SAVED_LIST_MAX)
-		w->error = -EFBIG;
+		w->too_many = true;
 	end(w, ']');
 }
 
@@ -258,17 +229,18 @@ static void put_all(struct writer *w, const struct jh_helper *helper, const char
 int jh_saved_format(const struct jh_helper *helper, const char *boot_id, char **ret, size_t *ret_len)
 {
 	struct writer w = {.first = true};
+	size_t len = 0;
 
 	put_all(&w, helper, boot_id);
-	put_char(&w, '\0');
-	if (w.error == 0 && w.len - 1 > JH_SAVED_MAX)
-		w.error = -EFBIG;
-	if (w.error < 0) {
-		free(w.text);
-		return w.error;
+	char *text = jit_draft_done(&w.out, &len);
+	if (!text)
+		return -ENOMEM;
+	if (w.too_many || len > JH_SAVED_MAX) {
+		free(text);
+		return -EFBIG;
 	}
-	*ret = w.text;
-	*ret_len = w.len - 1;
+	*ret = text;
+	*ret_len = len;
 	return 0;
 }
 
