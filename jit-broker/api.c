@@ -29,7 +29,8 @@
  */
 #define TICK_MAX_MS 3000
 #define LATE_MS	    1000
-#define SOON_MS	    100 /* after a change */
+#define SOON_MS	    100	  /* after a change */
+#define STEP_MS	    10000 /* by which the wall clock may have been set since the last look, without a word */
 
 typedef void (*handler)(struct jb_ask *ask);
 
@@ -105,9 +106,22 @@ static void come_back(struct jb_api *api, int64_t ms)
 	api->tick_ms = wall_ms() + ms;
 }
 
+/* Who wonders why so much is over at once, or why AWS takes no signature any more, reads it here. */
+static void watch_clock(struct jb_api *api)
+{
+	const int64_t clock_ms = wall_ms() - jit_boottime_ms(), step_ms = clock_ms - api->clock_ms;
+
+	if (api->clock_ms && llabs(step_ms) >= STEP_MS)
+		jit_log(LOG_WARNING,
+			"the wall clock was put %s by %lld s, and with it what is due: check this machine's time",
+			step_ms > 0 ? "forward" : "back", llabs(step_ms) / 1000);
+	api->clock_ms = clock_ms;
+}
+
 /* Does what is due and comes back when the next thing is. */
 static void tick(struct jb_api *api)
 {
+	watch_clock(api);
 	if (api->tick_ms && wall_ms() > api->tick_ms + LATE_MS)
 		jb_engine_awake(api->engine, jit_wall_s());
 	int64_t next = jb_engine_tick(api->engine, jit_wall_s());

@@ -246,26 +246,50 @@ static const char *text_of(struct json_object *json, const char *name)
 		       : "";
 }
 
+static bool is_one_of(const char *name, const char *const *names)
+{
+	while (*names && strcmp(name, *names) != 0)
+		names++;
+	return *names != NULL;
+}
+
+/* What to do about a refusal that its name alone does not tell. */
+static const char *advice(const char *name)
+{
+	static const char *const clock_or_key[] = {"InvalidSignatureException", "SignatureDoesNotMatch",
+						   "RequestExpired", NULL};
+	static const char *const key[] = {"UnrecognizedClientException", "ExpiredTokenException", "ExpiredToken",
+					  "MissingAuthenticationTokenException", NULL};
+
+	return is_one_of(name, clock_or_key) ? "; check the broker's clock and its AWS secret key"
+	       : is_one_of(name, key)	     ? "; renew the broker's AWS credentials"
+					     : "";
+}
+
 /* "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException" and what it means: 0 as *ret_again says. */
 static int refused(struct jb_dynamo *dynamo, struct json_object *json, long status, bool *ret_again)
 {
-	static const char *const passing[] = {"ProvisionedThroughputExceededException", "ThrottlingException",
-					      "RequestLimitExceeded", "InternalServerError", "ServiceUnavailable"};
+	static const char *const passing[] = {"ProvisionedThroughputExceededException",
+					      "ThrottlingException",
+					      "RequestLimitExceeded",
+					      "InternalServerError",
+					      "ServiceUnavailable",
+					      NULL};
 	const char *type = text_of(json, "__type"), *name = strchr(type, '#');
 	const char *said = text_of(json, "message");
 
 	name = name ? name + 1 : type;
 	if (strcmp(name, "ConditionalCheckFailedException") == 0)
 		return -ECANCELED;
-	*ret_again = status >= 500;
-	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
-		*ret_again |= strcmp(name, passing[i]) == 0;
+	*ret_again = status >= 500 || is_one_of(name, passing);
 	dynamo->throttled = *ret_again && status < 500;
 	/* An answer of 5xx does not say that nothing was done. */
 	dynamo->unsure |= status >= 500;
 	char raw[sizeof(dynamo->why)];
-	snprintf(raw, sizeof(raw), "DynamoDB refused it: %s%s%s", *name ? name : "no reason given", *said ? ": " : "",
-		 *said ? said : text_of(json, "Message"));
+	if (!*said)
+		said = text_of(json, "Message");
+	snprintf(raw, sizeof(raw), "DynamoDB refused it: %s%s%.200s%s", *name ? name : "no reason given",
+		 *said ? ": " : "", said, advice(name));
 	jit_text_clean_str(dynamo->why, sizeof(dynamo->why), raw);
 	return strcmp(name, "ResourceNotFoundException") == 0 ? -ENOENT : -EIO;
 }
@@ -298,7 +322,8 @@ static int try_once(struct jb_dynamo *dynamo, long timeout_ms, struct json_objec
 	}
 	if (status != 200 && json_object_is_type(json, json_type_object))
 		return refused(dynamo, json, status, ret_again);
-	snprintf(dynamo->why, sizeof(dynamo->why), "DynamoDB answered with status %ld and no document", status);
+	snprintf(dynamo->why, sizeof(dynamo->why),
+		 "DynamoDB's answer makes no sense: HTTP status %ld and no JSON document", status);
 	*ret_again = true;
 	dynamo->unsure = true;
 	return -EIO;

@@ -21,6 +21,7 @@
 #include "deadline.h"
 #include "http.h"
 #include "listen.h"
+#include "log.h"
 #include "tls.h"
 #include "unasked.h"
 
@@ -61,6 +62,7 @@ struct jb_server {
 	struct event_base *base;
 	struct evconnlistener *listener;
 	struct event *resume_accept;
+	bool turned_away; /* the last connection could not be taken */
 	SSL_CTX *tls;
 	struct connection *connections;
 	struct jb_crowd crowd;
@@ -422,6 +424,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 
 	(void)listener;
 	(void)len;
+	server->turned_away = false;
 	if (server->admit && !server->admit(server->admit_arg, fd)) {
 		jit_unasked_close(fd);
 		return;
@@ -442,6 +445,10 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 	struct jb_server *server = arg;
 	struct timeval tv = {.tv_usec = ACCEPT_PAUSE_MS * 1000};
 
+	if (!server->turned_away)
+		jit_log(LOG_ERR, "no further connection can be taken: %s; whoever comes waits until there is room",
+			strerror(EVUTIL_SOCKET_ERROR()));
+	server->turned_away = true;
 	evconnlistener_disable(listener);
 	event_add(server->resume_accept, &tv);
 }

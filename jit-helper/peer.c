@@ -24,6 +24,7 @@ struct jh_listener {
 	int fd;
 	struct event *readable;
 	struct jh_alarm resume;
+	bool turned_away; /* the last connection could not be taken */
 	unsigned count;
 	LIST_HEAD(jh_peer_list, jh_peer) peers;
 };
@@ -276,10 +277,18 @@ static void on_connection(evutil_socket_t fd, short what, void *arg)
 	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)what;
-	if (conn >= 0)
-		admit(l, conn);
-	else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+	const int error = conn < 0 ? -errno : 0;
+	if (jh_proc_is_shortage(error)) {
+		if (!l->turned_away)
+			jit_log(LOG_ERR,
+				"no further connection can be taken: %s; whoever asks waits until there is room",
+				strerror(-error));
+		l->turned_away = true;
 		jh_listener_hold(l, ACCEPT_PAUSE_MS); /* it stays in the queue: the loop would spin on it */
+	} else if (conn >= 0) {
+		l->turned_away = false;
+		admit(l, conn);
+	}
 }
 
 void jh_listener_hold(struct jh_listener *l, int64_t ms)

@@ -55,6 +55,9 @@ static void retry_or_give_up(struct jh_withdrawal *w, const char *trouble)
 		withdrawal_free(w);
 		return;
 	}
+	if (w->failures == 0)
+		jit_log(LOG_WARNING, "%s: the broker does not know yet that it is over: %s; trying again", name_of(w),
+			trouble);
 	jh_alarm_in(&w->again, jh_backoff_ms(w->failures++, BACKOFF_FIRST_MS, BACKOFF_CAP_MS));
 }
 

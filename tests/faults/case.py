@@ -20,10 +20,11 @@ from terminal import wait_until
 
 from . import matrix
 from .phases import CALL, LIFETIME, PATIENT, PHASES, RECOVERY, TIMEOUT, lay_barrier
-from .victims import VICTIMS, Rig
+from .victims import VICTIMS, Rig, added_to
 
 # Seconds. A broker looks every three at what its clock has made due.
 LASTS = {"stop": 30 if FULL else 4, "clock_forward": 4, "clock_back": 4}
+MET = 10  # seconds that the first may take who meets a fault
 SETTLE = 40  # seconds until nothing of a cell is left
 CACHED = 6  # connections to the broker or STS that may be kept for later
 FINAL = {"request.denied", "request.expired", "request.cancelled", "request.revoked", "request.failed", "grant.ended"}
@@ -73,19 +74,33 @@ class FaultCase(LabCase):
         before = self.daemons()
         doing = PHASES[phase](self)
         doing.before()
-        clear = VICTIMS[victim](self.rig).put(fault)
+        logs = [added_to(self.lab.log(name)) for name in ("jit-helper", "jit-broker")]
+        put = VICTIMS[victim](self.rig).put(fault)
         try:
             doing.during()
+            met = self.see_it_met(put, expected, logs)
         finally:
-            died = self.recover(before, clear)
+            died = self.recover(before, put.clear)
         doing.after()
-        print(f"{victim} {fault} {phase}: {doing.came!r} died={died} {ours(doing.said)!r}", flush=True)
+        said, logged = ours(doing.said), "".join(added() for added in logs)
+        print(f"{victim} {fault} {phase}: {doing.came!r} {met=} {died=} {said!r}", flush=True)
         self.check(doing, began)
-        said = ours(doing.said)
-        self.assertTrue(expected.fits(doing.came, said), f"{doing.came}: {said!r}; expected {expected.options}")
+        self.assertTrue(expected.fits(doing.came, said, logged),
+                        f"{doing.came}: {said!r}; expected {expected.options}; the logs say: {logged}")
+
+    def see_it_met(self, put, expected, logs):
+        """A fault that nobody meets is none: it is met while it stands and its cause is written, unless the phase need not
+        ask there."""
+        if expected.asked:
+            wait_until("somebody meets the fault", put.met, MET, 0.05)
+        met = put.met()
+        pieces = [piece for _, _, log in expected.options for piece in log]
+        wait_until(f"the logs say one of {pieces}",
+                   lambda: any(piece in added() for piece in pieces for added in logs), MET, 0.05)
+        return met
 
     def keep_the_fault(self, began):
-        """A fault that is over soon is none: it lasts whether or not somebody waits for it."""
+        """It lasts whether or not somebody waits for it."""
         time.sleep(max(0, began + LASTS.get(self.fault, 0) - time.monotonic()))
 
     def recover(self, before, clear):

@@ -11,28 +11,47 @@ VICTIMS = {"broker": "the broker", "helper": "jit-helper", "sts": "STS", "store"
 
 
 class Cell:
-    """`came`: what becomes of it. `says`: a piece of what somebody reads then, or one of several. Where a moment more or
-    less, or what exactly is short, decides what becomes of it: one Cell | another."""
+    """`came`: what becomes of it. `says`: a piece of what somebody reads then, or one of several. `log`: so too, of the
+    logs of broker and helper. `asked`: whether the phase asks the victim at all, or may not. Where a moment more or less,
+    or what exactly is short, decides what becomes of it: one Cell | another."""
 
-    def __init__(self, came, says=""):
-        self.options = [(came, (says,) if isinstance(says, str) else says)]
+    def __init__(self, came, says="", log=""):
+        self.asked = True
+        self.options = [(came, several(says), several(log))]
+
+    def made_of(self, options, asked):
+        cell = Cell("")
+        cell.options, cell.asked = options, asked
+        return cell
 
     def __or__(self, other):
-        both = Cell("")
-        both.options = self.options + other.options
-        return both
+        return self.made_of(self.options + other.options, self.asked)
 
-    def fits(self, came, said):
-        return any(came == option and any(words in said for words in says) for option, says in self.options)
+    def not_asked(self):
+        return self.made_of(self.options, False)
+
+    def logged(self, log):
+        """The same, and a log says so."""
+        return self.made_of([(came, says, several(log)) for came, says, _ in self.options], self.asked)
+
+    def fits(self, came, said, logged):
+        return any(came == option and any(words in said for words in says) and any(words in logged for words in log)
+                   for option, says, log in self.options)
+
+
+def several(pieces):
+    return (pieces,) if isinstance(pieces, str) else pieces
 
 
 def row(wait, opened, renewal, close, approve):
     return {"wait": wait, "open": opened, "renewal": renewal, "close": close, "approve": approve}
 
 
-# What becomes of the phases, in words of phases.py: who asks while the fault is there; who waited already.
+# What becomes of the phases, in words of phases.py: who asks while the fault is there; who waited already. “told”: the
+# broker knows that the grant began, or is over; “told late”: when the fault is gone.
 WELL = Cell("filed; allowed")
-ALLOWED, RENEWED, CLOSED, APPROVED = Cell("allowed"), Cell("renewed"), Cell("closed"), Cell("approved; allowed")
+ALLOWED, RENEWED, CLOSED, APPROVED = Cell("allowed; told"), Cell("renewed"), Cell("closed; told"), Cell("approved; allowed")
+ALLOWED_LATE, CLOSED_LATE = Cell("allowed; told late"), Cell("closed; told late")
 
 
 def turned_away(says, other="allowed"):
@@ -53,21 +72,29 @@ def unheard(says):
 
 def no_broker(person, program, approver=None):
     """A broker that cannot be asked: a grant that was given goes on, without new credentials."""
-    return row(turned_away(person), ALLOWED, held_back(program), CLOSED, undecided(approver or program))
+    return row(turned_away(person), ALLOWED_LATE.logged(program), held_back(program), CLOSED_LATE.logged(program),
+               undecided(approver or program))
 
 
 def no_helper(person, program, waits="allowed"):
-    """Without a helper nobody gets in, whatever the broker says."""
-    return row(turned_away(person, waits), Cell("refused", person), held_back(program), CLOSED, unheard(person))
+    """Without a helper nobody gets in, whatever the broker says. The session ends without asking it."""
+    return row(turned_away(person, waits), Cell("refused", person), held_back(program), CLOSED.not_asked(), unheard(person))
 
 
-def no_store(person, approver):
-    return row(turned_away(person), ALLOWED, held_back(person), CLOSED, undecided(approver))
+def no_store(person, approver, log=""):
+    """A store that cannot be used: as a broker that cannot be asked, and its log says why."""
+    return row(turned_away(person).logged(log), ALLOWED_LATE.logged(log or person), held_back(person).logged(log),
+               CLOSED_LATE.logged(log or person), undecided(approver).logged(log))
+
+
+def no_table(log):
+    """Who cannot do anything about it reads that the store cannot be used, and the broker's log says why."""
+    return no_store("store", "store", log)
 
 
 def no_sts(says):
-    """Only credentials come from there."""
-    return row(WELL, ALLOWED, held_back(says), CLOSED, APPROVED)
+    """Only credentials come from there: when a session begins."""
+    return row(WELL.not_asked(), ALLOWED.logged(says), held_back(says), CLOSED.not_asked(), APPROVED.logged(says))
 
 
 UNHARMED = row(WELL, ALLOWED, RENEWED, CLOSED, APPROVED)
@@ -79,6 +106,8 @@ BROKE_OFF = "broke the connection off"
 NO_MEMORY = ("Out of memory", "out of memory", "malloc failure")
 GONE = "jit-helper went away before it had answered"
 OF_A_FILE = "a file has none; the broker's own are above"
+BROKERS_CLOCK = "check the broker's clock"
+NO_SPACE = "No space left on device"
 
 ROWS = {
     "broker": {
@@ -88,13 +117,13 @@ ROWS = {
         "garbage": no_broker("makes no sense", "makes no sense"),
         "cut": no_broker("broke the connection off", "broke", "broke off before a whole HTTP answer came"),
         "disk_full": ELSEWHERE,
-        # What comes on a connection that was open is answered.
-        "descriptors": row(turned_away(LATE) | WELL, ALLOWED, held_back("Too many open files"), CLOSED, undecided(LATE)),
-        "memory": row(turned_away((LATE, BROKE_OFF, "HTTP status 503")) | WELL, ALLOWED,
-                      held_back((LATE, BROKE_OFF, "out of memory")) | RENEWED, CLOSED, undecided("cannot be asked")),
+        "descriptors": no_broker(LATE, LATE),
+        "memory": row(turned_away((LATE, BROKE_OFF, "HTTP status 503")) | WELL, ALLOWED_LATE | ALLOWED,
+                      held_back((LATE, BROKE_OFF, "out of memory")) | RENEWED, CLOSED_LATE | CLOSED, undecided("cannot be asked")),
         "clock_forward": row(Cell("filed; refused", "nobody decided within"), ALLOWED, Cell("over", "has ended"), CLOSED,
                              undecided("EXPIRED already")),
-        "clock_back": row(WELL, ALLOWED, held_back("check the broker's clock"), CLOSED, APPROVED),
+        "clock_back": row(WELL, ALLOWED.logged(BROKERS_CLOCK), held_back(BROKERS_CLOCK), CLOSED,
+                          APPROVED.logged(BROKERS_CLOCK)),
         "kill": no_broker("cannot reach the broker at", "connection refused"),
         "stop": no_broker(LATE, LATE),
     },
@@ -104,18 +133,18 @@ ROWS = {
         "slow": no_helper(SILENT, "makes no sense"),
         "garbage": no_helper("do not understand each other", "jit-helper did not answer"),
         "cut": no_helper("do not understand each other", "jit-helper did not answer"),
-        "disk_full": UNHARMED,
+        "disk_full": row(WELL.not_asked(), *(cell.logged(NO_SPACE) for cell in (ALLOWED, RENEWED, CLOSED, APPROVED))),
         # Who leaves gives some back.
-        "descriptors": row(turned_away(SHORTAGE), Cell("refused", SHORTAGE), held_back("jit-helper did not answer"), CLOSED,
-                           unheard(SHORTAGE) | APPROVED),
-        "memory": row(WELL | turned_away(NO_MEMORY), ALLOWED | Cell("refused", NO_MEMORY), held_back(NO_MEMORY) | RENEWED,
-                      CLOSED, APPROVED | unheard(NO_MEMORY)),
+        "descriptors": row(turned_away(SHORTAGE), Cell("refused", SHORTAGE), held_back("jit-helper did not answer"),
+                           (CLOSED | CLOSED_LATE).not_asked(), unheard(SHORTAGE) | APPROVED),
+        "memory": row(WELL | turned_away(NO_MEMORY), ALLOWED | ALLOWED_LATE | Cell("refused", NO_MEMORY),
+                      held_back(NO_MEMORY) | RENEWED, CLOSED | CLOSED_LATE, APPROVED | unheard(NO_MEMORY)),
         "clock_forward": UNHARMED,
         "clock_back": UNHARMED,
         "kill": row(turned_away(GONE, "refused"), Cell("refused", "jit-helper is not running"),
-                    held_back("cannot reach jit-helper"), CLOSED, unheard(GONE)),
+                    held_back("cannot reach jit-helper"), CLOSED_LATE, unheard(GONE)),
         # A host that says nothing for 30 s is gone for the broker, which withdraws what waits there.
-        "stop": {**no_helper(SILENT, "jit-helper did not answer"),
+        "stop": {**no_helper(SILENT, "jit-helper did not answer"), "close": CLOSED_LATE,
                  "wait": turned_away(SILENT) | turned_away(SILENT, "refused")},
     },
     "sts": {
@@ -127,16 +156,17 @@ ROWS = {
         "disk_full": no_sts("InternalFailure"),
         "descriptors": no_sts("ServiceUnavailable"),
         "memory": no_sts("Throttling"),
-        "clock_forward": no_sts("check the broker's clock"),
-        "clock_back": no_sts("check the broker's clock"),
+        "clock_forward": no_sts(BROKERS_CLOCK),
+        "clock_back": no_sts(BROKERS_CLOCK),
         "kill": no_sts("STS cannot be asked: connection refused"),
         "stop": no_sts("STS cannot be asked: it did not answer in time"),
     },
     "store": {
         "refuse": no_store("disk I/O error", "nothing was changed"),
-        "hang": row(turned_away(LATE), ALLOWED, held_back(LATE), CLOSED, undecided("database is locked")),
+        "hang": row(turned_away(LATE), ALLOWED_LATE.logged(LATE), held_back(LATE), CLOSED_LATE.logged(LATE),
+                    undecided("database is locked")),
         "slow": UNHARMED,
-        "garbage": no_store("store", "cannot read its store"),
+        "garbage": no_store("store", "cannot read its store", "database disk image is malformed"),
         "cut": no_store("disk I/O error", "nothing was changed"),
         "disk_full": no_store("database or disk is full", "nothing was changed"),
         **dict.fromkeys(("descriptors", "memory"), OF_A_FILE),
@@ -144,18 +174,18 @@ ROWS = {
         **dict.fromkeys(("kill", "stop"), "a file is no process; the broker is above"),
     },
     "table": {
-        "refuse": no_store("store", "store"),
-        "hang": no_store("store", "store"),
-        "slow": no_store("store", "store"),
-        "garbage": no_store("store", "store"),
-        "cut": no_store("store", "store"),
-        "disk_full": no_store("store", "store"),
-        "descriptors": no_store("store", "store"),
-        "memory": no_store("store", "store"),
-        "clock_forward": no_store("store", "store"),
-        "clock_back": no_store("store", "store"),
+        "refuse": no_table("DynamoDB cannot be asked: connection refused"),
+        "hang": no_table("DynamoDB cannot be asked: it did not answer in time"),
+        "slow": no_table("DynamoDB cannot be asked: it did not answer in time"),
+        "garbage": no_table("DynamoDB's answer makes no sense"),
+        "cut": no_table("DynamoDB cannot be asked: the connection broke off"),
+        "disk_full": no_table("DynamoDB refused it: InternalServerError"),
+        "descriptors": no_table("DynamoDB refused it: ServiceUnavailable"),
+        "memory": no_table("DynamoDB refused it: ProvisionedThroughputExceededException"),
+        "clock_forward": no_table(BROKERS_CLOCK),
+        "clock_back": no_table(BROKERS_CLOCK),
         "kill": "DynamoDB loses nothing when a node of its dies; its callers see connections that end, above",
-        "stop": no_store("store", "store"),
+        "stop": no_table("DynamoDB cannot be asked: it did not answer in time"),
     },
 }
 CELLS = {(victim, fault, phase): cell for victim, rows in ROWS.items() for fault, cells in rows.items()

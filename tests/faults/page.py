@@ -11,10 +11,11 @@ BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 
 def show(cell):
     options = []
-    for came, says in cell.options:
+    for came, says, log in cell.options:
         said = " / ".join(f"“{words}”" for words in says if words)
-        options.append(f"{came}: {said}" if said else came)
-    return ", or ".join(options)
+        logged = " / ".join(f"“{words}”" for words in log if words and words not in says)
+        options.append(came + (f": {said}" if said else "") + (f"; log: {logged}" if logged else ""))
+    return ", or ".join(options) + ("" if cell.asked else " °")
 
 
 def table(victim):

@@ -58,6 +58,8 @@ class Impostor:
 
     def __init__(self, path, frames, mode, listens=True):
         self.path, self.beside, self.frames = path, path + ".real", frames
+        self.listens = listens
+        self.misled = 0  # questions that were answered so
         self.stop = threading.Event()
         self.threads = []
         os.rename(path, self.beside)
@@ -67,6 +69,13 @@ class Impostor:
         if listens:
             self.socket.listen(16)
             self.start(self.accept)
+        else:
+            os.utime(path, (0, 0))
+
+    def met(self):
+        """How many questions it has answered. Whom the kernel turned away at its socket is not told: that somebody
+        came is, by the time of the last look at its file."""
+        return self.misled or int(os.stat(self.path).st_atime > 0 and not self.listens)
 
     def start(self, work, *args):
         self.threads.append(threading.Thread(target=work, args=args, daemon=True))
@@ -83,6 +92,7 @@ class Impostor:
     def talk(self, connection):
         with contextlib.suppress(OSError), connection:
             question = connection.recv(16384)
+            self.misled += bool(question)
             for said in self.frames(question[3]):
                 if said is not None:
                     connection.send(said)

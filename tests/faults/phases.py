@@ -1,7 +1,9 @@
 """How each phase is brought about with real sudo, what is done in it while the fault is there, and what that came to.
 
 Each has before(), during() while the fault stands, and after() when it is gone; `came` says in a word or two what became
-of it, `said` is what a person read. Whatever somebody was told for certain goes to `told`: {short id: set of records}."""
+of it, `said` is what a person read. Whatever somebody was told for certain goes to `told`: {short id: set of records}.
+What the helper has to tell the broker, that a grant begins and that it is over, is told while the fault stands or late,
+and not lost."""
 
 import json
 import os
@@ -24,6 +26,7 @@ SUDO = TIMEOUT + GRACE + SLACK
 JIT = 15 + SLACK
 CLIENT = 2 * 15 + SLACK
 UNAVAILABLE = 4  # exit status of jit-broker's commands for approvers
+TELLING = 4  # seconds that a helper has to tell the broker, where nothing is wrong
 RECOVERY = 30  # seconds that something may take to come back by itself
 BARRIER = f"session required pam_exec.so quiet type=open_session {FOLDER}/barrier\n"
 BARRIER_SCRIPT = """#!/bin/sh
@@ -88,6 +91,22 @@ class Phase:
     def after(self):
         pass
 
+    def reports(self):
+        """The helper's calls about the request, as far as the way to the broker has seen them."""
+        return [call for call in self.case.rig.to_broker.calls if re.fullmatch(self.report, call.what)]
+
+    def has_told(self):
+        return any(call.status == 200 for call in self.reports())
+
+    def tell_broker(self):
+        """Whether the broker, and the helper that it does, knows by now; a while is waited for it."""
+        deadline = time.monotonic() + TELLING
+        while not self.has_told() and time.monotonic() < deadline:
+            if any(call.over for call in self.reports()) or self.case.rig.to_broker.spoilt():
+                break
+            time.sleep(0.02)
+        self.came += "; told" if self.has_told() else "; told late"
+
 
 class Wait(Phase):
     """op1 waits, and may for long (sudo -i), when the fault comes, and is approved when it has gone; op2 asks while it
@@ -142,6 +161,7 @@ class Open(Phase):
         self.case.addCleanup(self.release)
         self.terminal = self.case.open_terminal()
         self.request = self.ask(self.terminal, "sudo id")
+        self.report = f"POST /requests/{self.lab.request(self.request[0])['requestId']}/start"
         self.approve(self.request)
         ready, _, _ = select.select([self.here], [], [], SUDO)
         os.unlink(f"{FOLDER}/closed")
@@ -160,9 +180,16 @@ class Open(Phase):
         allowed, self.said = self.end(self.terminal, SUDO)
         if allowed:
             self.allowed[self.request[0]] = self.said
+            self.came = "allowed"
+            self.tell_broker()
+        else:
+            self.came = "refused"
         os.close(self.go)
-        self.came = "allowed" if allowed else "refused"
         self.case.keep_the_fault(began)
+
+    def after(self):
+        if self.allowed:
+            wait_until("the broker knows that it began", self.has_told, RECOVERY)
 
 
 class Renewal(Phase):
@@ -209,6 +236,7 @@ class Close(Phase):
 
     def before(self):
         self.terminal, self.short = self.shell()
+        self.report = f"POST /requests/{self.lab.request(self.short)['requestId']}/(end|cancel)"
 
     def during(self):
         began = time.monotonic()
@@ -216,9 +244,11 @@ class Close(Phase):
         self.case.assertEqual(status, 0, self.said)
         self.terminal.close()
         self.came = "closed"
+        self.tell_broker()
         self.case.keep_the_fault(began)
 
     def after(self):
+        wait_until("the broker knows that it is over", self.has_told, RECOVERY)
         self.tell(self.short, "its end")
 
 

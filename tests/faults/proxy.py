@@ -8,6 +8,8 @@ It speaks HTTP/1.1, on TLS where it is given a certificate, so that it can spoil
     garbage  the call is handed on, the answer is noise of the right length and type
     cut      the call is handed on, half of the answer comes, then the connection is reset
     short    the call is answered with what `instead` holds, and not handed on
+
+It keeps what came and what became of it: `calls`; and how often it did what its mode says: spoilt().
 """
 
 import contextlib
@@ -22,10 +24,11 @@ PACE = 0.25  # seconds a byte, where it is slow
 PATIENCE = 60  # seconds that a call may take
 
 
-def answer(status, body, content_type):
-    """What `instead` takes."""
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body.encode()
+def unheard():
+    """How many connects came to nothing in this network, which is the laboratory's own."""
+    with open("/proc/net/snmp", encoding="ascii") as file:
+        names, values = (line.split() for line in file if line.startswith("Tcp:"))
+    return int(dict(zip(names, values))["AttemptFails"])
 
 
 class Message:
@@ -33,6 +36,20 @@ class Message:
 
     def __init__(self, data, at):
         self.data, self.at = data, at
+
+
+def answer(status, body, content_type):
+    """What `instead` takes."""
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    return Message(head + body.encode(), len(head))
+
+
+class Call:
+    """`what`: method and path. `over` with the `status` that its caller was told whole, or without one."""
+
+    def __init__(self, call):
+        self.what = " ".join(call.data.split(b"\r\n", 1)[0].decode("latin-1").split()[:2])
+        self.status, self.over = None, False
 
 
 class Ended(Exception):
@@ -61,21 +78,30 @@ class Connection:
     def hold_if(self, mode):
         """Says nothing until the fault is over, and then nothing at all."""
         if self.proxy.mode == mode:
+            self.proxy.spoil()
             self.proxy.well.wait(PATIENCE)
             raise Ended
 
     def exchange(self):
-        call = self.read(self.client)
-        self.hold_if("hang")
-        if self.proxy.mode == "short":
-            return self.client.sendall(self.proxy.instead)
+        message = self.read(self.client)
+        call = Call(message)
+        self.proxy.calls.append(call)
+        try:
+            self.hold_if("hang")
+            said = self.proxy.instead if self.proxy.mode == "short" else self.ask(message)
+            if self.give(said):
+                call.status = int(said.data.split()[1])
+        finally:
+            call.over = True
+
+    def ask(self, message):
         if self.server is None:
             self.server = self.proxy.connect()
-        self.server.sendall(call.data)
+        self.server.sendall(message.data)
         self.wait_for_answer()
         said = self.read(self.server)
         self.hold_if("hang")
-        return self.give(said)
+        return said
 
     def wait_for_answer(self):
         """A client that goes meanwhile is gone for the server too."""
@@ -86,20 +112,27 @@ class Connection:
             raise Ended
 
     def give(self, said):
+        """Whether all of it went out as it is."""
         mode = self.proxy.mode
+        if mode in ("slow", "garbage", "cut", "short"):
+            self.proxy.spoil()
         if mode == "slow":
-            for at in range(len(said.data)):
-                self.client.sendall(said.data[at:at + 1])
-                if self.proxy.well.wait(PACE):
-                    return self.client.sendall(said.data[at + 1:])
-            return None
-        if mode == "garbage":
-            noise = os.urandom(len(said.data) - said.at)
-            return self.client.sendall(said.data[:said.at] + noise)
-        if mode == "cut":
+            self.trickle(said.data)
+        elif mode == "garbage":
+            self.client.sendall(said.data[:said.at] + os.urandom(len(said.data) - said.at))
+        elif mode == "cut":
             self.client.sendall(said.data[:(said.at + len(said.data)) // 2])
             raise Ended
-        return self.client.sendall(said.data)
+        else:
+            self.client.sendall(said.data)
+        return mode != "garbage"
+
+    def trickle(self, data):
+        for at in range(len(data)):
+            self.client.sendall(data[at:at + 1])
+            if self.proxy.well.wait(PACE):
+                return self.client.sendall(data[at + 1:])
+        return None
 
     @staticmethod
     def read(sock):
@@ -148,6 +181,8 @@ class FaultProxy:
         self.well.set()
         self.lock = threading.Lock()
         self.connections = set()
+        self.calls = []
+        self.bent = self.turned_away = 0  # calls and connections spoilt since misbehave(); unheard() then
         self.port = 0
         self.listener = None
         self.listen()
@@ -184,8 +219,17 @@ class FaultProxy:
         for connection in now:
             connection.reset()
 
+    def spoil(self):
+        with self.lock:
+            self.bent += 1
+
+    def spoilt(self):
+        """Since misbehave(): how many calls and connections met its mode."""
+        return unheard() - self.turned_away if self.mode == "refuse" else self.bent
+
     def misbehave(self, mode, instead=None):
         self.instead = instead
+        self.bent, self.turned_away = 0, unheard()
         self.well.clear()
         self.mode = mode
         if mode == "refuse":

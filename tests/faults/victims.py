@@ -1,10 +1,15 @@
-"""How each fault is put onto each victim, and taken away again. Nothing is restarted for it but what has ended."""
+"""How each fault is put onto each victim, how it shows that it was met, and how it is taken away again. Nothing is
+restarted for it but what has ended."""
 
+import collections
+import ctypes
+import mmap
 import os
 import pwd
 import resource
-import shutil
 import secrets
+import select
+import shutil
 import signal
 import sqlite3
 import ssl
@@ -18,6 +23,7 @@ from dynamo import Dynamo
 from frames import ALLOW, DOCUMENT, GRANT, JSON, OUTCOME, SAY, SESSION_SOCKET, SEVERITY, TEXT, VERDICT
 from lab import PAM_SOCKET, read, write
 from namespace import TREE, die_with_parent
+from processes import state_of
 
 from . import peers, proxy
 
@@ -29,33 +35,71 @@ SHIM = os.path.join(TREE, "build/tests/faults/shim.so")
 DAY = 86400
 TWO_DAYS = 2 * DAY
 EIO, ENOSPC = 5, 28
+SYS_PIDFD_GETFD = 438
 LIMITS = {"nofile": "Max open files", "as": "Max address space"}
+STANDARD = 3  # descriptors that every process has
 ROOM = 65536  # bytes of address space that one which is short of memory may still take
+MALFORMED = "database disk image is malformed"
 ERROR = ('<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Receiver</Type><Code>{0}</Code>'
          "<Message>{1}</Message></Error><RequestId>1</RequestId></ErrorResponse>")
 
 
+# clear() takes it away; met() is how often somebody met it since it was put, while it stands: that it stands is seen to.
+Put = collections.namedtuple("Put", "clear met")
+
+
 class Orders:
-    """What shim.c does in one process."""
+    """What shim.c does in one process, and how often it did, or met a shortage."""
+
+    ORDERS = ("shift", "slow", "error", "torn", "hoard")
+    MET = ("shifted", "slowed", "failed", "starved", "crowded", "full", "locked")
 
     def __init__(self, name):
         self.path = f"{FOLDER}/{name}.shim"
-        self.give()
+        size = 8 * len(self.ORDERS + self.MET)
+        with open(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
+            os.fchmod(file.fileno(), 0o666)  # each daemon is somebody of its own
+            file.truncate(size)
+            self.page = memoryview(mmap.mmap(file.fileno(), size)).cast("q")
         self.environment = {"LD_PRELOAD": SHIM, "FAULT_SHIM": self.path}
 
-    def give(self, shift=0, slow=0, error=0, torn=0, hoard=0):
-        with open(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644), "wb") as file:
-            file.write(struct.pack("<5q", shift, slow, error, torn, hoard))
+    def give(self, **orders):
+        for at, name in enumerate(self.ORDERS):
+            self.page[at] = orders.get(name, 0)
+
+    def put(self, what, **orders):
+        """Until clear(); met() counts what MET calls so."""
+        met = self.counter(what)
+        self.give(**orders)
+        return Put(self.give, met)
+
+    def counter(self, what):
+        at = len(self.ORDERS) + self.MET.index(what)
+        before = self.page[at]
+        return lambda: self.page[at] - before
+
+
+def added_to(path):
+    """What gives all that a log says from now on."""
+    before = os.path.getsize(path)
+
+    def added():
+        with open(path, "rb") as file:
+            file.seek(before)
+            return file.read().decode(errors="replace")
+    return added
+
+
+def soft_limit(process, kind):
+    line = next(line for line in read(f"/proc/{process.pid}/limits").splitlines() if line.startswith(LIMITS[kind]))
+    return line[len(LIMITS[kind]):].split()[0]
 
 
 def limit(process, kind, soft):
-    """As the process's own user, who may lower and raise the soft limit; what stands there is returned."""
-    line = next(line for line in read(f"/proc/{process.pid}/limits").splitlines() if line.startswith(LIMITS[kind]))
-    old = line[len(LIMITS[kind]):].split()[0]
+    """As the process's own user, who may lower and raise the soft limit."""
     owner = pwd.getpwuid(uid_of(process))
     subprocess.run(["prlimit", "--pid", str(process.pid), f"--{kind}={soft}:"], check=True, user=owner.pw_uid,
                    group=owner.pw_gid, extra_groups=[])
-    return old
 
 
 def uid_of(process):
@@ -63,21 +107,46 @@ def uid_of(process):
     return int(line.split()[1])
 
 
-def short_of(process, what):
-    """No further descriptor, or hardly more memory."""
-    if what == "descriptors":
-        used = {int(name) for name in os.listdir(f"/proc/{process.pid}/fd")}
-        kind, soft = "nofile", min(set(range(len(used) + 1)) - used)
-    else:
-        pages = int(read(f"/proc/{process.pid}/statm").split()[0])
-        kind, soft = "as", pages * resource.getpagesize() + ROOM
-    old = limit(process, kind, soft)
-    return lambda: process.poll() is None and limit(process, kind, old)
+def short_of(process, kind, soft, met):
+    """That soft limit stands; `met` counts who came up against it."""
+    old = soft_limit(process, kind)
+    limit(process, kind, soft)
+
+    def seen():
+        stands = soft_limit(process, kind)
+        assert stands == str(soft), f"the limit of {kind} is {stands}, and not {soft}"
+        return met()
+    return Put(lambda: process.poll() is None and limit(process, kind, old), seen)
 
 
-def stop(process):
+def stop(process, met):
     process.send_signal(signal.SIGSTOP)
-    return lambda: process.poll() is None and process.send_signal(signal.SIGCONT)
+
+    def seen():
+        state = state_of(process.pid)
+        assert state == "T", f"process {process.pid} is stopped, and its state {state}"
+        return met()
+    return Put(lambda: process.poll() is None and process.send_signal(signal.SIGCONT), seen)
+
+
+def assert_killed(process):
+    assert process.returncode == -signal.SIGKILL, f"process {process.pid} has ended with {process.returncode}"
+
+
+def waiting(process):
+    """How many of what a daemon looks at have something for it: its own epoll, asked beside it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        at = next(int(name) for name in os.listdir(f"/proc/{process.pid}/fd")
+                  if os.readlink(f"/proc/{process.pid}/fd/{name}") == "anon_inode:[eventpoll]")
+        fd = libc.syscall(SYS_PIDFD_GETFD, pidfd, at, 0)
+        if fd < 0:
+            raise OSError(ctypes.get_errno(), "pidfd_getfd")
+        with select.epoll.fromfd(fd) as epoll:
+            return len(epoll.poll(0, 16))
+    finally:
+        os.close(pidfd)
 
 
 def fill(folder):
@@ -93,8 +162,18 @@ def fill(folder):
     return lambda: os.unlink(path)
 
 
+def full(folders, met):
+    undo = [fill(folder) for folder in folders]
+
+    def seen():
+        room = [os.statvfs(folder).f_bavail for folder in folders]
+        assert not any(room), f"blocks free in {folders}: {room}"
+        return met()
+    return Put(lambda: [step() for step in undo], seen)
+
+
 class Victim:
-    """put() gives what takes the fault away; `daemons` are looked after by the case."""
+    """`daemons` are looked after by the case."""
 
     networked = ("refuse", "hang", "slow", "garbage", "cut")
 
@@ -103,43 +182,65 @@ class Victim:
 
     def put(self, fault):
         if fault in self.networked and self.proxy():
-            self.proxy().misbehave(fault)
-            return self.proxy().recover
+            return self.spoil(fault)
         return getattr(self, fault)()
 
     def proxy(self):
         return None
 
+    def spoil(self, mode, instead=None):
+        self.proxy().misbehave(mode, instead)
+        return Put(self.proxy().recover, self.proxy().spoilt)
+
     def process(self):
         raise NotImplementedError
 
-    def shift(self, seconds):
-        orders = self.rig.orders[self.name]
-        orders.give(shift=seconds)
-        return orders.give
+    def orders(self):
+        return self.rig.orders[self.name]
 
     def clock_forward(self):
-        return self.shift(DAY)
+        return self.orders().put("shifted", shift=DAY)
 
     def clock_back(self):
-        return self.shift(-DAY)
+        return self.orders().put("shifted", shift=-DAY)
 
     def descriptors(self):
-        return short_of(self.process(), "descriptors")
+        """No further one, whatever it gives back; connections that are kept for later end, so that there are new ones."""
+        put = short_of(self.process(), "nofile", STANDARD, self.orders().counter("crowded"))
+        self.rig.to_broker.reset_all()
+        return put
 
     def memory(self):
-        """It gets no more, and what its heap had left is gone too."""
-        restore = short_of(self.process(), "memory")
-        orders = self.rig.orders[self.name]
-        orders.give(hoard=1)
+        """It gets hardly any more, and what its heap had left is gone too."""
+        pages = int(read(f"/proc/{self.process().pid}/statm").split()[0])
+        met = self.orders().counter("starved")
+        limited = short_of(self.process(), "as", pages * resource.getpagesize() + ROOM, met)
+        self.orders().give(hoard=1)
 
         def give_back():
-            orders.give()  # first: it would take what it now gets
-            restore()
-        return give_back
+            self.orders().give()  # first: it would take what it now gets
+            limited.clear()
+        return Put(give_back, limited.met)
 
     def stop(self):
-        return stop(self.process())
+        """Who asks it then is read by the proxy before it."""
+        before = len(self.proxy().calls)
+        return stop(self.process(), lambda: len(self.proxy().calls) - before)
+
+    def kill_behind_proxy(self, kill, start):
+        """The port is then closed; the proxy's is, too."""
+        process = self.process()
+        refused = self.spoil("refuse")
+        kill()
+
+        def seen():
+            assert_killed(process)
+            return refused.met()
+
+        def restart():
+            start()
+            refused.clear()
+        return Put(restart, seen)
 
 
 class Broker(Victim):
@@ -152,14 +253,8 @@ class Broker(Victim):
         return self.rig.lab.broker.process
 
     def kill(self):
-        """The port is then closed; the proxy's is, too."""
-        self.proxy().misbehave("refuse")
-        self.rig.lab.broker.stop(kill=True)
-
-        def restart():
-            self.rig.lab.broker.start()
-            self.proxy().recover()
-        return restart
+        broker = self.rig.lab.broker
+        return self.kill_behind_proxy(lambda: broker.stop(kill=True), broker.start)
 
 
 class Helper(Victim):
@@ -169,17 +264,26 @@ class Helper(Victim):
         return self.rig.lab.helper
 
     def kill(self):
+        """Whoever it held meets that."""
+        process = self.process()
         self.rig.lab.stop_helper(kill=True)
-        return self.rig.lab.start_helper
+
+        def seen():
+            assert_killed(process)
+            return 1
+        return Put(self.rig.lab.start_helper, seen)
+
+    def stop(self):
+        process = self.process()
+        return stop(process, lambda: waiting(process))
 
     def disk_full(self):
-        undo = [fill(folder) for folder in HELPERS_FOLDERS]
-        return lambda: [step() for step in undo]
+        return full(HELPERS_FOLDERS, self.orders().counter("full"))
 
     def impostor(self, frames, listens=True):
         doubles = [peers.Impostor(PAM_SOCKET, frames, 0o600, listens),
                    peers.Impostor(SESSION_SOCKET, frames, 0o666, listens)]
-        return lambda: [double.end() for double in doubles]
+        return Put(lambda: [double.end() for double in doubles], lambda: sum(double.met() for double in doubles))
 
     def refuse(self):
         return self.impostor(None, listens=False)
@@ -219,8 +323,7 @@ class Sts(Victim):
         return self.rig.sts
 
     def says(self, status, code, message):
-        self.proxy().misbehave("short", proxy.answer(status, ERROR.format(code, message), "text/xml"))
-        return self.proxy().recover
+        return self.spoil("short", proxy.answer(status, ERROR.format(code, message), "text/xml"))
 
     def disk_full(self):
         return self.says("500 Internal Server Error", "InternalFailure", "no space left")
@@ -232,14 +335,10 @@ class Sts(Victim):
         return self.says("400 Bad Request", "Throttling", "Rate exceeded")
 
     def kill(self):
-        self.proxy().misbehave("refuse")
-        self.rig.sts.kill()
-        self.rig.sts.wait()
-
-        def restart():
-            self.rig.start_sts()
-            self.proxy().recover()
-        return restart
+        def kill():
+            self.rig.sts.kill()
+            self.rig.sts.wait()
+        return self.kill_behind_proxy(kill, self.rig.start_sts)
 
 
 class Store(Victim):
@@ -247,36 +346,32 @@ class Store(Victim):
 
     name = "store"
 
-    def put(self, fault):
-        return getattr(self, fault)()
-
-    def fail(self, **how):
-        orders = self.rig.orders["broker"]
-        orders.give(**how)
-        return orders.give
+    def orders(self):
+        return self.rig.orders["broker"]
 
     def refuse(self):
-        return self.fail(error=EIO)
+        return self.orders().put("failed", error=EIO)
 
     def cut(self):
-        return self.fail(error=EIO, torn=1)
+        return self.orders().put("failed", error=EIO, torn=1)
 
     def slow(self):
-        return self.fail(slow=1000)
+        return self.orders().put("slowed", slow=1000)
 
     def hang(self):
         """Another process writes, and does not end."""
+        met = self.orders().counter("locked")
         other = sqlite3.connect(DATABASE, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
 
         def end():
             other.execute("ROLLBACK")
             other.close()
-        return end
+        return Put(end, met)
 
     def disk_full(self):
         touch()  # a log that has room of its own would do for a while
-        return fill(STORE)
+        return full([STORE], self.orders().counter("full"))
 
     def garbage(self):
         """Every page but the first is noise. What was cached is read again, since another process wrote."""
@@ -286,13 +381,14 @@ class Store(Victim):
             size = int.from_bytes(whole[16:18], "big")
             file.seek(size)
             file.write(secrets.token_bytes(len(whole) - size))
+        said = added_to(self.rig.lab.log("jit-broker"))
 
         def mend():
             with open(DATABASE, "r+b") as file:
                 file.seek(size)
                 file.write(whole[size:])
             touch()
-        return mend
+        return Put(mend, lambda: said().count(MALFORMED))
 
 
 def touch():
@@ -318,8 +414,7 @@ class Table(Victim):
 
     def says(self, status, code, message):
         body = '{"__type":"%s","message":"%s"}' % (code, message)
-        self.proxy().misbehave("short", proxy.answer(status, body, "application/x-amz-json-1.0"))
-        return self.proxy().recover
+        return self.spoil("short", proxy.answer(status, body, "application/x-amz-json-1.0"))
 
     def disk_full(self):
         return self.says("500 Internal Server Error", "com.amazonaws.dynamodb.v20120810#InternalServerError", "oops")
