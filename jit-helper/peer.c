@@ -15,6 +15,7 @@
 
 #define FIRST_FRAME_MS	5000
 #define ACCEPT_PAUSE_MS 100 /* when no descriptor is free */
+#define NO_MEMORY	"jit-helper is out of memory"
 
 static const char FULL[] = "jit-helper has too many connections; try again in a moment";
 
@@ -241,7 +242,7 @@ static const char *judge(struct jh_listener *l, struct jh_peer *peer)
 	if (l->count > l->options.max && !make_room(l))
 		return FULL;
 	if (watch(peer) < 0)
-		return "jit-helper is out of memory";
+		return NO_MEMORY;
 	return NULL;
 }
 
@@ -250,6 +251,8 @@ static void admit(struct jh_listener *l, int fd)
 	struct jh_peer *peer = calloc(1, sizeof(*peer));
 
 	if (!peer) {
+		struct jh_peer turned_away = {.listener = l, .helper = l->helper, .fd = fd, .pidfd = -1};
+		l->options.refuse(&turned_away, false, NO_MEMORY);
 		close_socket(l, fd);
 		return;
 	}
@@ -300,7 +303,8 @@ void jh_listener_hold(struct jh_listener *l, int64_t ms)
 void jh_listener_release(struct jh_listener *l)
 {
 	jh_alarm_clear(&l->resume);
-	event_add(l->readable, NULL);
+	if (event_add(l->readable, NULL) < 0) /* out of memory: nobody would be heard again */
+		jh_alarm_in(&l->resume, ACCEPT_PAUSE_MS);
 }
 
 static void on_resume(void *arg)
