@@ -92,9 +92,11 @@ def no_table(log):
     return no_store("store", "store", log)
 
 
-def no_sts(says):
-    """Only credentials come from there: when a session begins."""
-    return row(WELL.not_asked(), ALLOWED.logged(says), held_back(says), CLOSED.not_asked(), APPROVED.logged(says))
+def no_sts(says, soon=True):
+    """Only credentials come from there: when a session begins. One that is over before STS has been waited for is told
+    nothing of it."""
+    log = says if soon else ""
+    return row(WELL.not_asked(), ALLOWED.logged(log), held_back(says), CLOSED.not_asked(), APPROVED.logged(log))
 
 
 UNHARMED = row(WELL, ALLOWED, RENEWED, CLOSED, APPROVED)
@@ -114,13 +116,15 @@ ROWS = {
         "refuse": no_broker("cannot reach the broker at", "connection refused"),
         "hang": no_broker(LATE, LATE),
         "slow": no_broker(LATE, LATE),
-        "garbage": no_broker("makes no sense", "makes no sense"),
+        # The end itself has been heard.
+        "garbage": {**no_broker("makes no sense", "makes no sense"), "close": CLOSED_LATE | CLOSED},
         "cut": no_broker("broke the connection off", "broke", "broke off before a whole HTTP answer came"),
         "disk_full": ELSEWHERE,
         "descriptors": no_broker(LATE, LATE),
         "memory": row(turned_away((LATE, BROKE_OFF, "HTTP status 503")) | WELL, ALLOWED_LATE | ALLOWED,
                       held_back((LATE, BROKE_OFF, "out of memory")) | RENEWED, CLOSED_LATE | CLOSED, undecided("cannot be asked")),
-        "clock_forward": row(Cell("filed; refused", "nobody decided within"), ALLOWED, Cell("over", "has ended"), CLOSED,
+        "clock_forward": row(Cell("filed; refused", "nobody decided within"), Cell("allowed; has ended there", log="has ended"),
+                             Cell("over", "has ended"), CLOSED,
                              undecided("EXPIRED already")),
         "clock_back": row(WELL, ALLOWED.logged(BROKERS_CLOCK), held_back(BROKERS_CLOCK), CLOSED,
                           APPROVED.logged(BROKERS_CLOCK)),
@@ -136,9 +140,11 @@ ROWS = {
         "disk_full": row(WELL.not_asked(), *(cell.logged(NO_SPACE) for cell in (ALLOWED, RENEWED, CLOSED, APPROVED))),
         # Who leaves gives some back.
         "descriptors": row(turned_away(SHORTAGE), Cell("refused", SHORTAGE), held_back("jit-helper did not answer"),
-                           (CLOSED | CLOSED_LATE).not_asked(), unheard(SHORTAGE) | APPROVED),
+                           (CLOSED | CLOSED_LATE).not_asked(),
+                           unheard(SHORTAGE) | unheard("nobody decided within").logged("cannot reach the broker") | APPROVED),
         "memory": row(WELL | turned_away(NO_MEMORY), ALLOWED | ALLOWED_LATE | Cell("refused", NO_MEMORY),
-                      held_back(NO_MEMORY) | RENEWED, CLOSED | CLOSED_LATE, APPROVED | unheard(NO_MEMORY)),
+                      held_back(NO_MEMORY) | RENEWED, CLOSED | CLOSED_LATE,
+                      APPROVED | unheard(NO_MEMORY) | unheard("nobody decided within").logged(NO_MEMORY)),
         "clock_forward": UNHARMED,
         "clock_back": UNHARMED,
         "kill": row(turned_away(GONE, "refused"), Cell("refused", "jit-helper is not running"),
@@ -149,8 +155,8 @@ ROWS = {
     },
     "sts": {
         "refuse": no_sts("STS cannot be asked: connection refused"),
-        "hang": no_sts("STS cannot be asked: it did not answer in time"),
-        "slow": no_sts("STS cannot be asked: it did not answer in time"),
+        "hang": no_sts("STS cannot be asked: it did not answer in time", soon=False),
+        "slow": no_sts("STS cannot be asked: it did not answer in time", soon=False),
         "garbage": no_sts("no AssumeRole document"),
         "cut": no_sts("STS cannot be asked"),
         "disk_full": no_sts("InternalFailure"),
@@ -159,13 +165,13 @@ ROWS = {
         "clock_forward": no_sts(BROKERS_CLOCK),
         "clock_back": no_sts(BROKERS_CLOCK),
         "kill": no_sts("STS cannot be asked: connection refused"),
-        "stop": no_sts("STS cannot be asked: it did not answer in time"),
+        "stop": no_sts("STS cannot be asked: it did not answer in time", soon=False),
     },
     "store": {
         "refuse": no_store("disk I/O error", "nothing was changed"),
         "hang": row(turned_away(LATE), ALLOWED_LATE.logged(LATE), held_back(LATE), CLOSED_LATE.logged(LATE),
                     undecided("database is locked")),
-        "slow": UNHARMED,
+        "slow": {**UNHARMED, "wait": WELL | turned_away(LATE)},
         "garbage": no_store("store", "cannot read its store", "database disk image is malformed"),
         "cut": no_store("disk I/O error", "nothing was changed"),
         "disk_full": no_store("database or disk is full", "nothing was changed"),

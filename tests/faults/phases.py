@@ -98,6 +98,10 @@ class Phase:
     def has_told(self):
         return any(call.status == 200 for call in self.reports())
 
+    def is_refused(self):
+        """The broker has heard of it, and it has ended there already."""
+        return any(call.status and 400 <= call.status < 500 for call in self.reports())
+
     def tell_broker(self):
         """Whether the broker, and the helper that it does, knows by now; a while is waited for it."""
         deadline = time.monotonic() + TELLING
@@ -105,7 +109,7 @@ class Phase:
             if any(call.over for call in self.reports()) or self.case.rig.to_broker.spoilt():
                 break
             time.sleep(0.02)
-        self.came += "; told" if self.has_told() else "; told late"
+        self.came += "; told" if self.has_told() else "; has ended there" if self.is_refused() else "; told late"
 
 
 class Wait(Phase):
@@ -189,7 +193,7 @@ class Open(Phase):
 
     def after(self):
         if self.allowed:
-            wait_until("the broker knows that it began", self.has_told, RECOVERY)
+            wait_until("the broker knows that it began", lambda: self.has_told() or self.is_refused(), RECOVERY)
 
 
 class Renewal(Phase):

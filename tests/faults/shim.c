@@ -18,8 +18,9 @@
 
 #define SHOWN	    __attribute__((visibility("default")))
 #define HOARD_MOST  (1 << 20)
-#define HOARD_LEAST 512
-#define HOARD_ALL   (64 << 20) /* where there is no limit, this machine goes on */
+#define HOARD_FINE  1024
+#define HOARD_LEAST 16
+#define HOARD_ALL   (1 << 30) /* where there is no limit, this machine goes on: hardly any of it is touched */
 
 /* victims.py writes it: five little-endian numbers. */
 struct orders {
@@ -156,7 +157,9 @@ static void take_all(void)
 
 	if (!hoard)
 		taken = 0;
-	for (size_t size = HOARD_MOST; size >= HOARD_LEAST; size /= 2)
+	/* malloc keeps what was freed by its length, up to a kilobyte: what a daemon does again and again it has there.
+	 */
+	for (size_t size = HOARD_MOST; size >= HOARD_LEAST; size = size > HOARD_FINE ? size / 2 : size - 16)
 		for (void **piece; taken < HOARD_ALL && (piece = __libc_malloc(size)); taken += size) {
 			*piece = hoard;
 			hoard = piece;
