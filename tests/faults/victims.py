@@ -13,7 +13,6 @@ import shutil
 import signal
 import sqlite3
 import ssl
-import struct
 import subprocess
 import sys
 
