@@ -29,7 +29,7 @@ $(O)/tests/fuzz/fuzz_module_%.o: ALL_CFLAGS += -Ipam_jit
 
 FUZZ_QUIET := $(O)/tests/fuzz/quiet.o
 # Of these each call of common/fetch is answered by the target itself.
-FUZZ_CALLS := $(addprefix $(B)/tests/fuzz/,fuzz_common_awsrole)
+FUZZ_CALLS := $(addprefix $(B)/tests/fuzz/,fuzz_common_awsrole fuzz_helper_session fuzz_broker_states)
 $(FUZZ_CALLS): $(O)/tests/fuzz/calls.o
 $(FUZZ_CALLS): FUZZ_LINK := $(addprefix -Wl$(comma)--wrap=jit_fetch_,start cancel free)
 # $(call fuzz_link,LIBRARIES)
