@@ -365,7 +365,7 @@ static int request_changes(struct jb_store *base, const char *host, int64_t afte
 {
 	struct jb_sqlite *store = jb_sqlite_of(base);
 	const struct jb_query open = {.host = host, .status = -1, .open_only = true};
-	int64_t next;
+	int64_t next = -1; /* no cursor: as one of another store */
 	int r = 0;
 
 	if (after >= 0) {
