@@ -43,15 +43,20 @@ struct jh_changes {
 
 static void poll_now(void *arg);
 
+/* Nobody waits, and nothing can be revoked: a broker that does not hold the poll may be asked seldom. */
+static bool is_idle(const struct jh_helper *helper)
+{
+	return LIST_EMPTY(&helper->requests) && LIST_EMPTY(&helper->grants);
+}
+
 static void back_off(struct jh_changes *c, long retry_after_s)
 {
-	int64_t asked_for = jh_pace_around_ms(retry_after_s, jh_pace_chance());
 	bool busy = !LIST_EMPTY(&c->helper->requests);
 	int64_t delay = busy ? jh_backoff_ms(c->failures, BUSY_FIRST_MS, BACKOFF_BUSY_MS)
 			     : jh_backoff_ms(c->failures, BACKOFF_FIRST_MS, BACKOFF_IDLE_MS);
 
 	c->failures++;
-	jh_alarm_in(&c->again, delay > asked_for ? delay : asked_for);
+	jh_alarm_in(&c->again, jh_pace_refused_ms(delay, retry_after_s, is_idle(c->helper), jh_pace_chance()));
 }
 
 static void go_on(struct jh_changes *c, bool news, long retry_after_s)
@@ -135,12 +140,6 @@ static bool take(struct jh_changes *c, const char *body, size_t len, bool *ret_n
 	}
 	json_object_put(json);
 	return good;
-}
-
-/* Nobody waits, and nothing can be revoked: a broker that does not hold the poll may be asked seldom. */
-static bool is_idle(const struct jh_helper *helper)
-{
-	return LIST_EMPTY(&helper->requests) && LIST_EMPTY(&helper->grants);
 }
 
 static void on_answer(void *arg, const struct jit_fetch_result *result)

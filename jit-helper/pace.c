@@ -15,6 +15,18 @@ int64_t jh_pace_around_ms(long retry_after_s, unsigned chance)
 	return ms < JH_PACE_MAX_MS ? ms : JH_PACE_MAX_MS;
 }
 
+/* Up to half as much again, so that a fleet spreads; at the most allowed, down to three quarters of that. */
+int64_t jh_pace_refused_ms(int64_t backoff_ms, long retry_after_s, bool idle, unsigned chance)
+{
+	int64_t most = idle ? JH_PACE_IDLE_MAX_MS : JH_PACE_MAX_MS;
+	int64_t asked = retry_after_s > 0 ? (int64_t)retry_after_s * 1000 : 0;
+
+	asked = asked < most ? asked + asked / 2 * (int64_t)chance / 1000 : INT64_MAX;
+	if (asked > most)
+		asked = most - most / 4 * (int64_t)chance / 1000;
+	return asked > backoff_ms ? asked : backoff_ms;
+}
+
 int64_t jh_pace_next(struct jh_pace *pace, const struct jh_polled *p, unsigned chance)
 {
 	int64_t again = p->now_ms + jh_pace_around_ms(p->retry_after_s, chance);

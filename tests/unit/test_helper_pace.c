@@ -1,6 +1,8 @@
 /* How soon the broker is asked for changes again. */
 #include "unit.h"
 
+#include <limits.h>
+
 #include "pace.h"
 
 #define MIDDLE 500
@@ -101,6 +103,30 @@ static void whatever_the_broker_says_the_host_is_heard_before_it_counts_as_gone(
 		assert_in_range(jh_pace_chance(), 0, 1000);
 }
 
+static void a_refused_poll_waits_for_what_was_asked_at_least(void **state)
+{
+	(void)state;
+	assert_int_equal(jh_pace_refused_ms(700, 0, true, 1000), 700);
+	assert_int_equal(jh_pace_refused_ms(700, -5, true, 1000), 700);
+	assert_int_equal(jh_pace_refused_ms(700, 4, false, 0), 4000);
+	assert_int_equal(jh_pace_refused_ms(700, 4, false, 1000), 6000);
+	assert_int_equal(jh_pace_refused_ms(30000, 4, true, 1000), 30000); /* it has been refused often */
+}
+
+static void a_refused_poll_is_not_put_off_for_ever(void **state)
+{
+	(void)state;
+	for (long asked = 20; asked > 0 && asked < LONG_MAX / 2000; asked *= 3) {
+		for (unsigned chance = 0; chance <= 1000; chance += 250) {
+			assert_in_range(jh_pace_refused_ms(700, asked, false, chance), JH_PACE_MAX_MS * 3 / 4,
+					JH_PACE_MAX_MS);
+			assert_true(jh_pace_refused_ms(700, asked, true, chance) <= JH_PACE_IDLE_MAX_MS);
+			assert_true(jh_pace_refused_ms(700, asked, true, chance) >=
+				    (asked < 225 ? asked * 1000 : JH_PACE_IDLE_MAX_MS * 3 / 4));
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -110,6 +136,8 @@ int main(void)
 		cmocka_unit_test(many_changes_in_a_row_are_heard_of_soon),
 		cmocka_unit_test(what_was_news_a_while_ago_is_forgotten),
 		cmocka_unit_test(retry_after_is_kept_to_with_a_fleet_spread_around_it),
+		cmocka_unit_test(a_refused_poll_waits_for_what_was_asked_at_least),
+		cmocka_unit_test(a_refused_poll_is_not_put_off_for_ever),
 		cmocka_unit_test(a_short_retry_after_does_not_undercut_the_second),
 		cmocka_unit_test(whatever_the_broker_says_the_host_is_heard_before_it_counts_as_gone),
 	};
