@@ -1,7 +1,8 @@
 /*
- * Flat JSON of secrets, read where it lies: an object of strings without
- * escapes, in an order agreed upon or in any. A JSON library would leave copies of them in
- * heap blocks that nobody wipes. libc only.
+ * JSON of secrets, read where it lies: a flat object of strings without
+ * escapes, in an order agreed upon or in any; or one value out of an object of
+ * any kind. A JSON library would leave copies of them in heap blocks that nobody
+ * wipes. libc only.
  */
 #ifndef JIT_FLAT_H
 #define JIT_FLAT_H
@@ -39,5 +40,16 @@ struct jit_flat_want {
  * form above, others passed over. False: it is anything else; the values found so far are of no use then.
  */
 bool jit_flat_object(const char *text, size_t len, struct jit_flat_want *wants, size_t count);
+
+#define JIT_FLAT_DEPTH 8 /* of arrays and objects within a member's value */
+
+/*
+ * The value of the first member of that name, as it stands there: with a string's quotes, with a nested object's
+ * braces. Members before it are passed over whatever they are; what comes after it is not looked at. False: it is not
+ * there, or what comes before it is no JSON.
+ */
+bool jit_flat_value(struct jit_span object, const char *name, struct jit_span *ret);
+/* What such a value has between its quotes, escapes and all. False: it is no string. */
+bool jit_flat_string(struct jit_span value, struct jit_span *ret);
 
 #endif

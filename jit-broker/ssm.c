@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "flat.h"
 #include "json.h"
 #include "text.h"
 
-#define DEPTH	8 /* of arrays and objects in an answer */
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 /* Words of these letters with a slash between each two. */
@@ -44,78 +44,6 @@ char *jb_ssm_body(const char *name)
 	return asprintf(&body, "{\"Name\":\"%s\",\"WithDecryption\":true}", name) < 0 ? NULL : body;
 }
 
-/* A reader of JSON that copies nothing. Each step moves behind what it read; NULL: it is no such thing. */
-
-static const char *blanks(const char *at)
-{
-	return at ? at + strspn(at, " \t\r\n") : NULL;
-}
-
-static const char *mark(const char *at, char c)
-{
-	at = blanks(at);
-	return at && *at == c ? at + 1 : NULL;
-}
-
-/* *ret_text and *ret_len: what is between the quotes, escapes and all. */
-static const char *string(const char *at, const char **ret_text, size_t *ret_len)
-{
-	const char *text = at = mark(at, '"');
-
-	while (at && *at && *at != '"')
-		at = at[0] == '\\' && at[1] ? at + 2 : at[0] == '\\' || (unsigned char)*at < ' ' ? NULL : at + 1;
-	if (!at || !*at)
-		return NULL;
-	*ret_text = text;
-	*ret_len = (size_t)(at - text);
-	return at + 1;
-}
-
-/* Over any value. */
-static const char *skip(const char *at)
-{
-	char ends[DEPTH];
-	size_t depth = 0, len;
-	const char *text;
-
-	do {
-		if (!(at = blanks(at)) || !*at)
-			return NULL;
-		if (*at == '"') {
-			at = string(at, &text, &len);
-		} else if (*at == '{' || *at == '[') {
-			if (depth == DEPTH)
-				return NULL;
-			ends[depth++] = *at++ == '{' ? '}' : ']';
-		} else if (depth && *at == ends[depth - 1]) {
-			depth--;
-			at++;
-		} else if (depth && (*at == ',' || *at == ':')) {
-			at++;
-		} else {
-			len = strspn(at, "+-.0123456789abcdefghijklmnopqrstuvwxyzE");
-			at = len ? at + len : NULL;
-		}
-	} while (at && depth);
-	return at;
-}
-
-/* Where the value of that member of the object begins. */
-static const char *member(const char *at, const char *name)
-{
-	const char *text;
-	size_t len;
-
-	for (at = mark(at, '{'); at; at = mark(at, ',')) {
-		if (!(at = string(at, &text, &len)) || !(at = mark(at, ':')))
-			return NULL;
-		if (len == strlen(name) && memcmp(text, name, len) == 0)
-			return blanks(at);
-		at = skip(at);
-	}
-	return NULL;
-}
-
 /* What a secret of ours can have in it: lines of ASCII. -1: anything else. */
 static int unescaped(char c)
 {
@@ -136,19 +64,19 @@ static int unescaped(char c)
 }
 
 /* The string's text, in the secure heap. NULL: it is none, or has what no secret of ours has. */
-static char *text_of(const char *at, size_t max)
+static char *text_of(struct jit_span value, size_t max)
 {
-	const char *text;
-	size_t len, used = 0;
+	struct jit_span text;
+	size_t used = 0;
 
-	if (!string(at, &text, &len) || len == 0 || len > 2 * max)
+	if (!jit_flat_string(value, &text) || text.len == 0 || text.len > 2 * max)
 		return NULL;
-	char *plain = OPENSSL_secure_zalloc(len + 1);
-	for (size_t i = 0; plain && i < len; i++) {
-		const int c = text[i] == '\\' ? unescaped(text[++i]) : text[i];
+	char *plain = OPENSSL_secure_zalloc(text.len + 1);
+	for (size_t i = 0; plain && i < text.len; i++) {
+		const int c = text.at[i] == '\\' ? unescaped(text.at[++i]) : text.at[i];
 
 		if (c <= 0 || c > 0x7e || used == max) {
-			OPENSSL_secure_clear_free(plain, len + 1);
+			OPENSSL_secure_clear_free(plain, text.len + 1);
 			return NULL;
 		}
 		plain[used++] = (char)c;
@@ -195,14 +123,14 @@ enum jb_ssm_kind jb_ssm_read(long status, const char *body, size_t max, char **r
 
 	if (status != 200)
 		return refused(status, body, why, why_size);
-	const char *parameter = member(body, "Parameter");
-	const char *type = parameter ? member(parameter, "Type") : NULL;
-	const char *value = parameter ? member(parameter, "Value") : NULL;
-	if (!type || !value) {
+	const struct jit_span answer = {.at = body, .len = strlen(body)};
+	struct jit_span parameter, type, value;
+	if (!jit_flat_value(answer, "Parameter", &parameter) || !jit_flat_value(parameter, "Type", &type) ||
+	    !jit_flat_value(parameter, "Value", &value)) {
 		snprintf(why, why_size, "SSM answered with no parameter");
 		return JB_SSM_PASSING;
 	}
-	if (strncmp(type, secure, sizeof(secure) - 1) != 0) {
+	if (type.len != sizeof(secure) - 1 || memcmp(type.at, secure, type.len) != 0) {
 		snprintf(why, why_size, "it is no SecureString");
 		return JB_SSM_REFUSED;
 	}

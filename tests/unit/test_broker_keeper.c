@@ -61,7 +61,6 @@ static void what_is_no_secret_of_ours_is_refused(void **state)
 		GOOD("\x7f"),
 		"{\"Parameter\":{\"Type\":\"String\",\"Value\":\"v\"}}",
 		"{\"Parameter\":{\"Type\":\"SecureString\",\"Value\":7}}",
-		"{\"Parameter\":{\"Type\":\"SecureString\",\"Value\":\"v}}",
 	};
 	static const char *const senseless[] = {
 		"",
@@ -76,6 +75,7 @@ static void what_is_no_secret_of_ours_is_refused(void **state)
 		"{\"a\":[[[[[[[[[1]]]]]]]]],\"Parameter\":{\"Type\":\"SecureString\",\"Value\":\"v\"}}",
 		"{\"a\":[1},\"Parameter\":{\"Type\":\"SecureString\",\"Value\":\"v\"}}",
 		"{\"a\":\"\\",
+		"{\"Parameter\":{\"Type\":\"SecureString\",\"Value\":\"v}}",
 	};
 	char text[64], why[256];
 
