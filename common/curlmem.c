@@ -30,7 +30,8 @@ static void lock_pool(void)
 {
 	/* As far as the limits allow: a request is still sent where memory cannot be locked. */
 	madvise(pool.slot, sizeof(pool.slot), MADV_DONTDUMP);
-	mlock(pool.slot, sizeof(pool.slot));
+	for (size_t i = 0; i < SLOTS; i++)
+		mlock(pool.slot[i], SLOT);
 }
 
 static bool is_slot(const void *block)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -31,9 +32,28 @@ static int cannot(struct walk *w, int error)
 	return -error;
 }
 
-static bool is_administrators(const struct stat *st)
+/* Where there is an access list the group's bits are its mask: they may be anybody's. */
+static bool has_access_list(int dir)
 {
-	return st->st_gid == 0 || (st->st_gid == DEBIAN_STAFF && st->st_uid == 0 && (st->st_mode & S_ISGID));
+	char path[sizeof("/proc/self/fd/") + 12];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
+	return getxattr(path, "system.posix_acl_access", NULL, 0) >= 0 || (errno != ENODATA && errno != EOPNOTSUPP);
+}
+
+/* On Debian; elsewhere 50 is another group. */
+static bool is_staffs(const char *folder, const struct stat *st)
+{
+	static const char local[] = "/usr/local";
+	const char *below = folder + sizeof(local) - 1;
+
+	return strncmp(folder, local, sizeof(local) - 1) == 0 && (!*below || *below == '/') &&
+	       st->st_gid == DEBIAN_STAFF && st->st_uid == 0 && (st->st_mode & S_ISGID);
+}
+
+static bool is_administrators(const struct walk *w, const struct stat *st)
+{
+	return (st->st_gid == 0 || is_staffs(w->at, st)) && !has_access_list(w->dir);
 }
 
 static int check_folder(struct walk *w, const struct stat *st)
@@ -42,16 +62,18 @@ static int check_folder(struct walk *w, const struct stat *st)
 
 	if (st->st_uid != 0 && st->st_uid != geteuid()) {
 		snprintf(w->why, w->why_size,
-			 "the folder %s belongs to uid %u, who can put another %s there: chown root %s", folder,
-			 (unsigned)st->st_uid, w->path, folder);
+			 "the folder %s belongs to uid %u, who can put another %s there: keep that file below folders "
+			 "of root's, or of whoever runs this",
+			 folder, (unsigned)st->st_uid, w->path);
 		return -EPERM;
 	}
 	w->sticky = (st->st_mode & S_ISVTX) && (st->st_mode & 022);
-	if (w->sticky || !(st->st_mode & 022) || (!(st->st_mode & 02) && is_administrators(st)))
+	if (w->sticky || !(st->st_mode & 022) || (!(st->st_mode & 02) && is_administrators(w, st)))
 		return 0;
 	snprintf(w->why, w->why_size,
-		 "the folder %s can be written by others, who can put another %s there: chmod go-w %s", folder, w->path,
-		 folder);
+		 "the folder %s can be written by others, who can put another %s there: keep that file where root "
+		 "alone writes, or chmod go-w %s",
+		 folder, w->path, folder);
 	return -EPERM;
 }
 
@@ -114,8 +136,10 @@ static int follow(struct walk *w, const char *name, const struct stat *st)
 
 	if (st->st_uid != 0 && st->st_uid != geteuid()) {
 		snprintf(w->why, w->why_size,
-			 "%s/%s is a symbolic link of uid %u, who can let it lead anywhere: chown -h root %s/%s", w->at,
-			 name, (unsigned)st->st_uid, w->at, name);
+			 "%s/%s is a symbolic link of uid %u, who can let it lead anywhere: name the file itself, or "
+			 "keep "
+			 "it below folders of root's",
+			 w->at, name, (unsigned)st->st_uid);
 		return -EPERM;
 	}
 	if (len < 0)

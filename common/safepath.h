@@ -5,7 +5,7 @@
  * way are followed where they are root's or the caller's. libc only.
  *
  * In a folder like /tmp (sticky) others may write, as they cannot replace what is not theirs. Group root may write,
- * and Debian's staff in what is set up as its /usr/local is (2775 root:staff).
+ * and Debian's staff below its /usr/local (2775 root:staff), where no access list gives these bits to others.
  */
 #ifndef JIT_SAFEPATH_H
 #define JIT_SAFEPATH_H

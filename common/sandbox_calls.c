@@ -49,8 +49,9 @@ static const char *const usual[] = {
 	"writev", "_newselect",
 	/* files: which ones, Landlock says */
 	"access", "faccessat", "faccessat2", "fstatat64", "fstatfs", "fstatfs64", "getcwd", "getdents", "getdents64",
-	"lstat", "lstat64", "newfstatat", "open", "openat", "pread64", "readlink", "readlinkat", "stat", "stat64",
-	"statfs", "statfs64", "statx", "flock", "fsync", "rename", "renameat", "renameat2", "unlink", "unlinkat",
+	"getxattr", "lstat", "lstat64", "newfstatat", "open", "openat", "pread64", "readlink", "readlinkat", "stat",
+	"stat64", "statfs", "statfs64", "statx", "flock", "fsync", "rename", "renameat", "renameat2", "unlink",
+	"unlinkat",
 	/* sockets: of which families, see below */
 	"accept", "accept4", "connect", "getpeername", "getsockname", "getsockopt", "recv", "recvfrom", "recvmmsg",
 	"recvmmsg_time64", "recvmsg", "setsockopt", "shutdown", NULL};

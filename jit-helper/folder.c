@@ -38,11 +38,14 @@ int jh_folder_open(const char *path, const struct jh_folder *new, char *why, siz
 
 	if (above < 0)
 		return above;
-	const bool made = mkdirat(above, way.name, new->mode) == 0;
+	const int trouble = mkdirat(above, way.name, new->mode) == 0 ? 0 : -errno;
+	const bool made = trouble == 0;
 	JIT_CLOSE int fd = openat(above, way.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0 && (!made || (fchown(fd, new->uid, new->gid) == 0 && fchmod(fd, new->mode) == 0)))
 		return jit_take_fd(&fd);
 	int r = -errno;
+	if (r == -ENOENT && trouble) /* it is not there because it could not be made */
+		r = trouble;
 	if (made) /* as nobody's it would be in the way of the next start */
 		unlinkat(above, way.name, AT_REMOVEDIR);
 	if (r == -ENOTDIR || r == -ELOOP)

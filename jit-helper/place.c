@@ -47,36 +47,33 @@ static void ask_logind(struct jh_peer *peer, char place[static JIT_NAME_SIZE])
 		snprintf(place, JIT_NAME_SIZE, "%s", host);
 }
 
+/* Takes over what was found for another of the same login session. False: that was nothing. */
+static bool same_place(const struct jh_session *other, struct jh_session *session)
+{
+	if (!other->place[0] || !jh_session_same(other, session))
+		return false;
+	memcpy(session->place, other->place, sizeof(session->place));
+	return true;
+}
+
 /*
  * What was found when an elevation began or something was asked for in the same login session, and stays for as long as
- * that does: also that nobody knows. False: it was not asked yet.
+ * that does. What nobody knew is asked anew: logind may have been short of something, or the process moved by its user.
  */
 static bool recall(const struct jh_helper *helper, struct jh_session *session)
 {
 	const struct jh_elevation *e;
 	const struct jh_request *r;
 	const struct jh_grant *g;
-	bool asked = false;
+	bool found = false;
 
-	for (e = LIST_FIRST(&helper->elevations); e && !session->place[0]; e = LIST_NEXT(e, link)) {
-		if (jh_session_same(&e->session, session)) {
-			memcpy(session->place, e->session.place, sizeof(session->place));
-			asked = true;
-		}
-	}
-	for (g = LIST_FIRST(&helper->grants); g && !session->place[0]; g = LIST_NEXT(g, link)) {
-		if (jh_session_same(&g->session, session)) {
-			memcpy(session->place, g->session.place, sizeof(session->place));
-			asked = true;
-		}
-	}
-	for (r = LIST_FIRST(&helper->requests); r && !session->place[0]; r = LIST_NEXT(r, link)) {
-		if (jh_session_same(&r->session, session)) {
-			memcpy(session->place, r->session.place, sizeof(session->place));
-			asked = true;
-		}
-	}
-	return asked;
+	for (e = LIST_FIRST(&helper->elevations); e && !found; e = LIST_NEXT(e, link))
+		found = same_place(&e->session, session);
+	for (g = LIST_FIRST(&helper->grants); g && !found; g = LIST_NEXT(g, link))
+		found = same_place(&g->session, session);
+	for (r = LIST_FIRST(&helper->requests); r && !found; r = LIST_NEXT(r, link))
+		found = same_place(&r->session, session);
+	return found;
 }
 
 void jh_place_find(struct jh_peer *peer, const struct jh_question *q, struct jh_session *session)

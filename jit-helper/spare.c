@@ -44,8 +44,11 @@ void jh_spare_free(struct jh_spare *s)
 
 int jh_spare_take(struct jh_spare *s, EVP_PKEY **ret)
 {
-	if (!s || !s->key)
+	if (!s || !s->key) {
+		if (s && !s->again.when_ms)
+			jh_alarm_in(&s->again, AGAIN_MS);
 		return jit_key_new(ret);
+	}
 	*ret = JIT_TAKE(s->key);
 	jh_alarm_in(&s->again, AGAIN_MS);
 	return 0;

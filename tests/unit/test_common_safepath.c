@@ -1,10 +1,12 @@
 /* common/safepath: nobody but root and the caller can put another file in the place of one that counts. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "safefile.h"
@@ -96,8 +98,7 @@ static void only_a_group_of_administrators_may_write(void **state)
 		gid_t group;
 		mode_t mode;
 		int outcome;
-	} cases[] = {
-		{0, 0775, 0}, {ANOTHER, 0775, -EPERM}, {STAFF, 02775, 0}, {STAFF, 0775, -EPERM}, {0, 0777, -EPERM}};
+	} cases[] = {{0, 0775, 0}, {ANOTHER, 0775, -EPERM}, {STAFF, 02775, -EPERM}, {0, 0777, -EPERM}};
 
 	(void)state;
 	if (geteuid() != 0)
@@ -108,6 +109,34 @@ static void only_a_group_of_administrators_may_write(void **state)
 		assert_int_equal(check(below("outer/inner/file")), cases[i].outcome);
 	}
 	assert_int_equal(chown("outer", 0, 0), 0);
+	assert_int_equal(chmod("outer", 0755), 0);
+}
+
+/* The group's bits are the mask then, and the group need not be who may write. */
+static void a_folder_that_an_access_list_opens_is_refused(void **state)
+{
+	/* As linux/posix_acl_xattr.h has it: tag, permissions, id of each. */
+	static const struct {
+		uint32_t version;
+		struct {
+			uint16_t tag, may;
+			uint32_t id;
+		} entries[5];
+	} list = {2,
+		  {{0x01, 7, UINT32_MAX},
+		   {0x02, 7, ANOTHER},
+		   {0x04, 5, UINT32_MAX},
+		   {0x10, 7, UINT32_MAX},
+		   {0x20, 5, UINT32_MAX}}};
+
+	(void)state;
+	if (geteuid() != 0 || setxattr("outer", "system.posix_acl_access", &list, sizeof(list), 0) < 0)
+		skip();
+	assert_int_equal(check(below("outer/inner/file")), -EPERM);
+	assert_non_null(strstr(why, "outer can be written by others"));
+	assert_int_equal(removexattr("outer", "system.posix_acl_access"), 0);
+	assert_int_equal(chmod("outer", 0775), 0);
+	assert_int_equal(check(below("outer/inner/file")), 0);
 	assert_int_equal(chmod("outer", 0755), 0);
 }
 
@@ -171,6 +200,7 @@ int main(void)
 		cmocka_unit_test(a_file_below_roots_and_ones_own_folders_is_taken),
 		cmocka_unit_test(a_folder_that_others_can_write_is_refused_wherever_it_stands),
 		cmocka_unit_test(only_a_group_of_administrators_may_write),
+		cmocka_unit_test(a_folder_that_an_access_list_opens_is_refused),
 		cmocka_unit_test(anothers_folder_is_refused_wherever_it_stands),
 		cmocka_unit_test(a_link_on_the_way_is_roots_and_leads_where_nobody_else_writes),
 		cmocka_unit_test(what_the_way_leads_to_need_not_be_there),

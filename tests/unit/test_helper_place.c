@@ -51,6 +51,9 @@ static void nothing_is_looked_up_again_for_the_session_of_a_grant_or_a_request(v
 	assert_true(is_looked_at(&helper));
 	request.session = grant.session = session;
 	LIST_INSERT_HEAD(&helper.requests, &request, link);
+	assert_true(is_looked_at(&helper)); /* nobody knew then: somebody may now */
+	snprintf(request.session.place, sizeof(request.session.place), "desk.example");
+	memcpy(&grant.session, &request.session, sizeof(grant.session));
 	assert_false(is_looked_at(&helper));
 	LIST_REMOVE(&request, link);
 	LIST_INSERT_HEAD(&helper.grants, &grant, link);
