@@ -354,6 +354,8 @@ static void without_memory_nothing_is_written_rather_than_a_broken_state(void **
 	bool all = false;
 
 	(void)state;
+	if (!memory_can_run_out())
+		skip();
 	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++) {
 		many[i] = grant;
 		LIST_INSERT_HEAD(&helper.grants, &many[i], link);
