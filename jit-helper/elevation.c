@@ -25,7 +25,10 @@ static void elevation_free(struct jh_elevation *e, enum jit_exit status, const c
 {
 	jh_waiters_refuse(e, status, sentence);
 	LIST_REMOVE(e, link);
-	if (e->stands)
+	/* A process that lives on would be taken for elevated again by a helper that restarts within that moment. */
+	if (e->stands && jh_pidfd_alive(e->peer->pidfd))
+		jh_state_touch(e->grant->helper);
+	else if (e->stands)
 		jh_state_touch_later(e->grant->helper);
 	if (e->terminal >= 0)
 		close(e->terminal);

@@ -29,7 +29,7 @@ int jh_state_restore(struct jh_helper *helper, char *why, size_t why_size);
 
 /* Something that a restart must know has changed: written once, at the end of this pass of the loop. */
 void jh_state_touch(struct jh_helper *helper);
-/* The same within a moment: what has ended, which the next helper would find out by itself. */
+/* The same within a moment: what has ended, as the next helper would find out by itself. */
 void jh_state_touch_later(struct jh_helper *helper);
 /* Writes now what is still to be written. */
 void jh_state_flush(struct jh_helper *helper);
