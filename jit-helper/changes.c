@@ -79,7 +79,7 @@ static void go_on(struct jh_changes *c, bool news, long retry_after_s)
  */
 static void end_leftover(struct jh_changes *c, const struct jh_answer *a)
 {
-	if (a->status > JH_ACTIVE || (a->outlives && strcmp(a->host, c->host) != 0) || jh_withdrawing(c->helper, a->id))
+	if (a->status > JH_ACTIVE || (a->outlives && strcmp(a->host, c->host) != 0))
 		return;
 	jit_log(LOG_NOTICE, "%s: left open by a jit-helper that has ended; telling the broker that it is over",
 		a->short_id);
@@ -110,6 +110,7 @@ static void hand_out(struct jh_changes *c, struct json_object *item, bool leftov
 	if (!jh_request_changed(c->helper, &answer) && !jh_grant_changed(c->helper, &answer)) {
 		c->strangers++;
 		leftovers &= !is_being_filed(c->helper, &answer);
+		asked |= jh_withdrawing(c->helper, answer.id); /* it was given back, and the broker is being told */
 		if (!asked && (leftovers || answer.filed_by[0]) && jh_adopt_wants(&answer, c->host))
 			jh_adopt(c->helper, &answer);
 		else if (!asked && leftovers)

@@ -119,7 +119,7 @@ static bool has_unsaid(const struct jh_helper *h)
 	       jh_elevations_offered(h);
 }
 
-/* Everything that is not told within STOP_MS is left to the broker's own time-outs. */
+/* What is not told within STOP_MS is left to the next jit-helper, or to the broker's own time-outs. */
 static void stop(struct jh_helper *h)
 {
 	const struct timeval step = {.tv_usec = POLL_MS * 1000};
@@ -137,8 +137,8 @@ static void stop(struct jh_helper *h)
 		jh_requests_cancel_all(h); /* of who had come, and asked meanwhile */
 	}
 	jh_visits_drop_all(h);
+	jh_state_flush(h); /* with what the broker is still to be told */
 	jh_withdraw_drop_all(h);
-	jh_state_flush(h);
 }
 
 static void helper_free(struct jh_helper *h)

@@ -12,9 +12,11 @@
 #include "helper.h"
 #include "json.h"
 #include "text.h"
+#include "withdraw.h"
 
-#define VERSION	       2
-#define VERSION_LEAST  1 /* the same, where every elevation's session has its leader */
+#define VERSION	       3
+#define VERSION_OF_TWO 2 /* the same, without withdrawals */
+#define VERSION_LEAST  1 /* and where every elevation's session has its leader */
 #define DURATION_MAX_S (7 * 24 * 3600)
 #define HASH_TEXT      JIT_B64_SIZE(JH_HASH_LEN)
 
@@ -182,6 +184,33 @@ static void put_ending(struct writer *w, const struct jh_ending *e)
 	end(w, '}');
 }
 
+static void put_withdrawal(struct writer *w, const struct jh_withdrawal *d)
+{
+	put_comma(w);
+	begin(w, '{');
+	put_text(w, "id", d->id);
+	put_text(w, "shortId", d->short_id);
+	put_text(w, "requester", d->requester);
+	put_bool(w, "unheard", d->verb == JH_BEGIN_AND_END);
+	end(w, '}');
+}
+
+/* The newest, as many as are read: records, for which no grant may be forgotten. */
+static void put_withdrawals(struct writer *w, const struct jh_helper *helper)
+{
+	const struct jh_withdrawal *d;
+	size_t count = 0;
+
+	put_name(w, "withdrawals");
+	begin(w, '[');
+	for (d = LIST_FIRST(&helper->withdrawals); d && count < JH_SAVED_LIST_MAX; d = LIST_NEXT(d, link))
+		if (jh_withdrawal_is_kept(d)) {
+			put_withdrawal(w, d);
+			count++;
+		}
+	end(w, ']');
+}
+
 /* A list of so many: what is not read is not written either. */
 static void end_list(struct writer *w, size_t count)
 {
@@ -223,6 +252,7 @@ static void put_all(struct writer *w, const struct jh_helper *helper, const char
 	for (n = LIST_FIRST(&helper->endings); n; n = LIST_NEXT(n, link), count++)
 		put_ending(w, n);
 	end_list(w, count);
+	put_withdrawals(w, helper);
 	end(w, '}');
 }
 
@@ -412,6 +442,31 @@ static bool read_ending(struct json_object *json, int64_t now_ms, struct jh_save
 	       read_traces(json, &e->traces);
 }
 
+static bool read_withdrawal(struct json_object *json, struct jh_saved *saved)
+{
+	struct jh_saved_withdrawal *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return false;
+	LIST_INSERT_HEAD(&saved->withdrawals, w, link);
+	return get_text(json, "id", w->id, sizeof(w->id)) && strlen(w->id) == sizeof(w->id) - 1 &&
+	       get_text(json, "shortId", w->short_id, sizeof(w->short_id)) &&
+	       get_text(json, "requester", w->requester, sizeof(w->requester)) && w->requester[0] &&
+	       get_bool(json, "unheard", &w->unheard);
+}
+
+static bool read_withdrawals(struct json_object *json, struct jh_saved *saved)
+{
+	struct json_object *list;
+
+	if (!get_list(json, "withdrawals", JH_SAVED_LIST_MAX, &list))
+		return false;
+	for (size_t i = 0; i < json_object_array_length(list); i++)
+		if (!read_withdrawal(json_object_array_get_idx(list, i), saved))
+			return false;
+	return true;
+}
+
 static bool read_all(struct json_object *json, int64_t now_ms, struct jh_saved *saved)
 {
 	struct json_object *list;
@@ -457,7 +512,7 @@ int jh_saved_parse(const char *text, size_t len, const char *boot_id, int64_t no
 		snprintf(why, why_size, "it is of another boot");
 		return -EINVAL;
 	}
-	if (!read_all(json, now_ms, ret)) {
+	if (!read_all(json, now_ms, ret) || (version > VERSION_OF_TWO && !read_withdrawals(json, ret))) {
 		const bool lacking = errno == ENOMEM;
 		jh_saved_clear(ret);
 		snprintf(why, why_size, "%s", lacking ? "out of memory" : "it is damaged");
@@ -482,5 +537,10 @@ void jh_saved_clear(struct jh_saved *saved)
 		struct jh_saved_ending *e = LIST_FIRST(&saved->endings);
 		LIST_REMOVE(e, link);
 		free(e);
+	}
+	while (!LIST_EMPTY(&saved->withdrawals)) {
+		struct jh_saved_withdrawal *w = LIST_FIRST(&saved->withdrawals);
+		LIST_REMOVE(w, link);
+		free(w);
 	}
 }

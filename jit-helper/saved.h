@@ -31,10 +31,20 @@ struct jh_saved_ending {
 	struct jh_traces traces;
 };
 
+/* What the broker has not been told yet. */
+struct jh_saved_withdrawal {
+	LIST_ENTRY(jh_saved_withdrawal) link;
+	char id[JIT_ID_SIZE];
+	char short_id[JH_SHORT_SIZE];
+	char requester[JIT_NAME_SIZE];
+	bool unheard; /* also that it was used */
+};
+
 struct jh_saved {
 	struct jh_grant_list grants; /* facts alone, for jh_grant_restore */
 	LIST_HEAD(jh_saved_elevation_list, jh_saved_elevation) elevations;
 	LIST_HEAD(jh_saved_ending_list, jh_saved_ending) endings;
+	LIST_HEAD(jh_saved_withdrawal_list, jh_saved_withdrawal) withdrawals;
 };
 
 /* The text, which the caller frees, and its length. 0; -ENOMEM; -EFBIG: it would be more than is read. */

@@ -247,6 +247,7 @@ static void judge_grant(const struct taken *t)
 /* All or none: whoever was short of anything has ended nothing. */
 static int take_over(struct jh_helper *helper, struct jh_saved *saved)
 {
+	const struct jh_saved_withdrawal *w;
 	const struct jh_saved_ending *e;
 	struct jh_grant *g;
 	size_t count = 0, n = 0;
@@ -266,6 +267,8 @@ static int take_over(struct jh_helper *helper, struct jh_saved *saved)
 		return r;
 	for (e = LIST_FIRST(&saved->endings); e; e = LIST_NEXT(e, link))
 		jh_ending_begin(helper, e->short_id, &e->traces, e->kill_ms);
+	for (w = LIST_FIRST(&saved->withdrawals); w; w = LIST_NEXT(w, link))
+		jh_withdraw(helper, w->requester, w->id, w->short_id, w->unheard ? JH_BEGIN_AND_END : JH_END);
 	for (size_t i = 0; i < n; i++)
 		judge_grant(&taken[i]);
 	jh_state_touch(helper);

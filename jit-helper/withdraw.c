@@ -9,28 +9,15 @@
 #include "clock.h"
 #include "helper.h"
 #include "log.h"
+#include "state.h"
 #include "verdict.h"
 
 #define GIVE_UP_MS	 60000
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_CAP_MS	 5000
-#define KEY_SIZE	 64
 #define RESERVE		 64
-
-struct jh_withdrawal {
-	LIST_ENTRY(jh_withdrawal) link;
-	struct jh_helper *helper;
-	char requester[JIT_NAME_SIZE];
-	char id[JIT_ID_SIZE]; /* "": not known, see body and key */
-	char short_id[JH_SHORT_SIZE];
-	enum jh_withdraw_verb verb;
-	char *body;
-	char key[KEY_SIZE];
-	int64_t give_up_ms;
-	unsigned failures;
-	struct jit_fetch_call *call;
-	struct jh_alarm again;
-};
+#define USED_GIVE_UP_MS	 (24 * 3600 * 1000) /* that it was used: nobody else can tell */
+#define USED_CAP_MS	 30000
 
 /* Where memory has run out: an end that was never told would leave a grant in force at the broker. */
 static struct jh_withdrawal reserve[RESERVE];
@@ -60,6 +47,19 @@ static void withdrawal_free(struct jh_withdrawal *w)
 		free(w);
 }
 
+bool jh_withdrawal_is_kept(const struct jh_withdrawal *w)
+{
+	return w->verb != JH_CANCEL && w->id[0];
+}
+
+/* The broker knows, or is told no more: nor does the next helper tell it. */
+static void finish(struct jh_withdrawal *w)
+{
+	if (jh_withdrawal_is_kept(w))
+		jh_state_touch(w->helper);
+	withdrawal_free(w);
+}
+
 static void try_now(void *arg);
 
 static const char *name_of(const struct jh_withdrawal *w)
@@ -72,13 +72,14 @@ static void retry_or_give_up(struct jh_withdrawal *w, const char *trouble)
 	if (jit_boottime_ms() >= w->give_up_ms) {
 		jit_log(LOG_ERR, "%s: the broker could not be told that %s's request is over: %s", name_of(w),
 			w->requester, trouble);
-		withdrawal_free(w);
+		finish(w);
 		return;
 	}
 	if (w->failures == 0)
 		jit_log(LOG_WARNING, "%s: the broker does not know yet that it is over: %s; trying again", name_of(w),
 			trouble);
-	jh_alarm_in(&w->again, jh_backoff_ms(w->failures++, BACKOFF_FIRST_MS, BACKOFF_CAP_MS));
+	const int64_t cap_ms = w->verb == JH_BEGIN_AND_END ? USED_CAP_MS : BACKOFF_CAP_MS;
+	jh_alarm_in(&w->again, jh_backoff_ms(w->failures++, BACKOFF_FIRST_MS, cap_ms));
 }
 
 /* The lost filing, found again: now it can be named, if it still needs an end. */
@@ -95,7 +96,7 @@ static void found(struct jh_withdrawal *w, const struct jit_fetch_result *result
 	bool over = answer.status > JH_ACTIVE;
 	jh_answer_clear(&answer);
 	if (over)
-		withdrawal_free(w);
+		finish(w);
 	else
 		try_now(w);
 }
@@ -119,7 +120,7 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 			jit_log(LOG_INFO, "%s: the broker knows that it is over", name_of(w));
 		else if (w->id[0]) /* a filing that is refused now was not filed before either */
 			jit_log(LOG_WARNING, "%s: the broker did not take its end: %s", name_of(w), trouble);
-		withdrawal_free(w);
+		finish(w);
 	}
 }
 
@@ -180,6 +181,10 @@ void jh_withdraw(struct jh_helper *helper, const char *requester, const char *id
 	snprintf(w->id, sizeof(w->id), "%s", id);
 	snprintf(w->short_id, sizeof(w->short_id), "%s", short_id);
 	w->verb = verb;
+	if (verb == JH_BEGIN_AND_END)
+		w->give_up_ms = jit_boottime_ms() + USED_GIVE_UP_MS;
+	if (jh_withdrawal_is_kept(w))
+		jh_state_touch(helper);
 	try_now(w);
 }
 
@@ -221,8 +226,10 @@ size_t jh_withdrawals_of(const struct jh_helper *helper, const char *requester)
 void jh_withdraw_drop_all(struct jh_helper *helper)
 {
 	while (!LIST_EMPTY(&helper->withdrawals)) {
-		jit_log(LOG_ERR, "%s: stopping before the broker was told that it is over",
-			name_of(LIST_FIRST(&helper->withdrawals)));
-		withdrawal_free(LIST_FIRST(&helper->withdrawals));
+		struct jh_withdrawal *w = LIST_FIRST(&helper->withdrawals);
+		const bool kept = jh_withdrawal_is_kept(w);
+		jit_log(kept ? LOG_NOTICE : LOG_ERR, "%s: stopping before the broker was told that it is over%s",
+			name_of(w), kept ? "; the next jit-helper tells it" : "");
+		withdrawal_free(w);
 	}
 }

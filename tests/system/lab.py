@@ -274,11 +274,15 @@ class Lab:
 
     def filed(self):
         """How many requests were ever filed."""
+        return sum(1 for record in self.records() if record["action"] == "request.filed")
+
+    def records(self):
+        """The audit chain."""
         records, after = [], 0
         while True:
             page = self.ask_broker(f"/audit?after={after}", self.tokens["appr1"])
             if not page["records"]:
-                return sum(1 for record in records if record["action"] == "request.filed")
+                return records
             records += page["records"]
             after = page["next"]
 

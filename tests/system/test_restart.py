@@ -134,8 +134,8 @@ class Sessions(RestartCase):
         self.elevated(terminal)
         most = len(os.listdir(f"/proc/{self.lab.helper.pid}/fd"))
         self.lab.stop_helper(kill=True)
-        kept = read(FILE)
         for descriptors in range(most, most - 16, -1):
+            kept = read(FILE)  # one that serves writes it
             ended = self.start_short(descriptors)
             if ended and "cannot go on with the grants and elevations of this host (Too many open files)" in ended[1]:
                 break
@@ -185,6 +185,26 @@ class Sessions(RestartCase):
         self.lab.start_helper()
         self.lab.wait_for_status(short, "ENDED")
 
+    def test_a_use_that_no_broker_heard_of_is_recorded_after_the_restart(self):
+        for kill in (True, False):
+            with self.subTest(kill=kill):
+                terminal = self.open_terminal()
+                text = terminal.run("jit request --role admin")[1]
+                request = re.search(r"(\w{4}-\w{4}) +code (\d+)", text)
+                self.approve((request[1], request[2]))
+                wait_until("it is held", lambda: self.status(terminal)["grants"], GENEROUS)
+                self.lab.broker.stop()
+                self.assertEqual(terminal.run("sudo true")[0], 0)
+                self.assertEqual(terminal.run("jit end")[0], 0)
+                self.lab.stop_helper(kill=kill)
+                self.lab.broker.start()
+                self.lab.start_helper()
+                self.lab.wait_for_status(request[1], "ENDED")
+                wait_until("nothing is left to tell", lambda: not json.loads(read(FILE))["withdrawals"], GENEROUS)
+                whole = self.lab.request(request[1])["requestId"]
+                actions = [record["action"] for record in self.lab.records() if record.get("requestId") == whole]
+                self.assertEqual(actions[-2:], ["grant.started", "grant.ended"])
+
     def test_whoever_waits_is_refused_and_the_request_withdrawn(self):
         for kill in (False, True):
             with self.subTest(kill=kill):
@@ -218,6 +238,26 @@ class Unused(RestartCase):
         self.assertEqual(self.lab.request(short)["status"], "APPROVED")
         self.lab.as_approver("appr1", "revoke", short)
         wait_until("it is over here", lambda: short not in read(FILE), GENEROUS)
+
+    def test_an_elevation_that_was_closed_is_none_after_a_kill_though_its_process_lives_on(self):
+        self.approved()
+        with frames.Module() as module:
+            module.ask(frames.OPEN, TARGET="root")
+            token = module.expect(frames.VERDICT)[frames.TOKEN]
+            module.send(frames.frame(frames.TAKEN))
+            wait_until("it is kept", lambda: json.loads(read(FILE))["elevations"], GENEROUS)
+            module.send(frames.frame(frames.CLOSE))
+            self.assertEqual(module.recv(1), b"")
+            self.assertEqual(self.asks_for_credentials(token), frames.FAULT)
+            self.lab.stop_helper(kill=True)
+        self.assertEqual(json.loads(read(FILE))["elevations"], [])
+        self.lab.start_helper()
+        self.assertEqual(self.asks_for_credentials(token), frames.FAULT)
+
+    def asks_for_credentials(self, token):
+        with frames.Module(frames.SESSION_SOCKET) as peer:
+            peer.send(frames.frame(frames.CREDENTIALS, TOKEN=token))
+            return frames.parse(peer.recv(16384))[0]
 
     def test_what_was_revoked_meanwhile_lets_nobody_in_before_the_broker_was_heard(self):
         short = self.approved()

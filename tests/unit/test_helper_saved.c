@@ -10,6 +10,7 @@
 #include "helper.h"
 #include "no_memory.h"
 #include "saved.h"
+#include "withdraw.h"
 
 #define BOOT	   "11111111-2222-4333-8444-555555555555"
 #define OTHER_BOOT "11111111-2222-4333-8444-555555555556"
@@ -20,6 +21,7 @@ static struct jh_helper helper;
 static struct jh_grant grant;
 static struct jh_elevation elevation, not_taken;
 static struct jh_ending ending;
+static struct jh_withdrawal used, given_back, cancelled, unknown;
 static struct jh_peer peer;
 
 static int set_up(void **state)
@@ -64,6 +66,15 @@ static int set_up(void **state)
 	LIST_INSERT_HEAD(&helper.elevations, &elevation, link);
 	LIST_INSERT_HEAD(&helper.elevations, &not_taken, link);
 	LIST_INSERT_HEAD(&helper.endings, &ending, link);
+	used = (struct jh_withdrawal){.requester = "op1", .id = ID, .short_id = "R7KD-2M9Q", .verb = JH_BEGIN_AND_END};
+	given_back = cancelled = unknown = used;
+	given_back.verb = JH_END;
+	cancelled.verb = JH_CANCEL;
+	unknown.id[0] = '\0';
+	LIST_INSERT_HEAD(&helper.withdrawals, &unknown, link);
+	LIST_INSERT_HEAD(&helper.withdrawals, &cancelled, link);
+	LIST_INSERT_HEAD(&helper.withdrawals, &given_back, link);
+	LIST_INSERT_HEAD(&helper.withdrawals, &used, link);
 	return 0;
 }
 
@@ -138,6 +149,17 @@ static void it_comes_back_as_it_was(void **state)
 	assert_string_equal(n->short_id, "8DFD-NS2K");
 	assert_true(n->kill_ms == NOW - 5);
 	assert_int_equal(n->traces.count, 1);
+
+	bool unheard = false; /* the order is another one */
+	for (const struct jh_saved_withdrawal *w = LIST_FIRST(&saved.withdrawals); w; w = LIST_NEXT(w, link)) {
+		assert_string_equal(w->id, ID);
+		assert_string_equal(w->short_id, "R7KD-2M9Q");
+		assert_string_equal(w->requester, "op1");
+		assert_int_equal(w->unheard, unheard);
+		unheard = !unheard;
+	}
+	assert_non_null(LIST_FIRST(&saved.withdrawals));
+	assert_false(unheard); /* two: a request that is nobody's is withdrawn anyhow */
 	jh_saved_clear(&saved);
 	free(text);
 }
@@ -202,9 +224,9 @@ static char *edited(const char *from, const char *to)
 static void what_is_not_quite_a_state_is_refused_whole(void **state)
 {
 	static const char *const edits[][2] = {
-		{"\"version\":2", "\"version\":3"},
-		{"\"version\":2", "\"version\":0"},
-		{"\"version\":2", "\"version\":\"2\""},
+		{"\"version\":3", "\"version\":4"},
+		{"\"version\":3", "\"version\":0"},
+		{"\"version\":3", "\"version\":\"3\""},
 		{"\"grants\":[", "\"grants\":7,\"x\":["},
 		{ID, "0b6c"},
 		{"\"requester\":\"op1\"", "\"requester\":\"\""},
@@ -224,6 +246,9 @@ static void what_is_not_quite_a_state_is_refused_whole(void **state)
 		{"\"hash\":\"p", "\"hash\":\"pp"},
 		{"\"hash\":\"p", "\"hash\":\"!"},
 		{"\"kill\":", "\"kill\":-"},
+		{"\"withdrawals\":[", "\"x\":["},
+		{"\"withdrawals\":[", "\"withdrawals\":[7,"},
+		{"\"unheard\":", "\"unheard\":1,\"x\":"},
 		{"{\"version\"", "[{\"version\""},
 	};
 	struct jh_saved saved;
@@ -233,7 +258,8 @@ static void what_is_not_quite_a_state_is_refused_whole(void **state)
 		char *text = edited(edits[i][0], edits[i][1]);
 		if (parse(text, &saved) == 0)
 			fail_msg("taken: %s", text);
-		assert_true(LIST_EMPTY(&saved.grants) && LIST_EMPTY(&saved.elevations) && LIST_EMPTY(&saved.endings));
+		assert_true(LIST_EMPTY(&saved.grants) && LIST_EMPTY(&saved.elevations) && LIST_EMPTY(&saved.endings) &&
+			    LIST_EMPTY(&saved.withdrawals));
 		free(text);
 	}
 	assert_true(parse("", &saved) < 0);
@@ -270,17 +296,25 @@ static void more_than_can_be_is_refused(void **state)
 	json_object_put(json);
 }
 
-/* An elevation without its leader is what the version before called damaged. */
-static void the_version_before_is_read_and_would_know_this_one_for_another(void **state)
+/* What the first one called damaged is an elevation without its leader; neither knew of withdrawals. */
+static void the_versions_before_are_read_and_would_know_this_one_for_another(void **state)
 {
 	struct jh_saved saved;
 
 	(void)state;
-	char *text = edited("{\"version\":2,", "{\"version\":1,");
-	assert_int_equal(parse(text, &saved), 0);
-	assert_non_null(LIST_FIRST(&saved.grants));
-	jh_saved_clear(&saved);
-	free(text);
+	for (int version = 1; version <= 2; version++) {
+		char name[32];
+		snprintf(name, sizeof(name), "{\"version\":%d,", version);
+		char *text = edited("{\"version\":3,", name);
+		char *withdrawals = strstr(text, ",\"withdrawals\":");
+		assert_non_null(withdrawals);
+		memcpy(withdrawals, "}", 2);
+		assert_int_equal(parse(text, &saved), 0);
+		assert_non_null(LIST_FIRST(&saved.grants));
+		assert_true(LIST_EMPTY(&saved.withdrawals));
+		jh_saved_clear(&saved);
+		free(text);
+	}
 }
 
 static void what_a_text_holds_stays_in_it(void **state)
@@ -299,6 +333,25 @@ static void what_a_text_holds_stays_in_it(void **state)
 	assert_string_equal(LIST_FIRST(&saved.grants)->targets, grant.targets);
 	jh_saved_clear(&saved);
 	free(text);
+}
+
+static void of_more_withdrawals_than_are_read_the_newest_are_written(void **state)
+{
+	struct jh_withdrawal *many = calloc(JH_SAVED_LIST_MAX, sizeof(*many));
+	struct jh_saved saved;
+
+	(void)state;
+	assert_non_null(many);
+	for (size_t i = 0; i < JH_SAVED_LIST_MAX; i++) {
+		many[i] = given_back;
+		LIST_INSERT_HEAD(&helper.withdrawals, &many[i], link);
+	}
+	char *text = format();
+	assert_null(strstr(text, "\"unheard\":true"));
+	assert_int_equal(parse(text, &saved), 0);
+	jh_saved_clear(&saved);
+	free(text);
+	free(many);
 }
 
 static void a_list_longer_than_is_read_is_not_written(void **state)
@@ -391,8 +444,9 @@ int main(void)
 		cmocka_unit_test_setup(what_is_not_quite_a_state_is_refused_whole, set_up),
 		cmocka_unit_test_setup(what_was_cut_off_is_refused, set_up),
 		cmocka_unit_test_setup(more_than_can_be_is_refused, set_up),
-		cmocka_unit_test_setup(the_version_before_is_read_and_would_know_this_one_for_another, set_up),
+		cmocka_unit_test_setup(the_versions_before_are_read_and_would_know_this_one_for_another, set_up),
 		cmocka_unit_test_setup(what_a_text_holds_stays_in_it, set_up),
+		cmocka_unit_test_setup(of_more_withdrawals_than_are_read_the_newest_are_written, set_up),
 		cmocka_unit_test_setup(a_list_longer_than_is_read_is_not_written, set_up),
 		cmocka_unit_test_setup(more_text_than_is_read_is_not_written, set_up),
 #ifdef JIT_TEST_NO_MEMORY

@@ -62,6 +62,17 @@ static void one_that_the_broker_does_not_take_ends_all_the_same(void **state)
 	assert_string_equal(told, START " " END " ");
 }
 
+/* As long as an outage may last: nobody else can tell. */
+static void a_use_is_told_for_longer_than_an_end(void **state)
+{
+	(void)state;
+	jh_withdraw(&helper, "op1", ID, "R7KD-2M9Q", JH_END);
+	jh_withdraw(&helper, "op1", ID, "R7KD-2M9Q", JH_BEGIN_AND_END);
+	const struct jh_withdrawal *used = LIST_FIRST(&helper.withdrawals), *ended = LIST_NEXT(used, link);
+	assert_true(used->give_up_ms - ended->give_up_ms > 23 * 3600 * 1000);
+	assert_true(jh_withdrawal_is_kept(used) && jh_withdrawal_is_kept(ended));
+}
+
 static void what_the_broker_knows_of_is_only_ended(void **state)
 {
 	(void)state;
@@ -75,6 +86,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_use_that_the_broker_has_not_heard_of_is_told_before_the_end, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(one_that_the_broker_does_not_take_ends_all_the_same, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_use_is_told_for_longer_than_an_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_the_broker_knows_of_is_only_ended, set_up, tear_down),
 	};
 
