@@ -240,7 +240,7 @@ class Unused(RestartCase):
         wait_until("it is over here", lambda: short not in read(FILE), GENEROUS)
 
     def test_an_elevation_that_was_closed_is_none_after_a_kill_though_its_process_lives_on(self):
-        self.approved()
+        short = self.approved()
         with frames.Module() as module:
             module.ask(frames.OPEN, TARGET="root")
             token = module.expect(frames.VERDICT)[frames.TOKEN]
@@ -253,6 +253,8 @@ class Unused(RestartCase):
         self.assertEqual(json.loads(read(FILE))["elevations"], [])
         self.lab.start_helper()
         self.assertEqual(self.asks_for_credentials(token), frames.FAULT)
+        self.lab.as_approver("appr1", "revoke", short)
+        wait_until("it is over here", lambda: short not in read(FILE), GENEROUS)
 
     def asks_for_credentials(self, token):
         with frames.Module(frames.SESSION_SOCKET) as peer:
