@@ -51,11 +51,14 @@ static void on_error(void *arg, const char *message)
 	fprintf(stderr, "jit-broker: %s\n", message);
 }
 
+/* Not looked at where the command line says all of it: then it does not matter who can write there. */
 static int read_own(struct jb_client_conf *conf)
 {
 	const char *dir = home();
 	JIT_FREE char *path = NULL;
 
+	if (conf->url && conf->ca && conf->token_file)
+		return 0;
 	if (asprintf(&path, "%s/" CONF_FILE, dir ? dir : "") < 0)
 		path = NULL;
 	if (path && access(path, F_OK) == 0 && jit_ini_read(path, false, on_key, on_error, conf) > 0)

@@ -400,6 +400,16 @@ class CommandTest(BrokerCase):
                               capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30,
                               start_new_session=True)
 
+    def test_a_folder_that_others_can_write_matters_where_something_of_it_is_believed(self):
+        os.chmod(f"{self.home}/.config", 0o777)
+        self.addCleanup(os.chmod, f"{self.home}/.config", 0o755)
+        done = self.run_command("list")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("/.config can be written by others", done.stderr)
+        done = self.run_command("list", "--url", f"https://127.0.0.1:{self.broker.port}/", "--ca", self.ca,
+                                "--token-file", self.token_file)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_on_the_brokers_own_machine_nobody_has_to_say_where_it_is(self):
         request = self.file()
         os.remove(f"{self.home}/.config/jit-broker/client.conf")
