@@ -18,4 +18,7 @@ bench-tools: $(BENCH_TOOLS) $(LOAD_TOOLS)
 bench: tests-build bench-tools ## ratios against other ways to gate sudo, side by side: BENCH_ONLY=row,row
 	@tests/bench/bench.py --only '$(BENCH_ONLY)'
 
-.PHONY: bench bench-tools
+bench-profile: tests-build bench-tools ## where the broker's processor time goes, by perf
+	@tests/bench/perf_broker.py
+
+.PHONY: bench bench-tools bench-profile

@@ -55,6 +55,7 @@ def main():
 
 
 def run(options):
+    import machine
     import rows_broker
     import rows_host
     import rows_sudo
@@ -69,7 +70,8 @@ def run(options):
     if not options.ordinary:
         with contextlib.suppress(PermissionError):
             os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))
-    host, report = Host(), Report()
+    report = Report(machine.describe(TOOLS))
+    host = Host()
     try:
         for name, row in rows.items():
             try:
@@ -78,8 +80,9 @@ def run(options):
                 report.fail(name, error)
     finally:
         host.lab.stop()
+    report.check(rows)
     report.write(TOOLS)
-    print("\n" + "\n\n".join([report.table(), *report.more]) + "\n\nIn build/bench: report.md, report.json, growth.svg.")
+    print(f"\n{report.text()}\n\nIn build/bench: report.md, report.json, growth.svg.")
     if report.failed:
         sys.exit(f"bench: not measured: {' '.join(report.failed)}")
 

@@ -14,7 +14,7 @@ from terminal import Terminal
 COMMANDS = "/opt/bench"
 STAMPS = "/run/lab/stamps"
 COMMITS = "/run/lab/commits"
-COMMITS_SIZE = 8 * 65536  # commits.c maps as much
+COMMITS_SIZE = 8 + 16 * 65536  # commits.c maps as much
 WATCHING = f"{LIBRARIES}/pam-jit-commits.so"
 PRELOADED = f"{LIBRARIES}/pam-jit-nodelay.so"
 CONTESTANTS = ("floor", "jit", "duo", "curl")
@@ -104,10 +104,11 @@ class Host:
 
     @staticmethod
     def commits():
-        """When the broker's changes were on the disk (CLOCK_MONOTONIC, ns), in their order, since it was started."""
+        """Of each of the broker's changes: (when it was on the disk, when the broker began to tell of it), CLOCK_MONOTONIC
+        in ns, since it was started."""
         with open(COMMITS, "rb") as file, mmap.mmap(file.fileno(), COMMITS_SIZE, prot=mmap.PROT_READ) as mapped:
             count = struct.unpack_from("<q", mapped)[0]
-            return list(struct.unpack_from(f"<{count}q", mapped, 8))
+            return [struct.unpack_from("<qq", mapped, 8 + 16 * number) for number in range(count)]
 
     def start(self, auto, role=None, helper=None):
         """With daemons that know nothing yet, in the configuration that the figures are promised for."""

@@ -1,11 +1,30 @@
-"""What the bench found: a line for each goal at once, the whole as one table at the end, and as a file."""
+"""What the bench found: a line for each goal at once, the whole as one table at the end, and as files."""
 
 import json
+import math
 import statistics
+
+from goals import GOALS
+
+INTERVAL_OF = 6  # with fewer there are no two of which 95 % of medians lie between
 
 
 def median(values):
     return statistics.median(values)
+
+
+def interval(values):
+    """Between what two of the values the median lies, with 95 % confidence (order statistics). None: they are too few."""
+    count = len(values)
+    if count < INTERVAL_OF:
+        return None
+    below = math.comb(count, 0) / 2 ** count
+    rank = 0  # of the lower one
+    while below + math.comb(count, rank + 1) / 2 ** count <= 0.025:
+        rank += 1
+        below += math.comb(count, rank) / 2 ** count
+    ordered = sorted(values)
+    return ordered[rank], ordered[-1 - rank]
 
 
 def by_name(runs, field="wall"):
@@ -17,48 +36,102 @@ def by_name(runs, field="wall"):
 
 
 def paired(runs, one, other, compare, field="wall"):
-    """The median of what `compare` says of each round's two runs."""
+    """What `compare` says of each round's two runs."""
     values = by_name(runs, field)
-    return median(compare(a, b) for a, b in zip(values[one], values[other]))
+    return [compare(a, b) for a, b in zip(values[one], values[other])]
+
+
+def digits(value, unit):
+    """After the point: three significant digits; three decimals where there is no unit, as of ratios."""
+    if value == int(value):
+        return 0
+    return max(0, 2 - math.floor(math.log10(abs(value)))) if unit else 3
+
+
+def say(value, unit, limit=None):
+    """A figure for people. One that is not its limit never looks like it."""
+    places = digits(value, unit)
+    while limit is not None and value != limit and places < 6 and f"{value:.{places}f}" == f"{limit:.{places}f}":
+        places += 1
+    return f"{value:,.{places}f}{' ' + unit if unit else ''}"
+
+
+def as_table(head, rows):
+    """Markdown, which reads as a table on a terminal too; the last column is as long as it likes."""
+    last = len(head) - 1
+    widths = [max(len(row[i]) for row in [head, *rows]) if i < last else 3 for i in range(len(head))]
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in [head, *rows]]
+    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+
+
+def shown(row):
+    """(goal, pam_jit, limit, verdict) of a row of report.json."""
+    goal = GOALS[row["key"]]
+    figure = say(row["measured"], goal.unit, row["limit"])
+    if row["interval"]:
+        figure += " ({} to {})".format(*(say(end, goal.unit).split()[0] for end in row["interval"]))
+    limit = goal.limit_text if goal.limit is not None else f"{goal.limit_text}: {say(row['limit'], goal.unit, row['measured'])}"
+    return goal.text, figure, limit, row["verdict"]
+
+
+GROWTH = ("how many", "memory of each that waits", "a listing, new connection", "a filing, kept connection",
+          "all know of decisions on all hosts", "filing, approval and issue", "99th percentile")
+
+
+def growth_table(rows):
+    lines = []
+    for n, each, listing, filing, know, way, p99 in rows:
+        memory = f"{each / 1000:.0f} kB" if n >= 100 else "-"
+        lines.append([f"{n:,}", memory, f"{listing:.1f} ms", f"{filing:.1f} ms", f"{know:,.0f} ms", f"{way:.1f} ms", f"{p99:.1f} ms"])
+    return as_table(GROWTH, lines)
 
 
 class Report:
-    HEAD = ("goal", "pam_jit", "limit", "", "beside it, in the same run")
+    HEAD = ("goal", "pam_jit (95 % of medians)", "limit", "", "beside it, in the same run")
 
-    def __init__(self):
-        self.rows = []
-        self.more = []  # tables besides
+    def __init__(self, machine):
+        self.machine = machine
+        self.rows, self.growth = [], []
         self.failed = []  # rows that could not be measured
 
-    def add(self, goal, measured, limit, unit="", beside="", fine=None, limit_text=None):
-        """`measured` may be no more than `limit`, unless `fine` says what is."""
-        fine = measured <= limit if fine is None else fine
-        row = (goal, self._say(measured, unit), limit_text or f"≤ {self._say(limit, unit)}", "PASS" if fine else "MISS",
-               beside)
+    def add(self, key, measured, beside="", limit=None, spread=None):
+        """`measured`: a figure, or a list of what each round gave, whose median counts; what lies beside it may be told of
+        as `spread`, such a list, then. The verdict is on the figure as it is, not as it is shown."""
+        goal = GOALS[key]
+        spread = measured if isinstance(measured, list) else spread
+        figure = median(measured) if isinstance(measured, list) else measured
+        limit = goal.limit if limit is None else limit
+        fine = figure >= limit if goal.least else figure == limit if "exactly" in goal.limit_text else figure <= limit
+        row = {"key": key, "measured": figure, "limit": limit, "interval": interval(spread) if spread else None,
+               "verdict": "PASS" if fine else "MISS", "beside": beside}
         self.rows.append(row)
-        print("  ".join(part for part in (row[3], row[0] + ":", row[1], f"({row[2]})", row[4]) if part), flush=True)
+        text, figure, limit_text, verdict = shown(row)
+        print("  ".join(part for part in (verdict, text + ":", figure, f"[{limit_text}]", beside) if part), flush=True)
+
+    def against(self, key, ours, theirs):
+        """`ours` may be no more than `theirs`, both lists by the round; beside it how much it is more, round by round."""
+        more = [mine - other for mine, other in zip(ours, theirs)]
+        lies = interval(more)
+        unit = GOALS[key].unit
+        self.add(key, median(ours), limit=median(theirs), beside=f"{median(more):+.2f} {unit} round by round" +
+                 (f" ({lies[0]:+.2f} to {lies[1]:+.2f})" if lies else ""))
 
     def fail(self, row, error):
         self.failed.append(row)
         print(f"{row} could not be measured: {error}", flush=True)
 
-    @staticmethod
-    def _say(value, unit):
-        if isinstance(value, str):
-            return value
-        digits = 0 if value == int(value) or abs(value) >= 1000 else 1 if abs(value) >= 100 else 2
-        return f"{value:,.{digits}f}{' ' + unit if unit else ''}"
+    def check(self, names):
+        """That each goal of these rows was judged."""
+        judged = {row["key"] for row in self.rows}
+        missing = sorted({goal.row for key, goal in GOALS.items() if goal.row in names and key not in judged})
+        self.failed += [row for row in missing if row not in self.failed]
 
-    def table(self):
-        """Markdown, which reads as a table on a terminal too."""
-        lines = [self.HEAD, *self.rows]
-        widths = [max(len(line[i]) for line in lines) for i in range(4)]
-        text = ["| " + " | ".join([*(line[i].ljust(widths[i]) for i in range(4)), line[4]]) + " |" for line in lines]
-        return "\n".join([text[0], "|" + "|".join([*("-" * (width + 2) for width in widths), " --- "]) + "|", *text[1:]])
+    def text(self):
+        tables = [as_table(self.HEAD, [[*shown(row), row["beside"]] for row in self.rows])]
+        return "\n\n".join([self.machine["text"], *tables, *([growth_table(self.growth)] if self.growth else [])])
 
     def write(self, folder):
         with open(f"{folder}/report.json", "w", encoding="utf-8") as file:
-            json.dump([dict(zip(("goal", "measured", "limit", "verdict", "beside"), row)) for row in self.rows], file,
-                      indent=1, ensure_ascii=False)
+            json.dump({"machine": self.machine, "rows": self.rows, "growth": self.growth}, file, indent=1, ensure_ascii=False)
         with open(f"{folder}/report.md", "w", encoding="utf-8") as file:
-            file.write("\n\n".join([self.table(), *self.more]) + "\n")
+            file.write(self.text() + "\n")

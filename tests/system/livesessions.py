@@ -84,10 +84,10 @@ def crowd(name, count):
     return in_a_process(work)
 
 
-def quietest(pid, seconds):
-    """Of some stretches that long the one with the least effort. That nothing happens has no event to wait for."""
+def quietest(pid, seconds, stretches):
+    """Of so many stretches that long the one with the least effort. That nothing happens has no event to wait for."""
     found = []
-    for _ in range(STRETCHES):
+    for _ in range(stretches):
         before = footprint.effort(pid)
         time.sleep(seconds)
         after = footprint.effort(pid)
@@ -102,7 +102,7 @@ def elevations():
     return len(json.loads(read(HELPER_STATE))["elevations"]) if os.path.exists(HELPER_STATE) else 0
 
 
-def measure(lab, sessions, seconds):
+def measure(lab, sessions, seconds, stretches=STRETCHES):
     """In a laboratory that runs with broker_conf(sessions) and HELPER_CONF. Everybody has left when it returns."""
     for name in people(sessions):
         if name not in read("/etc/passwd"):
@@ -115,7 +115,7 @@ def measure(lab, sessions, seconds):
         wait_until("all of them are written down", lambda: elevations() == sessions, 30)
         wait_until("they have credentials", lambda: read(lab.log("jit-helper")).count(": credentials for ") >= sessions, 60)
         live = footprint.take(lab.helper.pid)
-        idle = quietest(lab.helper.pid, seconds)
+        idle = quietest(lab.helper.pid, seconds, stretches)
     finally:
         for pid in processes:
             end(pid)
