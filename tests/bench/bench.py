@@ -4,7 +4,8 @@
   bench.py [--only ROW,ROW…] [--rounds PERCENT] [--ordinary] [--list]
 
 Run it on a machine that has nothing else to do. Where it may, everything that is measured, contestants and daemons alike,
-runs with a real-time priority, so that other work disturbs less; --ordinary: it does not. It exits with 0 whatever it
+runs with a real-time priority, so that other work disturbs less; --ordinary: it does not. What it leaves goes to
+build/bench, or the folder that BENCH_OUT names. It exits with 0 whatever it
 finds: a figure is no error, but a row that could not be measured is."""
 
 import argparse
@@ -14,7 +15,7 @@ import shutil
 import subprocess
 import sys
 
-from places import MODULES, TOOLS
+from places import MODULES, OUT
 
 import namespace
 
@@ -50,7 +51,7 @@ def main():
             sys.exit(f"bench: it cannot run here: {reason}.")
         namespace.heed_the_keyboard()
         namespace.enter([sys.executable, os.path.abspath(__file__), *sys.argv[1:]],
-                        {"PAM_JIT_LOGS": os.path.join(TOOLS, "logs")})
+                        {"PAM_JIT_LOGS": os.path.join(OUT, "logs"), "BENCH_OUT": OUT})
     run(options)
 
 
@@ -70,7 +71,8 @@ def run(options):
     if not options.ordinary:
         with contextlib.suppress(PermissionError):
             os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(5))
-    report = Report(machine.describe(TOOLS))
+    os.makedirs(OUT, exist_ok=True)
+    report = Report(machine.describe(OUT))
     host = Host()
     try:
         for name, row in rows.items():
@@ -81,8 +83,8 @@ def run(options):
     finally:
         host.lab.stop()
     report.check(rows)
-    report.write(TOOLS)
-    print(f"\n{report.text()}\n\nIn build/bench: report.md, report.json, growth.svg.")
+    report.write(OUT)
+    print(f"\n{report.text()}\n\nIn {os.path.relpath(OUT)}: report.md, report.json, growth.svg.")
     if report.failed:
         sys.exit(f"bench: not measured: {' '.join(report.failed)}")
 

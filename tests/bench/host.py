@@ -8,7 +8,7 @@ import struct
 
 import duo
 from lab import Lab, read, write
-from places import LIBRARIES, TOOLS
+from places import LIBRARIES, OUT, TOOLS
 from terminal import Terminal
 
 COMMANDS = "/opt/bench"
@@ -61,7 +61,7 @@ class Host:
 
     def _put_store_on_disk(self):
         """The laboratory's /var lies in memory: commits would cost nothing."""
-        disk = os.path.join(TOOLS, "store")
+        disk = os.path.join(OUT, "store")
         shutil.rmtree(disk, ignore_errors=True)
         shutil.copytree("/var/lib/jit-broker", disk)
         shutil.chown(disk, "_jitbroker", "_jitbroker")

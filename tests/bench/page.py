@@ -47,7 +47,8 @@ def parts(reports):
 
 
 def marked(name):
-    return re.compile(f"(?<=<!-- bench {name}: begin -->\n)(.*?)(?=\n<!-- bench {name}: end -->)", re.S)
+    """(the mark before it, what stands there, the mark after it)."""
+    return re.compile(f"(<!-- bench {name}: begin -->\n)(.*?)(<!-- bench {name}: end -->)", re.S)
 
 
 def read():
@@ -57,7 +58,7 @@ def read():
 
 def rows_of(name):
     """What stands in the page: the cells of that table, without its head."""
-    lines = marked(name).search(read())[0].splitlines()
+    lines = marked(name).search(read())[2].splitlines()
     return [[part.strip() for part in line.strip("| ").split(" | ")] for line in lines[2:]]
 
 
@@ -76,7 +77,8 @@ def main(paths):
         sys.exit(f"usage: {__doc__}")
     text = read()
     for name, part in parts([load(path) for path in paths]).items():
-        text = marked(name).sub(lambda _, part=part: part, text)
+        text, found = marked(name).subn(lambda place, part=part: f"{place[1]}{part}\n{place[3]}", text)
+        assert found == 1, f"{PAGE} has no place for {name}"
     with open(PAGE, "w", encoding="utf-8") as page:
         page.write(text)
 

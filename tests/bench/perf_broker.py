@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from places import TOOLS
+from places import OUT
 from rows_broker import AT_ONCE, Place
 
 REQUESTS = 4000
@@ -76,7 +76,7 @@ def main():
     if not looks:
         sys.exit("profile: perf saw nothing of the broker; may it look at other processes (kernel.perf_event_paranoid)?")
     folded = collections.Counter(";".join(function for function, _ in reversed(chain)) for chain in looks)
-    with open(f"{TOOLS}/profile.txt", "w", encoding="utf-8") as file:
+    with open(f"{OUT}/profile.txt", "w", encoding="utf-8") as file:
         file.writelines(f"{chain} {count}\n" for chain, count in folded.most_common())
     shares = collections.Counter(purpose(chain) for chain in looks)
     print("| share | what |\n| --- | --- |")

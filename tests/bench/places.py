@@ -10,6 +10,7 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "system"), os.path.dir
 from namespace import TREE  # noqa: E402  (its folder has just been added)
 
 TOOLS = os.path.join(TREE, "build/bench")
+OUT = os.environ.get("BENCH_OUT", TOOLS)  # for what a run leaves, and the stores that it works on
 
 
 def pam_modules():

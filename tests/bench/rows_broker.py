@@ -5,18 +5,18 @@ import shutil
 import subprocess
 
 from brokerlib import PUBLIC_KEY, Api, make_broker, new_secret
-from places import TOOLS
+from places import OUT, TOOLS
 from report import median
 from terminal import wait_until
 from test_load import CONF, PER_HOST, Waiters
 
 AT_ONCE = 8  # hosts that keep the broker busy
 SIZES = (1, 10, 100, 1000, 10000)
-GROWTH = f"{TOOLS}/growth.dat"
+GROWTH = f"{OUT}/growth.dat"
 WAKES = 3
 SAMPLES = 200  # requests that are measured where so many others are there
 PLOT = f"""set terminal svg size 1100,460 background "white" font "sans,13"
-set output "{TOOLS}/growth.svg"
+set output "{OUT}/growth.svg"
 set logscale xy
 set format x "%.0f"
 set grid
@@ -41,7 +41,7 @@ class Place:
     """A broker of its own in a folder on the disk, with so many hosts' keys, and an approver's token."""
 
     def __init__(self, name, hosts):
-        self.folder = f"{TOOLS}/{name}"
+        self.folder = f"{OUT}/{name}"
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder)
         self.broker = make_broker(self.folder, CONF.replace("[person op1]", "code = off\n[person op1]", 1))
