@@ -373,13 +373,19 @@ class Store(Victim):
         return full([STORE], self.orders().counter("full"))
 
     def garbage(self):
-        """Every page but the first is noise. What was cached is read again, since another process wrote."""
+        """Every page but the first is noise. What was cached is read again: another process began to write before, and ends
+        when the noise is there."""
         touch()
+        other = sqlite3.connect(DATABASE, isolation_level=None, timeout=10)
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("UPDATE cursor SET value=value")
         with open(DATABASE, "r+b") as file:
             whole = file.read()
             size = int.from_bytes(whole[16:18], "big")
             file.seek(size)
             file.write(secrets.token_bytes(len(whole) - size))
+        other.execute("COMMIT")
+        other.close()
         said = added_to(self.rig.lab.log("jit-broker"))
 
         def mend():
