@@ -62,7 +62,8 @@ UNIT_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 PAM_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/pam/test_*.c))
 INTEROP_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/interop/*_tool.c))
 LOAD_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/load/*.c))
-FAULT_SHIM := $(B)/tests/faults/shim.so
+# What daemons under test are preloaded with.
+PRELOADED := $(B)/tests/faults/shim.so $(B)/tests/soak/accept.so
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -155,11 +156,11 @@ $(B)/tests/load/%: $(O)/tests/load/%.o
 	@$(CC) $(LDHARDEN) -o $@ $^ $(call pkg_libs,libevent libevent_openssl openssl)
 tests-build: $(LOAD_TOOLS)
 
-$(FAULT_SHIM): $(O)/tests/faults/shim.o
+$(PRELOADED): $(B)/%.so: $(O)/%.o
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
 	@$(CC) -shared $(LDHARDEN) -o $@ $^
-tests-build: $(FAULT_SHIM)
+tests-build: $(PRELOADED)
 
 $(B)/tests/interop/%_tool: $(O)/tests/interop/%_tool.o $(O)/libcommon.a
 	@mkdir -p $(@D)

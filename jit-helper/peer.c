@@ -268,10 +268,11 @@ static void admit(struct jh_listener *l, int fd)
 	if (refusal) {
 		l->options.refuse(peer, false, refusal);
 		jh_peer_close(peer);
-		return;
 	}
-	/* Mostly its question is there already. */
-	on_readable(fd, 0, peer);
+	/*
+	 * Its question is there already, mostly, and is left for the loop's next turn: on another connection the same
+	 * process may just have taken what it now asks for, and that lies there unread.
+	 */
 }
 
 static void on_connection(evutil_socket_t fd, short what, void *arg)

@@ -8,12 +8,14 @@ import re
 import struct
 import threading
 import time
+import unittest
 import urllib.request
 
 import brokerlib
 from frames import (ALLOW, ELEVATE, GENEROUS, GRANT, OPEN, OUTCOME, SESSION_SOCKET, TAKEN, TEXT, VERDICT, WAITING, Module,
                     end, frame, in_a_process, log_in_here, uid_of)
 from lab import LabCase, read
+from namespace import TREE
 from terminal import wait_until
 
 ID = "0b6c1111-2222-4333-8444-555566667777"
@@ -183,6 +185,31 @@ class PlayedBrokers(LabCase):
         log = read(self.lab.log("jit-helper"))
         self.assertNotIn("submitted; trying again", log)
         self.assertRegex(log, "R7KD-2M9Q: the answer of the broker at .* makes no sense.*; trying again")
+
+    @unittest.skipIf(os.environ.get("PAM_JIT_SAN"), "AddressSanitizer wants to be loaded first")
+    def test_what_was_taken_is_there_for_what_is_asked_next(self):
+        """The module takes the verdict on one connection and asks to begin the session on the next one, without a pause, and
+        all of that while the helper is busy with somebody else's connection."""
+        def play(_, path, nth):
+            if path == "/changes":
+                time.sleep(1)
+                return 200, {"changes": [], "next": nth}
+            return 200, APPROVED
+
+        self.lab.helper_environment = {"LD_PRELOAD": os.path.join(TREE, "build/tests/soak/accept.so")}
+        try:
+            self.play(play)
+        finally:
+            self.lab.helper_environment = None
+        with Module() as asking:
+            asking.ask(ELEVATE)
+            grant = asking.expect(VERDICT)[GRANT].decode()
+            with Module():
+                wait_until("it is taken", lambda: "nanosleep" in read(f"/proc/{self.lab.helper.pid}/wchan"), GENEROUS)
+                asking.send(frame(TAKEN))
+                with Module() as opening:
+                    opening.ask(OPEN, TARGET="root", GRANT=grant)
+                    self.assertEqual(opening.verdict(), (ALLOW, ""))
 
     def test_nobody_gathers_grants_without_end(self):
         """Where nobody has to approve, each login of a person makes a grant that lives until it is used or forgotten."""
