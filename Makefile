@@ -63,14 +63,14 @@ PAM_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/pam/test_*.c))
 INTEROP_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/interop/*_tool.c))
 LOAD_TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/load/*.c))
 # What daemons under test are preloaded with.
-PRELOADED := $(B)/tests/faults/shim.so $(B)/tests/soak/accept.so
+PRELOADED := $(B)/tests/faults/shim.so $(addprefix $(B)/tests/soak/,heap.so accept.so commits.so)
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(filter %.mk Makefile,$(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(filter %.mk Makefile,$(MAKEFILE_LIST))
 
 all: $(PROGRAMS) ## build pam_jit.so, jit-helper, jit and jit-broker (default)
 
@@ -102,10 +102,15 @@ $(O)/libbroker.a: $(filter-out %/main.o,$(BROKER)) $(LAMBDA)
 $(O)/libmodule.a: $(MODULE)
 	@rm -f $@; $(AR) rcsD $@ $^
 
-$(B)/pam_jit.so: $(MODULE) pam_jit/pam_jit.map
+# The sanitizers want start files, and are found when the module is loaded.
+MODULE_LDFLAGS := -Wl,--version-script=pam_jit/pam_jit.map
+ifeq ($(SAN),)
+MODULE_LDFLAGS += -nostartfiles -Wl,-T,pam_jit/pam_jit.ld,-z,defs
+endif
+$(B)/pam_jit.so: $(MODULE) pam_jit/pam_jit.map pam_jit/pam_jit.ld
 	@mkdir -p $(@D)
 	@echo '  LINK  $@'
-	@$(CC) -shared $(LDHARDEN) -Wl,--version-script=pam_jit/pam_jit.map $(if $(SAN),,-Wl$(comma)-z$(comma)defs) -o $@ $(MODULE) -lpam
+	@$(CC) -shared $(LDHARDEN) $(MODULE_LDFLAGS) -o $@ $(MODULE) -lpam
 comma := ,
 
 HELPER_LIBS = $(call pkg_libs,libcurl libevent json-c inih openssl libsystemd libseccomp)
@@ -175,7 +180,7 @@ unit-tests: $(UNIT_TESTS) ## build and run the unit tests: no root, no host need
 check: ## build, and run the short tier of tests (tests/run --help)
 	@tests/run
 
-check-full: ## all tests, with lint and packages: under an hour
+check-full: ## all tests, with lint and packages: about half an hour
 	@./setup missing || true
 	@tests/run --full
 
@@ -202,7 +207,7 @@ install: all ## install below DESTDIR (PREFIX=/usr); gates nothing by itself
 	install -m 0644 etc/completion/_jit $(DESTDIR)$(ZSH_DIR)/_jit
 	install -m 0644 etc/completion/jit.fish $(DESTDIR)$(FISH_DIR)/jit.fish
 	$(foreach n,1 5 8,$(call copy,$(wildcard docs/man/*.$(n)),$(MAN_DIR)/man$(n)) &&) true
-	$(call copy,README.md CHANGELOG.md SECURITY.md LICENSE $(wildcard docs/*.md),$(DOC_DIR))
+	$(call copy,README.md CHANGELOG.md SECURITY.md LICENSE $(wildcard docs/*.md docs/*.svg),$(DOC_DIR))
 	$(call put,etc/pam-jit/jit-helper.conf etc/pam-jit/aws-credentials,$(HOST_EXAMPLES))
 	$(call put,$(wildcard etc/pam.d/*.example),$(HOST_EXAMPLES))
 	$(call put,$(wildcard etc/pam.d/fedora/*.example),$(HOST_EXAMPLES)/fedora)

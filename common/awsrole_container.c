@@ -110,7 +110,7 @@ struct jit_awsrole *jit_awsrole_container_new(struct event_base *base, const str
 	if ((relative && *relative != '/') || !(path = path_of(uri, &loopback))) {
 		snprintf(why, why_size,
 			 "AWS_CONTAINER_CREDENTIALS_%s leads to where no credentials come from: it is http:// to this "
-			 "machine, to 169.254.170.2 or 169.254.170.23",
+			 "machine, to 169.254.170.2, 169.254.170.23 or [fd00:ec2::23]",
 			 relative ? "RELATIVE_URI" : "FULL_URI");
 		return NULL;
 	}

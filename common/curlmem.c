@@ -1,8 +1,8 @@
 /* See curlmem.h. */
 #include "curlmem.h"
 
-#include <curl/curl.h>
 #include <malloc.h>
+#include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -88,6 +88,8 @@ static size_t size_of(void *block)
 {
 	if (!block)
 		return 0;
+	if (CRYPTO_secure_allocated(block))
+		return CRYPTO_secure_actual_size(block);
 	return is_slot(block) ? SLOT : malloc_usable_size(block);
 }
 
@@ -97,6 +99,10 @@ static void give_back(void *block)
 
 	if (!block)
 		return;
+	if (CRYPTO_secure_allocated(block)) {
+		OPENSSL_secure_free(block); /* which wipes it */
+		return;
+	}
 	if (is_slot(block)) {
 		give_slot_back(block);
 		return;
@@ -135,7 +141,7 @@ static void *take_zeroed(size_t count, size_t size)
 static char *copy(const char *text)
 {
 	size_t size = strlen(text) + 1;
-	char *block = take(size);
+	char *block = CRYPTO_secure_allocated(text) ? OPENSSL_secure_malloc(size) : take(size);
 
 	if (block)
 		memcpy(block, text, size);
@@ -147,4 +153,37 @@ int jit_curlmem_start(void)
 	lock_pool();
 	return curl_global_init_mem(CURL_GLOBAL_DEFAULT, take, give_back, resize, copy, take_zeroed) == CURLE_OK ? 0
 														 : -1;
+}
+
+/* libcurl copies it once more for itself, and that copy for each connection. */
+static CURLcode set_password(CURL *easy, const char *password)
+{
+	const size_t size = strlen(password) + 1;
+	char *own = OPENSSL_secure_malloc(size);
+
+	if (!own)
+		return CURLE_OUT_OF_MEMORY;
+	memcpy(own, password, size);
+	const CURLcode r = curl_easy_setopt(easy, CURLOPT_PASSWORD, own);
+	OPENSSL_secure_clear_free(own, size);
+	return r;
+}
+
+CURLcode jit_curlmem_login(CURL *easy, const char *user, const char *password)
+{
+	const CURLcode r = curl_easy_setopt(easy, CURLOPT_USERNAME, user);
+
+	return r == CURLE_OK ? set_password(easy, password) : r;
+}
+
+CURLcode jit_curlmem_login_pair(CURL *easy, const char *pair)
+{
+	const char *colon = strchr(pair, ':');
+	char *user = colon ? strndup(pair, (size_t)(colon - pair)) : NULL;
+
+	if (!user)
+		return colon ? CURLE_OUT_OF_MEMORY : CURLE_BAD_FUNCTION_ARGUMENT;
+	const CURLcode r = jit_curlmem_login(easy, user, colon + 1);
+	free(user);
+	return r;
 }

@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 #include <openssl/crypto.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #include "cleanup.h"
 #include "curlloop.h"
+#include "curlmem.h"
 #include "fetch_fault.h"
 
 #define CONNECT_MS	  5000L
@@ -282,6 +284,15 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 	return len;
 }
 
+/* What came in a record is an answer's, and may be credentials: it does not stay in the connection's memory. */
+static CURLcode wipe_records(CURL *easy, void *tls, void *arg)
+{
+	(void)easy;
+	(void)arg;
+	SSL_CTX_set_options(tls, SSL_OP_CLEANSE_PLAINTEXT);
+	return CURLE_OK;
+}
+
 static void set_transport(struct jit_fetch_call *call, const struct jit_fetch_request *request)
 {
 	const struct jit_fetch *fetch = call->fetch;
@@ -293,6 +304,7 @@ static void set_transport(struct jit_fetch_call *call, const struct jit_fetch_re
 	set(call, curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L));
 	set(call, curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L));
 	set(call, curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2));
+	set(call, curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, wipe_records));
 	if (fetch->ca_file) {
 		set(call, curl_easy_setopt(easy, CURLOPT_CAINFO, fetch->ca_file));
 		set(call, curl_easy_setopt(easy, CURLOPT_CAPATH, NULL));
@@ -353,7 +365,7 @@ static void set_message(struct jit_fetch_call *call, const struct jit_fetch_requ
 	if (request->sigv4) {
 		/* An Expect line would be signed wrongly by libcurl before 7.89; libcurl sends none below 1 MiB. */
 		set(call, curl_easy_setopt(easy, CURLOPT_AWS_SIGV4, request->sigv4));
-		set(call, curl_easy_setopt(easy, CURLOPT_USERPWD, request->sigv4_key));
+		set(call, jit_curlmem_login_pair(easy, request->sigv4_key));
 	} else {
 		add_header(call, "Expect:");
 	}

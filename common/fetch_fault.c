@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 enum jit_fetch_fault jit_fetch_fault_of(CURLcode code)
 {
@@ -53,6 +55,18 @@ bool jit_fetch_alert(CURLcode code, char *detail, size_t size)
 	return true;
 }
 
+/* libcurl does not say why there was not even a socket, nor a file of names to look into. */
+static const char *unless_crowded(const char *why)
+{
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		return "this process has no descriptor left";
+	if (fd >= 0)
+		close(fd);
+	return why;
+}
+
 const char *jit_fetch_why(enum jit_fetch_fault fault, CURLcode code, CURL *easy, const char *detail)
 {
 	long os_errno = 0;
@@ -61,12 +75,12 @@ const char *jit_fetch_why(enum jit_fetch_fault fault, CURLcode code, CURL *easy,
 	case JIT_FETCH_OK:
 		return "";
 	case JIT_FETCH_DNS:
-		return "its name cannot be resolved";
+		return unless_crowded("its name cannot be resolved");
 	case JIT_FETCH_CONNECT:
 		curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
 		return os_errno == ECONNREFUSED ? "connection refused"
 		       : os_errno == EACCES	? "this process may not connect to that port (its sandbox, or SELinux)"
-						: "it cannot be reached";
+						: unless_crowded("it cannot be reached");
 	case JIT_FETCH_TIMEOUT:
 		return "it did not answer in time";
 	case JIT_FETCH_TOO_LARGE:

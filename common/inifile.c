@@ -1,6 +1,7 @@
 /* See inifile.h. */
 #include "inifile.h"
 
+#include <errno.h>
 #include <ini.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,8 +101,10 @@ int jit_ini_read(const char *path, bool secret, jit_ini_key on_key, jit_ini_erro
 	char why[512];
 	size_t len;
 
-	if (jit_file_read(path, &rule, &text, &len, why, sizeof(why)) < 0) {
+	int r = jit_file_read(path, &rule, &text, &len, why, sizeof(why));
+	if (r < 0) {
 		on_error(arg, why);
+		errno = -r;
 		return 1;
 	}
 	int errors = jit_ini_parse(path, text, on_key, on_error, arg);

@@ -24,7 +24,7 @@ typedef void (*jit_ini_error)(void *arg, const char *message);
 /*
  * Reads `path` (see jit_file_read; `secret` as there). Returns the number of
  * errors told, 0 when all is well; reading goes on past an error, so that all
- * of them are told in one run.
+ * of them are told in one run. Where the file itself could not be read errno says why.
  */
 int jit_ini_read(const char *path, bool secret, jit_ini_key on_key, jit_ini_error on_error, void *arg);
 

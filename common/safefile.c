@@ -16,7 +16,7 @@ static int check_stat(const char *path, const struct stat *st, const struct jit_
 		      size_t why_size)
 {
 	if (!S_ISREG(st->st_mode)) {
-		snprintf(why, why_size, "%s is not a regular file", path);
+		snprintf(why, why_size, "%s is not a regular file: move it away and put the file there", path);
 		return -EINVAL;
 	}
 	if (st->st_uid != 0 && st->st_uid != geteuid()) {
@@ -33,8 +33,8 @@ static int check_stat(const char *path, const struct stat *st, const struct jit_
 		return -EPERM;
 	}
 	if (st->st_size < 0 || (size_t)st->st_size > rule->max_size) {
-		snprintf(why, why_size, "%s has %lld bytes, more than the %zu that are read", path,
-			 (long long)st->st_size, rule->max_size);
+		snprintf(why, why_size, "%s has %lld bytes, more than the %zu that are read: is it the right file?",
+			 path, (long long)st->st_size, rule->max_size);
 		return -EFBIG;
 	}
 	return 0;

@@ -1,4 +1,4 @@
-/* See sandbox.h. Landlock has no library on older systems: its three calls, and the steps in which kernels learnt it.
+/* See sandbox.h. Landlock has no library on older systems: its calls, and the steps in which kernels learnt it.
  */
 #include "sandbox.h"
 
@@ -15,6 +15,7 @@
 
 #include "cleanup.h"
 #include "sandbox_calls.h"
+#include "sandbox_offer.h"
 #include "text.h"
 
 #ifndef SYS_landlock_create_ruleset /* the same on every machine */
@@ -40,8 +41,6 @@ enum {
 };
 enum { BIND_TCP = 1 << 0, CONNECT_TCP = 1 << 1 };	 /* 4 */
 enum { SCOPE_ABSTRACT = 1 << 0, SCOPE_SIGNAL = 1 << 1 }; /* 6 */
-enum { ABI_REFER = 2, ABI_TRUNCATE = 3, ABI_TCP = 4, ABI_IOCTL = 5, ABI_SCOPE = 6 };
-enum { ASK_ABI = 1 << 0 };
 enum { RULE_PATH = 1, RULE_PORT = 2 };
 
 struct ruleset {
@@ -207,24 +206,16 @@ static uint64_t rights(enum jit_sandbox_use use)
 	return 0;
 }
 
-/* The kernel's version of Landlock; 0: it has none, or has it off. */
-static int landlock_abi(void)
-{
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, ASK_ABI);
-
-	return abi > 0 ? (int)abi : 0;
-}
-
 static struct ruleset rules_of(int abi, bool signals)
 {
 	const char *notify = getenv("NOTIFY_SOCKET");
 	struct ruleset rules = {.files = ALL_AT_FIRST};
 
-	rules.files |= abi >= ABI_REFER ? REFER : 0;
-	rules.files |= abi >= ABI_TRUNCATE ? TRUNCATE : 0;
-	rules.files |= abi >= ABI_IOCTL ? IOCTL_DEV : 0;
-	rules.ports = abi >= ABI_TCP ? BIND_TCP | CONNECT_TCP : 0;
-	if (abi >= ABI_SCOPE) {
+	rules.files |= abi >= JIT_LANDLOCK_REFER ? REFER : 0;
+	rules.files |= abi >= JIT_LANDLOCK_TRUNCATE ? TRUNCATE : 0;
+	rules.files |= abi >= JIT_LANDLOCK_IOCTL ? IOCTL_DEV : 0;
+	rules.ports = abi >= JIT_LANDLOCK_TCP ? BIND_TCP | CONNECT_TCP : 0;
+	if (abi >= JIT_LANDLOCK_SCOPE) {
 		rules.scoped |= signals ? 0 : SCOPE_SIGNAL;
 		/* A service manager that listens there is to hear of us. */
 		rules.scoped |= notify && notify[0] == '@' ? 0 : SCOPE_ABSTRACT;
@@ -273,43 +264,37 @@ static int enter_landlock(const struct jit_sandbox *sandbox, int abi, bool signa
 	return r;
 }
 
-/* What this kernel, or this build, leaves out; NULL: nothing. */
-static const char *lacking(int abi, bool has_calls)
+/* By what it is confined now, for the log. 1: not by all. */
+static int tell(const struct jit_sandbox_offer *taken, char *why, size_t why_size)
 {
-	if (jit_sandbox_calls_loose())
-		return "what AddressSanitizer needs is allowed: this build is for tests";
-	if (!has_calls)
-		return abi ? "this kernel limits no system calls (seccomp)"
-			   : "this kernel limits neither system calls (seccomp) nor files and ports (Landlock)";
-	if (abi < ABI_SCOPE)
-		return abi == 0	       ? "this kernel limits no files and no ports (Landlock)"
-		       : abi < ABI_TCP ? "this kernel limits no ports (Landlock before Linux 6.7)"
-				       : "this kernel limits no signals (Landlock before Linux 6.12)";
-	return NULL;
+	char said[512];
+
+	jit_sandbox_say(taken, said, sizeof(said));
+	snprintf(why, why_size, "%s%s", said,
+		 jit_sandbox_calls_loose() ? "; allowed beside: what AddressSanitizer needs, as this build is for tests"
+					   : "");
+	return taken->landlock <= 0 || taken->seccomp < 0;
 }
 
 int jit_sandbox_enter(struct jit_sandbox *sandbox, const struct jit_sandbox_rule *rule, char *why, size_t why_size)
 {
-	const int abi = landlock_abi();
+	struct jit_sandbox_offer taken = {.landlock = jit_sandbox_landlock()};
 	int r = sandbox->out_of_memory ? -ENOMEM : 0;
 
-	if (r == 0 && abi > 0)
-		r = enter_landlock(sandbox, abi, rule->signals);
+	if (r == 0 && taken.landlock > 0)
+		r = enter_landlock(sandbox, taken.landlock, rule->signals);
 	if (r < 0) {
 		snprintf(why, why_size, "cannot enter the sandbox (Landlock): %s", strerror(-r));
-		return -1;
+		return r;
 	}
-	sandbox->has_files = abi > 0;
-	sandbox->has_ports = abi >= ABI_TCP;
-	r = jit_sandbox_calls(rule->calls);
-	if (r < 0 && r != -ENOSYS) {
-		snprintf(why, why_size, "cannot enter the sandbox (seccomp): %s", strerror(-r));
-		return -1;
+	sandbox->has_files = taken.landlock > 0;
+	sandbox->has_ports = taken.landlock >= JIT_LANDLOCK_TCP;
+	taken.seccomp = jit_sandbox_calls(rule->calls);
+	if (taken.seccomp < 0 && taken.seccomp != -ENOSYS) {
+		snprintf(why, why_size, "cannot enter the sandbox (seccomp): %s", strerror(-taken.seccomp));
+		return taken.seccomp;
 	}
-	const char *left_out = lacking(abi, r == 0);
-	if (left_out)
-		snprintf(why, why_size, "the sandbox is not whole: %s", left_out);
-	return left_out ? 1 : 0;
+	return tell(&taken, why, why_size);
 }
 
 /* Is this path that one, or below it? */

@@ -45,8 +45,9 @@ void jit_sandbox_url(struct jit_sandbox *sandbox, const char *url);
 void jit_sandbox_system(struct jit_sandbox *sandbox);
 
 /*
- * For good. 0; 1: what this kernel does not have is missing, which `why` says in a
- * sentence; -1: nothing can be relied on, with a sentence in `why`.
+ * For good. 0; 1: Landlock or seccomp is missing altogether; in both cases `why` says
+ * by what the process is confined now, and what to do about what is missing. -errno:
+ * nothing can be relied on, with a sentence in `why`.
  */
 int jit_sandbox_enter(struct jit_sandbox *sandbox, const struct jit_sandbox_rule *rule, char *why, size_t why_size);
 

@@ -6,7 +6,6 @@
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/kdf.h>
-#include <openssl/param_build.h>
 #include <openssl/rand.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include "b64.h"
 #include "cleanup.h"
 #include "json.h"
+#include "json_read.h"
 
 #define COORD	   32 /* bytes of a P-256 coordinate */
 #define CEK	   32 /* bytes of an A256GCM key */
@@ -31,19 +31,33 @@ CLEANUP_OF(pkey_ctxp, EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 CLEANUP_OF(cipher_ctxp, EVP_CIPHER_CTX, EVP_CIPHER_CTX_free)
 CLEANUP_OF(kdfp, EVP_KDF, EVP_KDF_free)
 CLEANUP_OF(kdf_ctxp, EVP_KDF_CTX, EVP_KDF_CTX_free)
-CLEANUP_OF(bldp, OSSL_PARAM_BLD, OSSL_PARAM_BLD_free)
-CLEANUP_OF(paramsp, OSSL_PARAM, OSSL_PARAM_free)
 
 void jit_keyp(EVP_PKEY **key)
 {
 	EVP_PKEY_free(*key);
 }
 
+/* The curve, made once: OpenSSL takes longer to make it than for all else that is done to a key. NULL: it cannot be. */
+static EVP_PKEY *curve(void)
+{
+	static EVP_PKEY *p256;
+
+	if (p256)
+		return p256;
+	__attribute__((cleanup(pkey_ctxp))) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+	if (ctx && EVP_PKEY_paramgen_init(ctx) == 1 && EVP_PKEY_CTX_set_group_name(ctx, "P-256") == 1 &&
+	    EVP_PKEY_paramgen(ctx, &p256) != 1)
+		p256 = NULL;
+	return p256;
+}
+
 int jit_key_new(EVP_PKEY **ret)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
+	EVP_PKEY *p256 = curve(), *key = NULL;
+	__attribute__((cleanup(pkey_ctxp))) EVP_PKEY_CTX *ctx =
+		p256 ? EVP_PKEY_CTX_new_from_pkey(NULL, p256, NULL) : NULL;
 
-	if (!key)
+	if (!ctx || EVP_PKEY_keygen_init(ctx) != 1 || EVP_PKEY_generate(ctx, &key) != 1)
 		return -EIO;
 	*ret = key;
 	return 0;
@@ -83,21 +97,17 @@ static bool is_coord(const char *text, uint8_t out[static COORD])
 static int key_from_jwk(json_object *jwk, EVP_PKEY **ret)
 {
 	uint8_t point[1 + 2 * COORD] = {4};
-	__attribute__((cleanup(bldp))) OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-	__attribute__((cleanup(paramsp))) OSSL_PARAM *params = NULL;
-	__attribute__((cleanup(pkey_ctxp))) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
-	JIT_KEY EVP_PKEY *key = NULL;
+	EVP_PKEY *p256 = curve();
+	JIT_KEY EVP_PKEY *key = EVP_PKEY_new();
 
-	if (!bld || !ctx)
+	if (!p256 || !key)
 		return -ENOMEM;
 	if (strcmp(member(jwk, "kty"), "EC") != 0 || strcmp(member(jwk, "crv"), "P-256") != 0 ||
 	    !is_coord(member(jwk, "x"), point + 1) || !is_coord(member(jwk, "y"), point + 1 + COORD))
 		return -EINVAL;
-	if (OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0) != 1 ||
-	    OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point)) != 1 ||
-	    !(params = OSSL_PARAM_BLD_to_param(bld)))
+	if (EVP_PKEY_copy_parameters(key, p256) != 1)
 		return -EIO;
-	if (EVP_PKEY_fromdata_init(ctx) != 1 || EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
+	if (EVP_PKEY_set1_encoded_public_key(key, point, sizeof(point)) != 1)
 		return -EINVAL;
 	/* An off-curve point would let its sender learn our private key. Whether it is on the curve and not at infinity
 	 * is all there is to check: P-256 has the cofactor 1, so that every such point has the group's order. */
@@ -110,7 +120,7 @@ static int key_from_jwk(json_object *jwk, EVP_PKEY **ret)
 
 int jit_jwk_parse(const char *json, EVP_PKEY **ret)
 {
-	JIT_JSON json_object *jwk = json_tokener_parse(json);
+	JIT_JSON json_object *jwk = jit_json_of(json);
 
 	if (!jwk || !json_object_is_type(jwk, json_type_object))
 		return -EINVAL;
@@ -241,7 +251,7 @@ static int read_header(const char *part, size_t len, EVP_PKEY **ret)
 	if (jit_b64_decode(part, len, (uint8_t *)json, HEADER_MAX, &n) < 0)
 		return -EINVAL;
 	json[n] = '\0';
-	JIT_JSON json_object *header = json_tokener_parse(json);
+	JIT_JSON json_object *header = jit_json_of(json);
 	json_object *epk, *other;
 	if (!header || !json_object_is_type(header, json_type_object) ||
 	    strcmp(member(header, "alg"), "ECDH-ES") != 0 || strcmp(member(header, "enc"), "A256GCM") != 0 ||

@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "exit.h"
 #include "json.h"
+#include "json_read.h"
 
 #define PAGE 1000 /* records that show reads at once */
 
@@ -129,7 +130,7 @@ static int verify(struct jb_store *store, const struct asked *asked)
 
 static bool is_within(const struct asked *asked, const char *text)
 {
-	JIT_JSON json_object *record = json_tokener_parse(text);
+	JIT_JSON json_object *record = jit_json_of(text);
 	json_object *at;
 	int64_t instant;
 

@@ -14,6 +14,7 @@
 #include "inifile.h"
 #include "policy.h"
 #include "safefile.h"
+#include "sandbox_offer.h"
 #include "text.h"
 
 static const char how[] = "check [--config FILE] [--who USER --host HOST [--role ROLE]\n"
@@ -279,6 +280,18 @@ static int explain(const struct jb_conf *conf, const struct asked *asked)
 	return answer.decision.allowed && (!asked->approver || answer.approver.allowed) ? JB_EXIT_OK : JB_EXIT_FAILED;
 }
 
+/* Of the machine it is run on, which is to be the broker's. */
+static void warn_of_kernel(void)
+{
+	const struct jit_sandbox_offer offer = jit_sandbox_ask();
+	struct jit_sandbox_lack lack;
+
+	for (enum jit_sandbox_part part = 0; part < JIT_SANDBOX_PARTS; part++)
+		if (jit_sandbox_lacks(&offer, part, &lack))
+			fprintf(stderr, "jit-broker: a broker on this machine is not confined by %s: %s; %s\n",
+				lack.part, lack.why, lack.remedy);
+}
+
 int jb_cmd_check(int argc, char **argv)
 {
 	struct asked asked = {.config = JB_CONF_DEFAULT};
@@ -296,6 +309,7 @@ int jb_cmd_check(int argc, char **argv)
 		return JB_EXIT_FAILED;
 	if (asked.who)
 		return explain(conf, &asked);
+	warn_of_kernel();
 	if (jb_conf_check_files(conf, print_error, NULL) > 0)
 		return JB_EXIT_FAILED;
 	printf("%s is in order: %zu roles, %zu groups, %zu persons\n", conf->path, conf->role_count, conf->group_count,

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "doc.h"
 #include "filing.h"
 #include "live.h"
 #include "log.h"
@@ -29,8 +29,7 @@
  */
 #define TICK_MAX_MS 3000
 #define LATE_MS	    1000
-#define SOON_MS	    100	  /* after a change */
-#define STEP_MS	    10000 /* by which the wall clock may have been set since the last look, without a word */
+#define SOON_MS	    100 /* after a change */
 
 typedef void (*handler)(struct jb_ask *ask);
 
@@ -106,22 +105,10 @@ static void come_back(struct jb_api *api, int64_t ms)
 	api->tick_ms = wall_ms() + ms;
 }
 
-/* Who wonders why so much is over at once, or why AWS takes no signature any more, reads it here. */
-static void watch_clock(struct jb_api *api)
-{
-	const int64_t clock_ms = wall_ms() - jit_boottime_ms(), step_ms = clock_ms - api->clock_ms;
-
-	if (api->clock_ms && llabs(step_ms) >= STEP_MS)
-		jit_log(LOG_WARNING,
-			"the wall clock was put %s by %lld s, and with it what is due: check this machine's time",
-			step_ms > 0 ? "forward" : "back", llabs(step_ms) / 1000);
-	api->clock_ms = clock_ms;
-}
-
 /* Does what is due and comes back when the next thing is. */
 static void tick(struct jb_api *api)
 {
-	watch_clock(api);
+	jb_machine_look(&api->machine);
 	if (api->tick_ms && wall_ms() > api->tick_ms + LATE_MS)
 		jb_engine_awake(api->engine, jit_wall_s());
 	int64_t next = jb_engine_tick(api->engine, jit_wall_s());
@@ -134,11 +121,16 @@ static void tick(struct jb_api *api)
 	come_back(api, ms);
 }
 
-/* A change may bring something due nearer. Of many changes one look tells: it asks the store what is next. */
+/* A change may bring something due nearer. Of many changes one look tells: it asks the store what is next. A clock that
+ * was put forward has brought everything nearer: tick() finds itself late. */
 static void tick_soon(struct jb_api *api)
 {
-	if (api->tick_ms - wall_ms() > SOON_MS)
+	const int64_t left_ms = api->tick_ms - wall_ms();
+
+	if (left_ms > SOON_MS)
 		come_back(api, SOON_MS);
+	else if (left_ms < -LATE_MS)
+		event_active(api->timer, EV_TIMEOUT, 0);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -241,7 +233,9 @@ struct json_object *jb_api_body(struct jb_ask *ask, bool optional)
 	const char *text = jb_call_body(ask->call, &len);
 	struct json_object *json = len == 0 && optional ? json_object_new_object() : jb_json_object(text, len);
 
-	if (!json)
+	if (!json && errno == ENOMEM)
+		jb_reply_json(ask->call, 503, NULL);
+	else if (!json)
 		jb_reply_message(ask->call, 400, "Invalid JSON body");
 	return json;
 }
@@ -270,15 +264,15 @@ struct json_object *jb_api_list(struct jb_request **requests, size_t count,
 				struct json_object *(*form)(const struct jb_request *request, int64_t now),
 				const char *name, int64_t now)
 {
-	struct json_object *json = json_object_new_object(), *list = json_object_new_array();
+	struct jb_doc doc = {json_object_new_object()}, list = {json_object_new_array()};
 
 	for (size_t i = 0; i < count; i++) {
-		json_object_array_add(list, form(requests[i], now));
+		jb_doc_append(&list, form(requests[i], now));
 		jb_request_free(requests[i]);
 	}
 	free(requests);
-	json_object_object_add(json, name, list);
-	return json;
+	jb_doc_put(&doc, name, list.json);
+	return doc.json;
 }
 
 struct jb_api *jb_api_new(struct event_base *base, const struct jb_conf *conf, struct jb_store *store,

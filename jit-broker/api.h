@@ -11,6 +11,7 @@
 #include "conf.h"
 #include "engine.h"
 #include "issuer.h"
+#include "machine.h"
 #include "metrics.h"
 #include "proto.h"
 #include "server.h"
@@ -38,7 +39,7 @@ struct jb_api {
 	struct jb_waiters *waiters;
 	struct event *timer;		  /* what is due next in the engine */
 	int64_t tick_ms;		  /* when it is to come, on the wall clock; 0 before the first time */
-	int64_t clock_ms;		  /* the wall clock less the time since boot, at the last look; 0 before it */
+	struct jb_machine machine;	  /* as it was at the last tick */
 	int64_t told_misuse;		  /* when a key in a wrong place was logged last: once a second */
 	struct jb_collecting *collecting; /* calls that wait for credentials */
 	struct jb_oidc_signin *oidc;	  /* sign-in with an identity provider; NULL: there is none */

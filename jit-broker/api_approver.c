@@ -1,12 +1,12 @@
 /* What an approver may call, known as a person by their token. */
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api.h"
 #include "clock.h"
+#include "doc.h"
 #include "draft.h"
 #include "filing.h"
 #include "reply.h"
@@ -73,6 +73,7 @@ static void decide(struct jb_ask *ask, bool approve)
 		return;
 	int went = approve ? jb_engine_approve(engine, ask->who, ask->id, code, comment, ask->now, &r, &fault)
 			   : jb_engine_deny(engine, ask->who, ask->id, comment, ask->now, &r, &fault);
+	jb_waiters_answer(ask->api->waiters); /* somebody sits at a terminal */
 	if (went < 0)
 		jb_reply_fault(ask->call, &fault);
 	else
@@ -106,7 +107,7 @@ void jb_api_say_revoked(const struct jb_request *r, int64_t now, char *buf, size
 void jb_api_revoke(struct jb_ask *ask)
 {
 	const char *code = NULL, *comment = NULL;
-	struct json_object *body = read_decision(ask, &code, &comment), *json;
+	struct json_object *body = read_decision(ask, &code, &comment);
 	struct jb_request *r = NULL;
 	char message[160];
 	struct jb_fault fault;
@@ -116,10 +117,11 @@ void jb_api_revoke(struct jb_ask *ask)
 	if (jb_engine_revoke(ask->api->engine, ask->who, ask->id, comment, ask->now, &r, &fault) < 0) {
 		jb_reply_fault(ask->call, &fault);
 	} else {
-		json = jb_request_for_approver(r, ask->now);
+		struct jb_doc doc = {jb_request_for_approver(r, ask->now)};
+
 		jb_api_say_revoked(r, ask->now, message, sizeof(message));
-		json_object_object_add(json, "message", json_object_new_string(message));
-		jb_reply_json(ask->call, 200, json);
+		jb_doc_text(&doc, "message", message);
+		jb_reply_json(ask->call, 200, doc.json);
 	}
 	jb_request_free(r);
 	json_object_put(body);

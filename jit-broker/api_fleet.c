@@ -1,12 +1,12 @@
 /* What a host calls beside its requests: what happened on it unheard, and for which hosts it may file. */
 #include <errno.h>
 #include <fnmatch.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api.h"
+#include "doc.h"
 #include "event.h"
 #include "log.h"
 #include "notice.h"
@@ -83,11 +83,11 @@ void jb_api_events(struct jb_ask *ask)
 			jb_reply_error(ask->call, 503, "store.unavailable",
 				       "The broker could not keep every event; report them all again.");
 		} else {
-			struct json_object *json = json_object_new_object();
+			struct jb_doc doc = {json_object_new_object()};
 
-			json_object_object_add(json, "accepted", json_object_new_int64(accepted));
-			json_object_object_add(json, "repeated", json_object_new_int64((int64_t)count - accepted));
-			jb_reply_json(ask->call, 202, json);
+			jb_doc_put(&doc, "accepted", json_object_new_int64(accepted));
+			jb_doc_put(&doc, "repeated", json_object_new_int64((int64_t)count - accepted));
+			jb_reply_json(ask->call, 202, doc.json);
 		}
 	}
 	for (size_t i = 0; i < count; i++)
@@ -161,12 +161,12 @@ static int read_patterns(struct jb_ask *ask, struct search *search)
 
 static void reply_hosts(struct jb_ask *ask, const struct search *search)
 {
-	struct json_object *json = json_object_new_object(), *list = json_object_new_array();
+	struct jb_doc doc = {json_object_new_object()}, list = {json_object_new_array()};
 
 	for (size_t i = 0; i < search->count; i++)
-		json_object_array_add(list, json_object_new_string(search->names[i]));
-	json_object_object_add(json, "hosts", list);
-	jb_reply_json(ask->call, 200, json);
+		jb_doc_append(&list, json_object_new_string(search->names[i]));
+	jb_doc_put(&doc, "hosts", list.json);
+	jb_reply_json(ask->call, 200, doc.json);
 }
 
 void jb_api_hosts(struct jb_ask *ask)

@@ -1,6 +1,5 @@
 /* What a host may call, known by its API key: filing, waiting, collecting, ending. */
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 
 #include "api.h"
 #include "clock.h"
+#include "doc.h"
 #include "filing.h"
 #include "log.h"
 #include "log_request.h"
@@ -275,11 +275,11 @@ void jb_api_file(struct jb_ask *ask)
 /* Frees the requests. */
 static struct json_object *changes_json(const char *host, struct jb_request **requests, size_t count, int64_t next)
 {
-	struct json_object *json = jb_api_list(requests, count, jb_request_for_host, "changes", jit_wall_s());
+	struct jb_doc doc = {jb_api_list(requests, count, jb_request_for_host, "changes", jit_wall_s())};
 
-	json_object_object_add(json, "next", json_object_new_int64(next));
-	json_object_object_add(json, "host", json_object_new_string(host));
-	return json;
+	jb_doc_put(&doc, "next", json_object_new_int64(next));
+	jb_doc_text(&doc, "host", host);
+	return doc.json;
 }
 
 /* What many calls of a host wait for is read once, and written once. */

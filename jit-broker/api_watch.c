@@ -1,6 +1,5 @@
 /* What whoever watches the broker asks: how it is, and what it has counted. */
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 
 #include "api.h"
 #include "clock.h"
+#include "doc.h"
 #include "health.h"
 #include "outbox.h"
 #include "proto.h"
@@ -15,14 +15,14 @@
 
 void jb_api_healthz(struct jb_ask *ask)
 {
-	struct json_object *json = json_object_new_object();
+	struct jb_doc doc = {json_object_new_object()};
 	struct jb_health health;
 	const bool well = jb_health(ask->api->conf, ask->api->store, ask->api->issuer, &health);
 
-	json_object_object_add(json, "status", json_object_new_string(well ? "ok" : "failing"));
-	json_object_object_add(json, "store", json_object_new_string(health.store));
-	json_object_object_add(json, "issuer", json_object_new_string(health.issuer));
-	jb_reply_json(ask->call, well ? 200 : 503, json);
+	jb_doc_text(&doc, "status", well ? "ok" : "failing");
+	jb_doc_text(&doc, "store", health.store);
+	jb_doc_text(&doc, "issuer", health.issuer);
+	jb_reply_json(ask->call, well ? 200 : 503, doc.json);
 }
 
 /* From this machine, and not through a proxy on it; else with an approver's token. */

@@ -16,9 +16,14 @@
 /* "prev" of record 1. */
 #define JB_AUDIT_FIRST "0000000000000000000000000000000000000000000000000000000000000000"
 
+struct json_object;
+
+/* The record's detail; NULL: it has none. 0; -EINVAL: it is no JSON object; -ENOMEM. */
+int jb_audit_detail(const struct jb_audit *audit, struct json_object **ret);
+
 /*
  * {"seq":1,"at":"…Z","action":…,"actor":…,"requestId":…,"detail":{…},"prev":"…"}: members without a value are left out.
- * *ret_text is the caller's to free. 0; -EINVAL: detail is no JSON object; -ENOMEM; -EIO.
+ * *ret_text is the caller's to free. 0; errors of jb_audit_detail; -EIO.
  */
 int jb_audit_format(int64_t seq, const char *prev, const struct jb_audit *audit, char **ret_text,
 		    char hash[static JB_HASH_SIZE]);

@@ -5,6 +5,7 @@
 #include <json-c/json.h>
 
 #include "clock.h"
+#include "json_read.h"
 
 static const char *text_of(json_object *of, const char *name)
 {
@@ -17,7 +18,7 @@ static const char *text_of(json_object *of, const char *name)
 
 int jb_record_read(const char *text, struct jb_record *ret)
 {
-	json_object *json = json_tokener_parse(text);
+	json_object *json = jit_json_of(text);
 	int64_t at;
 
 	if (!json_object_is_type(json, json_type_object) || jit_iso_parse(text_of(json, "at"), &at) < 0) {

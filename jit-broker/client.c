@@ -2,7 +2,6 @@
 #include "client.h"
 
 #include <getopt.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "cleanup.h"
 #include "client_call.h"
 #include "client_show.h"
+#include "doc.h"
 #include "request.h"
 
 struct command {
@@ -166,18 +166,20 @@ static int parse(int argc, char **argv, const struct usage *usage, struct comman
 /* POST /requests/{id}/{verb} with code and comment. */
 static int post(const struct command *c, const char *verb, struct json_object **ret)
 {
-	struct json_object *body = json_object_new_object();
+	JB_DOC body = {json_object_new_object()};
 	char path[96];
-	int status;
 
 	if (c->code)
-		json_object_object_add(body, "code", json_object_new_string(c->code));
+		jb_doc_text(&body, "code", c->code);
 	if (c->comment)
-		json_object_object_add(body, "comment", json_object_new_string(c->comment));
+		jb_doc_text(&body, "comment", c->comment);
+	const char *text = jit_json_text(body.json, NULL);
+	if (!text) {
+		fprintf(stderr, "jit-broker: out of memory\n");
+		return JB_EXIT_UNAVAILABLE;
+	}
 	snprintf(path, sizeof(path), "/requests/%s/%s", c->id, verb);
-	status = jb_client_call(&c->conf, path, json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN), ret);
-	json_object_put(body);
-	return status;
+	return jb_client_call(&c->conf, path, text, ret);
 }
 
 /* The code is typed where nobody can pipe one in: a person read it from another person's terminal. */

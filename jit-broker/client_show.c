@@ -75,7 +75,7 @@ void jb_show_list(FILE *out, struct json_object *list, const char *status)
 		fprintf(out, "No request that you could have decided is %s.\n", status);
 }
 
-/* The character at *s (json-c let only UTF-8 through) as \uXXXX, or two of them; moves *s past it. */
+/* The character at *s (jb_json_object() let only UTF-8 through) as \uXXXX, or two of them; moves *s past it. */
 static void put_escaped(FILE *out, const unsigned char **s)
 {
 	unsigned n = **s >= 0xf0 ? 4 : **s >= 0xe0 ? 3 : 2;

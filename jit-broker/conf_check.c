@@ -301,7 +301,7 @@ static void check_aws(struct check *c, const struct jb_role *role)
 /* Who stands in the audit chain as the actor must be one thing alone. */
 static void check_person_name(struct check *c, const struct jb_person *person)
 {
-	static const char *const taken[] = {"policy", "timer", "issuer", "oidc", "admin"};
+	static const char *const taken[] = {"policy", "timer", "issuer", "oidc", "workflow", "admin"};
 
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
 		if (strcmp(person->name, taken[i]) == 0)

@@ -12,8 +12,8 @@
 
 struct jit_sandbox;
 
-/* For good. 0; 1: in part, with a sentence in `why` on what is missing; -1: not, and why. *ret, which the caller frees
- * with jit_sandbox_free, says later what is allowed. */
+/* For good. 0; 1: without Landlock or seccomp; `why` says by what it is confined. -1: not, and why. *ret, which the
+ * caller frees with jit_sandbox_free, says later what is allowed. */
 int jb_confine(const struct jb_conf *conf, struct jit_sandbox **ret, char *why, size_t why_size);
 
 /* May the broker, as it was confined, use all that this configuration names? False with a sentence in `why`. */

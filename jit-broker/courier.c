@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "fetch.h"
 #include "json.h"
+#include "json_read.h"
 #include "keeper.h"
 #include "mail.h"
 #include "sign.h"
@@ -274,7 +275,7 @@ static void on_states(void *arg, const struct jb_brought_result *result)
 static bool set_off(struct jb_sending *s, struct jb_brought_result *ret)
 {
 	struct jb_courier *courier = s->courier;
-	JIT_JSON json_object *doc = json_tokener_parse(s->notice->doc);
+	JIT_JSON json_object *doc = jit_json_of(s->notice->doc);
 
 	*ret = (struct jb_brought_result){.how = JB_BROUGHT_TROUBLE, .why = "the broker is out of memory"};
 	if (!doc)

@@ -32,16 +32,13 @@ static int format_plain(const struct jb_credentials *cr, const char *token, char
 	return n > 0 && (size_t)n < size ? n : -EINVAL;
 }
 
-int jb_credentials_seal(const struct jb_credentials *credentials, const char *token, const char *public_key, char **ret)
+int jb_credentials_seal(const struct jb_credentials *credentials, const char *token, EVP_PKEY *to, char **ret)
 {
-	JIT_KEY EVP_PKEY *key = NULL;
 	char plain[sizeof(*credentials) + 256];
-	int r = jit_jwk_parse(public_key, &key);
+	int r = format_plain(credentials, token, plain, sizeof(plain));
 
-	if (r == 0)
-		r = format_plain(credentials, token, plain, sizeof(plain));
 	if (r > 0)
-		r = jit_seal(key, plain, (size_t)r, ret);
+		r = jit_seal(to, plain, (size_t)r, ret);
 	OPENSSL_cleanse(plain, sizeof(plain));
 	return r;
 }

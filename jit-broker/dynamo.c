@@ -3,7 +3,6 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <json-c/json.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <stdint.h>
@@ -19,6 +18,7 @@
 #include "fetch.h"
 #include "fetch_fault.h"
 #include "json.h"
+#include "json_read.h"
 #include "text.h"
 
 #define CALL_MS	   3000 /* one operation with all its tries */
@@ -209,31 +209,35 @@ static void headers_free(struct curl_slist *headers)
 	curl_slist_free_all(headers);
 }
 
+/* What signs a call. It lies in the secure heap, so libcurl's copies do too (curlmem.h). */
+struct signer {
+	struct jb_aws_keys keys;
+	char token[sizeof("X-Amz-Security-Token: ") + sizeof((struct jb_aws_keys){0}.session_token)];
+};
+
 /* Key and headers of this call; they are read afresh, so that rotated keys are found. */
 static int sign(struct jb_dynamo *dynamo, const char *operation, struct curl_slist **ret_headers)
 {
-	struct jb_aws_keys keys = {0};
-	char pair[sizeof(keys.access_key_id) + sizeof(keys.secret_access_key)], target[64];
-	char token[sizeof("X-Amz-Security-Token: ") + sizeof(keys.session_token)], why[256];
+	struct signer *signer = OPENSSL_secure_zalloc(sizeof(*signer));
+	char target[64], why[256] = "";
 	int r = -EIO;
 
-	if (jb_aws_keys_read(dynamo->credentials, &keys, why, sizeof(why)) < 0) {
-		snprintf(dynamo->why, sizeof(dynamo->why), "the broker has no AWS credentials: %s", why);
+	snprintf(dynamo->why, sizeof(dynamo->why), "out of memory");
+	if (!signer)
 		return -EIO;
+	if (jb_aws_keys_read(dynamo->credentials, &signer->keys, why, sizeof(why)) < 0) {
+		snprintf(dynamo->why, sizeof(dynamo->why), "the broker has no AWS credentials: %s", why);
+		goto out;
 	}
-	snprintf(pair, sizeof(pair), "%s:%s", keys.access_key_id, keys.secret_access_key);
-	snprintf(token, sizeof(token), "X-Amz-Security-Token: %s", keys.session_token);
+	snprintf(signer->token, sizeof(signer->token), "X-Amz-Security-Token: %s", signer->keys.session_token);
 	snprintf(target, sizeof(target), "X-Amz-Target: " TARGET "%s", operation);
 	if (add_header(ret_headers, "Content-Type: application/x-amz-json-1.0") && add_header(ret_headers, target) &&
-	    (!*keys.session_token || add_header(ret_headers, token)) &&
-	    curl_easy_setopt(dynamo->easy, CURLOPT_USERPWD, pair) == CURLE_OK &&
+	    (!*signer->keys.session_token || add_header(ret_headers, signer->token)) &&
+	    jit_curlmem_login(dynamo->easy, signer->keys.access_key_id, signer->keys.secret_access_key) == CURLE_OK &&
 	    curl_easy_setopt(dynamo->easy, CURLOPT_HTTPHEADER, *ret_headers) == CURLE_OK)
 		r = 0;
-	else
-		snprintf(dynamo->why, sizeof(dynamo->why), "out of memory");
-	OPENSSL_cleanse(&keys, sizeof(keys));
-	OPENSSL_cleanse(pair, sizeof(pair));
-	OPENSSL_cleanse(token, sizeof(token));
+out:
+	OPENSSL_secure_clear_free(signer, sizeof(*signer));
 	return r;
 }
 
@@ -294,6 +298,14 @@ static int refused(struct jb_dynamo *dynamo, struct json_object *json, long stat
 	return strcmp(name, "ResourceNotFoundException") == 0 ? -ENOENT : -EIO;
 }
 
+/* This process's own want: the table is not asked again for it, nor given a rest. */
+static int out_of_memory(struct jb_dynamo *dynamo, bool sent)
+{
+	snprintf(dynamo->why, sizeof(dynamo->why), "out of memory");
+	dynamo->unsure |= sent;
+	return -EIO;
+}
+
 /* One try. *ret_again: another may help. */
 static int try_once(struct jb_dynamo *dynamo, long timeout_ms, struct json_object **ret, bool *ret_again)
 {
@@ -307,6 +319,8 @@ static int try_once(struct jb_dynamo *dynamo, long timeout_ms, struct json_objec
 	const CURLcode code = curl_easy_perform(dynamo->easy);
 	curl_easy_getinfo(dynamo->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(dynamo->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_after);
+	if (code == CURLE_OUT_OF_MEMORY || (code == CURLE_WRITE_ERROR && !dynamo->too_large))
+		return out_of_memory(dynamo, sent_after > 0);
 	if (code != CURLE_OK) {
 		const enum jit_fetch_fault fault = dynamo->too_large ? JIT_FETCH_TOO_LARGE : jit_fetch_fault_of(code);
 		snprintf(dynamo->why, sizeof(dynamo->why), "DynamoDB cannot be asked: %s",
@@ -315,7 +329,9 @@ static int try_once(struct jb_dynamo *dynamo, long timeout_ms, struct json_objec
 		dynamo->unsure |= sent_after > 0;
 		return -EIO;
 	}
-	JIT_JSON json_object *json = dynamo->answer ? json_tokener_parse(dynamo->answer) : NULL;
+	JIT_JSON json_object *json = NULL;
+	if (dynamo->answer && jit_json_read(dynamo->answer, dynamo->answer_len, JIT_JSON_DEPTH, &json) == -ENOMEM)
+		return out_of_memory(dynamo, true);
 	if (status == 200 && json_object_is_type(json, json_type_object)) {
 		*ret = json_object_get(json);
 		return 0;
@@ -378,8 +394,7 @@ int jb_dynamo_call(struct jb_dynamo *dynamo, const char *operation, struct json_
 {
 	struct curl_slist *headers = NULL;
 	size_t len;
-	const char *text =
-		json_object_to_json_string_length(body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	const char *text = jit_json_text(body, &len);
 	int r = -EIO;
 
 	dynamo->unsure = false;
@@ -396,7 +411,7 @@ int jb_dynamo_call(struct jb_dynamo *dynamo, const char *operation, struct json_
 	/* The text is the caller's, and keys do not stay. */
 	curl_easy_setopt(dynamo->easy, CURLOPT_POSTFIELDS, "");
 	curl_easy_setopt(dynamo->easy, CURLOPT_HTTPHEADER, NULL);
-	curl_easy_setopt(dynamo->easy, CURLOPT_USERPWD, NULL);
+	curl_easy_setopt(dynamo->easy, CURLOPT_PASSWORD, NULL);
 	headers_free(headers);
 	answer_clear(dynamo);
 	return r;

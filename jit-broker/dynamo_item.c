@@ -9,25 +9,6 @@
 
 #define NAME_SIZE 40 /* of an attribute's name within an expression, '#' and NUL included */
 
-void jb_doc_clear(struct jb_doc *doc)
-{
-	json_object_put(doc->json);
-	doc->json = NULL;
-}
-
-void jb_doc_put(struct jb_doc *doc, const char *name, json_object *value)
-{
-	if (doc->json && value && json_object_object_add(doc->json, name, value) == 0)
-		return;
-	json_object_put(value);
-	jb_doc_clear(doc);
-}
-
-void jb_doc_text(struct jb_doc *doc, const char *name, const char *text)
-{
-	jb_doc_put(doc, name, json_object_new_string(text));
-}
-
 /* {"S":"text"}; NULL: out of memory. */
 static json_object *typed(const char *type, json_object *value)
 {
@@ -52,13 +33,11 @@ static json_object *typed_number(int64_t number)
 
 static json_object *typed_list(const char *text)
 {
-	json_object *list = json_object_new_array(), *one = text ? typed_text(text) : NULL;
+	struct jb_doc list = {json_object_new_array()};
 
-	if (list && (!text || (one && json_object_array_add(list, one) == 0)))
-		return typed("L", list);
-	json_object_put(one);
-	json_object_put(list);
-	return NULL;
+	if (text)
+		jb_doc_append(&list, typed_text(text));
+	return typed("L", list.json);
 }
 
 void jb_item_put_text(struct jb_doc *item, const char *name, const char *text)
@@ -164,14 +143,12 @@ static void put_in(struct jb_doc *ask, const char *group, const char *name, json
 {
 	json_object *members;
 
-	if (ask->json && !json_object_object_get_ex(ask->json, group, &members)) {
+	if (!json_object_object_get_ex(ask->json, group, &members)) {
 		members = json_object_new_object();
 		jb_doc_put(ask, group, members);
 	}
-	if (ask->json && value && json_object_object_add(members, name, value) == 0)
-		return;
-	json_object_put(value);
-	jb_doc_clear(ask);
+	if (!jit_json_add(ask->json ? members : NULL, name, value))
+		jb_doc_clear(ask);
 }
 
 void jb_ask_expression(struct jb_doc *ask, const char *kind, const char *expression)

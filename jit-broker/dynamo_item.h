@@ -13,18 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "json.h"
-
-/* A document under construction: one failed step makes the whole NULL, which the caller sees at the end. */
-struct jb_doc {
-	json_object *json;
-};
-void jb_doc_clear(struct jb_doc *doc);
-#define JB_DOC JIT_CLEANUP(jb_doc_clear) struct jb_doc
-
-/* Puts value, which is then the document's, or nobody's. */
-void jb_doc_put(struct jb_doc *doc, const char *name, json_object *value);
-void jb_doc_text(struct jb_doc *doc, const char *name, const char *text);
+#include "doc.h"
 
 /* An attribute of an item under construction; a NULL text is left out. */
 void jb_item_put_text(struct jb_doc *item, const char *name, const char *text);

@@ -6,12 +6,12 @@
  * engine_workflow.c.
  */
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "doc.h"
 #include "engine_private.h"
 #include "notice.h"
 #include "text.h"
@@ -99,21 +99,12 @@ int jb_engine_store_fault(struct jb_engine *engine, struct jb_fault *fault)
 
 char *jb_engine_detail(const struct jb_pair *pairs)
 {
-	json_object *detail = json_object_new_object();
-	bool ok = detail != NULL;
+	JB_DOC detail = {json_object_new_object()};
 
-	for (; ok && pairs->name; pairs++) {
-		json_object *value = pairs->text ? json_object_new_string(pairs->text) : NULL;
-
-		if (pairs->text && (!value || json_object_object_add(detail, pairs->name, value) < 0)) {
-			json_object_put(value);
-			ok = false;
-		}
-	}
-	const char *text = ok ? json_object_to_json_string_ext(detail, JSON_C_TO_STRING_PLAIN) : NULL;
-	char *copy = text ? strdup(text) : NULL;
-	json_object_put(detail);
-	return copy;
+	for (; pairs->name; pairs++)
+		if (pairs->text)
+			jb_doc_text(&detail, pairs->name, pairs->text);
+	return jb_doc_string(&detail);
 }
 
 bool jb_engine_replace(char **at, const char *text)

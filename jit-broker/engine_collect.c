@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
 #include "clock.h"
 #include "credentials.h"
 #include "engine_private.h"
@@ -28,7 +27,7 @@ struct jb_collect {
 	struct jb_engine *engine;
 	char id[37];
 	char host[256];
-	char *public_key; /* NULL: the caller takes them in clear */
+	EVP_PKEY *key; /* whom they are sealed to; NULL: the caller takes them in clear */
 	bool has_bearer;
 	char token[JB_SECRET_SIZE]; /* the grant token: what was presented, or a new one; "" for a clear caller */
 	char token_hash[JB_HASH_SIZE];
@@ -48,7 +47,7 @@ static void collect_free(struct jb_collect *c)
 		if (c->next)
 			c->next->link = c->link;
 	}
-	free(c->public_key);
+	EVP_PKEY_free(c->key);
 	free(c->sealed);
 	OPENSSL_cleanse(c, sizeof(*c));
 	free(c);
@@ -129,7 +128,7 @@ static enum jb_step begin_step(struct jb_engine *engine, struct jb_request *requ
 		return went;
 	if (!request->role_arn)
 		return no_credentials(request, fault);
-	if (!c->public_key && request->filed_by) /* the key of the filing is another host's */
+	if (!c->key && request->filed_by) /* the key of the filing is another host's */
 		return no_key_of_its_own(request, fault);
 	if (under_way(engine, request->id) >= UNDER_WAY_MAX) {
 		jb_engine_fault(fault, 429, "limit.waiting", "AWS is being asked for grant %s already; wait for it",
@@ -141,7 +140,7 @@ static enum jb_step begin_step(struct jb_engine *engine, struct jb_request *requ
 	went = jb_engine_recheck(engine, request, now, fault);
 	if (went != JB_STEP_DONE)
 		return went;
-	if (!c->public_key && request->public_key && !(c->public_key = strdup(request->public_key)))
+	if (!c->key && request->public_key && jit_jwk_parse(request->public_key, &c->key) < 0)
 		return JB_STEP_REFUSED;
 	if (!c->has_bearer && request->grant_token_hash)
 		return drop_token(engine, request, c, now, fault);
@@ -154,7 +153,7 @@ static int seal_credentials(struct jb_collect *c, const struct jb_credentials *c
 {
 	int r = c->has_bearer ? 0 : jb_secret_new_token(c->token, c->token_hash);
 
-	return r == 0 ? jb_credentials_seal(credentials, c->token, c->public_key, &c->sealed) : r;
+	return r == 0 ? jb_credentials_seal(credentials, c->token, c->key, &c->sealed) : r;
 }
 
 static enum jb_step store_step(struct jb_engine *engine, struct jb_request *request, void *arg, int64_t now,
@@ -229,7 +228,7 @@ static int finish(struct jb_collect *c, int64_t now, struct jb_request **ret, st
 	const struct jb_issue *issue = c->issue;
 
 	if (issue->credentials) {
-		if (c->public_key && seal_credentials(c, issue->credentials) < 0)
+		if (c->key && seal_credentials(c, issue->credentials) < 0)
 			return jb_engine_fault(fault, 503, "issuer.unavailable",
 					       "the broker could not seal the credentials it got; try again");
 		return jb_engine_try(c->engine, c->host, c->id, store_step, c, now, ret, fault);
@@ -251,21 +250,25 @@ static void issued(void *arg, const struct jb_issue *issue)
 	if (finish(c, c->now + (jit_boottime_ms() - c->boot_ms) / 1000, &request, &fault) == 0) {
 		collected.fault = NULL;
 		collected.request = request;
-		collected.credentials = c->public_key ? NULL : issue->credentials;
+		collected.credentials = c->key ? NULL : issue->credentials;
 	}
 	c->done(c->arg, &collected);
 	jb_request_free(request);
 	collect_free(c);
 }
 
-static struct jb_collect *collect_new(struct jb_engine *engine, const char *host, const char *public_key,
-				      const char *bearer, int64_t now, jb_collected_fn done, void *arg)
+/* Takes the key over, also where there is no memory. */
+static struct jb_collect *collect_new(struct jb_engine *engine, const char *host, EVP_PKEY *key, const char *bearer,
+				      int64_t now, jb_collected_fn done, void *arg)
 {
 	struct jb_collect *c = calloc(1, sizeof(*c));
 
-	if (!c)
+	if (!c) {
+		EVP_PKEY_free(key);
 		return NULL;
+	}
 	c->engine = engine;
+	c->key = key;
 	c->next = engine->collects;
 	c->link = &engine->collects;
 	if (c->next)
@@ -279,10 +282,6 @@ static struct jb_collect *collect_new(struct jb_engine *engine, const char *host
 	c->has_bearer = bearer != NULL;
 	if (bearer && strlen(bearer) < sizeof(c->token)) /* a longer one is wrong, as the empty one is */
 		snprintf(c->token, sizeof(c->token), "%s", bearer);
-	if (public_key && !(c->public_key = strdup(public_key))) {
-		collect_free(c);
-		return NULL;
-	}
 	return c;
 }
 
@@ -300,7 +299,7 @@ static int ask_issuer(struct jb_collect *c, struct jb_request *request)
 void jb_engine_collect(struct jb_engine *engine, const char *host, const char *id, const char *public_key,
 		       const char *bearer, int64_t now, jb_collected_fn done, void *arg)
 {
-	JIT_KEY EVP_PKEY *key = NULL;
+	EVP_PKEY *key = NULL;
 	struct jb_request *request = NULL;
 	struct jb_fault fault;
 
@@ -308,7 +307,7 @@ void jb_engine_collect(struct jb_engine *engine, const char *host, const char *i
 		jb_engine_fault(&fault, 400, "request.field", "publicKey must be a P-256 public key as a JWK");
 		return refuse(&fault, done, arg);
 	}
-	struct jb_collect *c = collect_new(engine, host, public_key, bearer, now, done, arg);
+	struct jb_collect *c = collect_new(engine, host, key, bearer, now, done, arg);
 	if (!c) {
 		jb_engine_fault(&fault, 503, "store.unavailable", "the broker is out of memory; try again");
 		return refuse(&fault, done, arg);

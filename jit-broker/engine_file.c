@@ -190,7 +190,8 @@ static int set_status(struct jb_request *r, const struct jb_role *role, const st
 	return copy(&r->decided_by, "policy") && jb_engine_set_text(&r->comment, why) ? 0 : -ENOMEM;
 }
 
-/* Nobody may fill the approvers' list: not one requester, not one host. */
+/* Nobody may fill the approvers' list: not one requester, not one host. Some requesters together do not fill their
+ * host's part either: the last quarter is for those of whom none waits there. */
 static int check_limits(struct jb_engine *engine, const char *host, const struct jb_request *r, struct jb_fault *fault)
 {
 	const struct jb_conf *conf = engine->conf;
@@ -208,7 +209,8 @@ static int check_limits(struct jb_engine *engine, const char *host, const struct
 			fault, 429, "limit.waiting",
 			"%s has %zu requests waiting on %s already; withdraw one or wait for its decision",
 			r->requester, of_requester, host);
-	if (of_host >= (plan->pending ? plan->pending : conf->waiting_per_host))
+	const size_t most = plan->pending ? plan->pending : conf->waiting_per_host;
+	if (of_host >= most || (of_requester && of_host >= most - most / 4))
 		return jb_engine_fault(fault, 429, "limit.waiting",
 				       "host %s has %zu requests waiting already; wait until some are decided", host,
 				       of_host);

@@ -39,23 +39,12 @@ static int bad(struct jb_fault *fault, const char *field, const char *what)
 	return -1;
 }
 
-static int no_memory(struct jb_fault *fault)
-{
-	*fault = (struct jb_fault){
-		.http = 503, .code = "store.unavailable", .message = "The broker is out of memory; try again."};
-	return -1;
-}
-
 static int add(json_object *detail, const char *name, const char *text, struct jb_fault *fault)
 {
 	char clean[JIT_COMMAND_SIZE];
 
 	jit_text_clean_str(clean, sizeof(clean), text);
-	json_object *value = json_object_new_string(clean);
-	if (value && json_object_object_add(detail, name, value) == 0)
-		return 0;
-	json_object_put(value);
-	return no_memory(fault);
+	return jit_json_add(detail, name, json_object_new_string(clean)) ? 0 : jb_no_memory(fault);
 }
 
 /* A uuid: what ties a begin to its end, and what makes a report the same one again. */
@@ -125,7 +114,7 @@ int jb_event_read(struct json_object *json, struct jb_event *ret, struct jb_faul
 	char grant[37];
 
 	if (!detail)
-		return no_memory(fault);
+		return jb_no_memory(fault);
 	if (!json_object_is_type(json, json_type_object))
 		return bad(fault, "events", "must be an object");
 	if (!(event.action = action_of(json, fault)) || read_uuid(json, "id", true, event.id, fault) < 0 ||
@@ -133,9 +122,9 @@ int jb_event_read(struct json_object *json, struct jb_event *ret, struct jb_faul
 	    (grant[0] && add(detail, "grant", grant, fault) < 0) || add_time(json, detail, "at", true, fault) < 0 ||
 	    add_texts(json, detail, fault) < 0 || add_time(json, detail, "until", false, fault) < 0)
 		return -1;
-	const char *text = json_object_to_json_string_ext(detail, JSON_C_TO_STRING_PLAIN);
+	const char *text = jit_json_text(detail, NULL);
 	if (!text || !(event.detail = strdup(text)))
-		return no_memory(fault);
+		return jb_no_memory(fault);
 	*ret = event;
 	return 0;
 }

@@ -1,12 +1,14 @@
 /* See filing.h. */
 #include "filing.h"
 
-#include <json-c/json.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "json.h"
+#include "json_read.h"
 #include "proto.h"
 #include "text.h"
 
@@ -26,48 +28,24 @@ __attribute__((format(printf, 2, 3))) static int bad_field(struct jb_fault *faul
 	return -1;
 }
 
-/*
- * json-c's strict mode still takes 'these' quotes, NaN and raw control characters. Outside strings only JSON's own
- * characters may stand, within them no control (RFC 8259).
- */
-static bool has_foreign_characters(const char *text, size_t len)
+int jb_no_memory(struct jb_fault *fault)
 {
-	bool in_string = false;
-
-	for (size_t i = 0; i < len; i++) {
-		if (in_string && (unsigned char)text[i] < 0x20)
-			return true;
-		if (in_string && text[i] == '\\')
-			i++;
-		else if (text[i] == '"')
-			in_string = !in_string;
-		else if (!in_string && !strchr("{}[],:+-.0123456789eEtrufalsn \t\r\n", text[i]))
-			return true;
-	}
-	return false;
+	*fault = (struct jb_fault){
+		.http = 503, .code = "store.unavailable", .message = "The broker is out of memory; try again."};
+	return -1;
 }
 
 struct json_object *jb_json_object(const char *text, size_t len)
 {
-	struct json_tokener *tokener;
-	struct json_object *json = NULL;
+	JIT_JSON struct json_object *json = NULL;
+	int r = jit_utf8_valid(text, len) ? jit_json_read(text, len, DEPTH_MAX, &json) : -EINVAL;
 
-	/* memchr, since strchr finds a NUL in every string. */
-	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
-	while (len && memchr(" \t\r\n", text[len - 1], 4))
-		len--;
-	if (!len || !jit_utf8_valid(text, len) || has_foreign_characters(text, len) ||
-	    !(tokener = json_tokener_new_ex(DEPTH_MAX)))
-		return NULL;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-	json = json_tokener_parse_ex(tokener, text, (int)len);
-	if (json_tokener_get_error(tokener) != json_tokener_success || !json_object_is_type(json, json_type_object) ||
-	    json_tokener_get_parse_end(tokener) != len) {
-		json_object_put(json);
-		json = NULL;
-	}
-	json_tokener_free(tokener);
-	return json;
+	if (r == 0 && !json_object_is_type(json, json_type_object))
+		r = -EINVAL;
+	if (r == 0)
+		return JIT_TAKE(json);
+	errno = -r;
+	return NULL;
 }
 
 /* False where it is absent or null: to JSON's writers these are one. */
@@ -105,8 +83,10 @@ int jb_json_member(struct json_object *json, const char *name, size_t max, const
 	if (!json_object_is_type(value, json_type_object))
 		return bad_field(fault, "The field '%s' must be an object.", name);
 	size_t len;
-	const char *text = json_object_to_json_string_length(value, JSON_C_TO_STRING_PLAIN, &len);
-	if (!text || len > max)
+	const char *text = jit_json_text(value, &len);
+	if (!text)
+		return jb_no_memory(fault);
+	if (len > max)
 		return bad_field(fault, "The field '%s' is longer than %zu bytes.", name, max);
 	*ret = text;
 	return 0;

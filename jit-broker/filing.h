@@ -13,7 +13,7 @@ struct json_object;
 
 /*
  * A JSON object from untrusted text: UTF-8, no NUL, nesting at most 16, nothing
- * after it. NULL when it is none. The caller puts it.
+ * after it. NULL with errno: EINVAL, it is none; ENOMEM. The caller puts it.
  */
 struct json_object *jb_json_object(const char *text, size_t len);
 
@@ -22,8 +22,11 @@ struct json_object *jb_json_object(const char *text, size_t len);
  * absent or null; -1 with a 400 request.field in *fault.
  */
 int jb_json_text(struct json_object *json, const char *name, size_t max, const char **ret, struct jb_fault *fault);
-/* An object member (publicKey) as compact JSON text of at most `max` bytes. As jb_json_text. */
+/* An object member (publicKey) as compact JSON text of at most `max` bytes. As jb_json_text; 503 when out of memory. */
 int jb_json_member(struct json_object *json, const char *name, size_t max, const char **ret, struct jb_fault *fault);
+
+/* -1, with a 503 in *fault. */
+int jb_no_memory(struct jb_fault *fault);
 
 /*
  * Fills the filing from the body; its strings lie in `json`. idempotency_key and

@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "cryptomem.h"
+
 #define HEAP_LEAST     ((size_t)2 << 20)
 #define HEAP_BLOCK     32 /* bytes: a private key on a curve */
 #define PER_CONNECTION (2 * (size_t)HEAP_BLOCK)
@@ -30,6 +32,8 @@ int jb_harden_secrets(uint32_t connections, char *why, size_t why_size)
 {
 	size_t size = HEAP_LEAST;
 
+	if (!jit_cryptomem_wipes(why, why_size))
+		return -1;
 	/* What is not used takes no memory. */
 	while (size < HEAP_LEAST + connections * PER_CONNECTION)
 		size *= 2;

@@ -18,6 +18,7 @@
 #include "issuer_call.h"
 #include "issuer_kinds.h"
 #include "json.h"
+#include "json_read.h"
 #include "lambda_step.h"
 #include "seal.h"
 #include "text.h"
@@ -64,14 +65,17 @@ static void take_error(struct function_call *call, const char *error, const char
 	char said[sizeof(call->call.why)];
 
 	call->call.passing = !error || strcmp(error, JB_ERROR_REFUSED) != 0;
-	snprintf(said, sizeof(said), "%s", message && *message ? message : error ? error : "No reason was given.");
+	snprintf(said, sizeof(said), "%s",
+		 message && *message ? message
+		 : error && *error   ? error
+				     : "No reason was given.");
 	jit_text_clean_str(call->call.why, sizeof(call->call.why), said);
 }
 
 /* What the function answered, or what the workflow put out, which is the same; NULL with the reason in its why. */
 static json_object *answer_of(struct function_call *call, const struct jit_fetch_result *result)
 {
-	JIT_JSON json_object *json = result->fault == JIT_FETCH_OK ? json_tokener_parse(result->body) : NULL;
+	JIT_JSON json_object *json = result->fault == JIT_FETCH_OK ? jit_json_of(result->body) : NULL;
 	const char *output = text_of(json, "output"), *cause = text_of(json, "cause");
 
 	call->call.passing = true;
@@ -80,20 +84,20 @@ static json_object *answer_of(struct function_call *call, const struct jit_fetch
 		return NULL;
 	}
 	if (result->status != 200 || !json) {
-		const char *said = text_of(json, "message");
+		const char *message = text_of(json, "message"), *said = message ? message : text_of(json, "Message");
+		char clean[201];
 
-		snprintf(call->call.why, sizeof(call->call.why), "AssumeJITRole cannot be asked: status %ld%s%.200s.",
-			 result->status, said || text_of(json, "Message") ? ": " : "",
-			 said			    ? said
-			 : text_of(json, "Message") ? text_of(json, "Message")
-						    : "");
+		jit_text_clean_str(clean, sizeof(clean), said);
+		snprintf(call->call.why, sizeof(call->call.why), "AssumeJITRole cannot be asked: status %ld%s%s.",
+			 result->status, said ? ": " : "", clean);
 		return NULL;
 	}
 	if (!call->instant)
 		return json_object_get(json);
+	snprintf(call->call.why, sizeof(call->call.why), "What the workflow put out makes no sense.");
 	if (output)
-		return json_tokener_parse(output);
-	JIT_JSON json_object *inner = cause ? json_tokener_parse(cause) : NULL;
+		return jit_json_of(output);
+	JIT_JSON json_object *inner = jit_json_of(cause);
 	take_error(call, text_of(json, "error"),
 		   text_of(inner, "errorMessage") ? text_of(inner, "errorMessage") : cause);
 	return NULL;
@@ -119,14 +123,6 @@ static void on_answer(void *arg, const struct jit_fetch_result *result)
 	OPENSSL_cleanse(&credentials, sizeof(credentials));
 }
 
-static bool put(json_object *json, const char *name, json_object *value)
-{
-	if (value && json_object_object_add(json, name, value) == 0)
-		return true;
-	json_object_put(value);
-	return false;
-}
-
 /* What the function is asked; by way of the workflow: the input of that. */
 static json_object *question(const struct function_call *call, const struct jb_request *request)
 {
@@ -134,10 +130,11 @@ static json_object *question(const struct function_call *call, const struct jb_r
 	json_object *json = json_object_new_object();
 
 	if (json && jit_jwk_format(call->key, jwk) == 0 &&
-	    put(json, "requestId", json_object_new_string(request->id)) &&
-	    put(json, "publicKey", json_tokener_parse(jwk)) && put(json, "until", json_object_new_int64(call->until)) &&
-	    (call->instant ? put(json, "simulateApproval", json_object_new_boolean(call->approved))
-			   : put(json, "step", json_object_new_string("issue"))))
+	    jit_json_add(json, "requestId", json_object_new_string(request->id)) &&
+	    jit_json_add(json, "publicKey", jit_json_of(jwk)) &&
+	    jit_json_add(json, "until", json_object_new_int64(call->until)) &&
+	    (call->instant ? jit_json_add(json, "simulateApproval", json_object_new_boolean(call->approved))
+			   : jit_json_add(json, "step", json_object_new_string("issue"))))
 		return json;
 	json_object_put(json);
 	return NULL;
@@ -148,16 +145,17 @@ static char *body_of(const struct function_call *call, const struct jb_request *
 {
 	JIT_JSON json_object *asked = question(call, request);
 	JIT_JSON json_object *start = json_object_new_object();
-	const char *text = asked ? json_object_to_json_string_ext(asked, JSON_C_TO_STRING_PLAIN) : NULL;
+	const char *text = jit_json_text(asked, NULL);
 
 	if (!text || !start)
 		return NULL;
 	if (!call->instant)
 		return strdup(text);
-	if (!put(start, "stateMachineArn", json_object_new_string(call->by->conf->issue_workflow)) ||
-	    !put(start, "input", json_object_new_string(text)))
+	if (!jit_json_add(start, "stateMachineArn", json_object_new_string(call->by->conf->issue_workflow)) ||
+	    !jit_json_add(start, "input", json_object_new_string(text)))
 		return NULL;
-	return strdup(json_object_to_json_string_ext(start, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	const char *whole = jit_json_text(start, NULL);
+	return whole ? strdup(whole) : NULL;
 }
 
 static void start(struct function_call *call, const struct jb_request *request)

@@ -91,6 +91,7 @@ static void start(struct sts_call *call, const struct jb_request *request, const
 		.body = form,
 		.timeout_ms = TIMEOUT_MS,
 		.max_body = ANSWER_MAX,
+		.secret = true,
 	};
 	call->call.passing = true;
 	call->call.fetch =

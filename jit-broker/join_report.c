@@ -1,13 +1,13 @@
 /* See join_report.h. */
 #include "join_report.h"
 
-#include <json-c/json.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
+#include "doc.h"
 #include "text.h"
 
 struct jb_found {
@@ -95,51 +95,54 @@ static void print_text(const struct jb_report *report, FILE *out)
 			report->count == 1 ? "" : "s");
 }
 
-static void add_text(json_object *json, const char *name, const char *text)
+static void add_text(struct jb_doc *doc, const char *name, const char *text)
 {
 	if (*text)
-		json_object_object_add(json, name, json_object_new_string(text));
+		jb_doc_text(doc, name, text);
 }
 
-static void add_time(json_object *json, const char *name, int64_t at)
+static void add_time(struct jb_doc *doc, const char *name, int64_t at)
 {
 	char iso[JIT_ISO_SIZE];
 
 	jit_iso_format(at, iso);
-	add_text(json, name, iso);
+	add_text(doc, name, iso);
 }
 
 static json_object *found_as_json(const struct jb_found *f)
 {
-	json_object *json = json_object_new_object();
+	struct jb_doc doc = {json_object_new_object()};
 
-	add_text(json, "kind", kinds[f->kind]);
-	add_time(json, "at", f->at);
-	add_text(json, "request", f->request);
-	add_text(json, "accessKeyId", f->key_id);
-	add_text(json, "address", f->address);
-	json_object_object_add(json, "times", json_object_new_int64((int64_t)f->times));
-	add_text(json, "message", f->sentence);
-	return json;
+	add_text(&doc, "kind", kinds[f->kind]);
+	add_time(&doc, "at", f->at);
+	add_text(&doc, "request", f->request);
+	add_text(&doc, "accessKeyId", f->key_id);
+	add_text(&doc, "address", f->address);
+	jb_doc_put(&doc, "times", json_object_new_int64((int64_t)f->times));
+	add_text(&doc, "message", f->sentence);
+	return doc.json;
 }
 
-static void print_json(const struct jb_report *report, FILE *out)
+static int print_json(const struct jb_report *report, FILE *out)
 {
-	json_object *json = json_object_new_object(), *list = json_object_new_array();
+	JB_DOC doc = {json_object_new_object()};
+	struct jb_doc list = {json_object_new_array()};
 
 	for (size_t i = 0; i < report->count; i++)
-		json_object_array_add(list, found_as_json(&report->found[i]));
-	json_object_object_add(json, "findings", list);
+		jb_doc_append(&list, found_as_json(&report->found[i]));
+	jb_doc_put(&doc, "findings", list.json);
 	if (report->from <= report->to) {
-		add_time(json, "from", report->from);
-		add_time(json, "to", report->to);
+		add_time(&doc, "from", report->from);
+		add_time(&doc, "to", report->to);
 	}
-	json_object_object_add(json, "assumed", json_object_new_int64((int64_t)report->assumed));
-	json_object_object_add(json, "matched", json_object_new_int64((int64_t)report->matched));
-	json_object_object_add(json, "refused", json_object_new_int64((int64_t)report->refused));
-	fprintf(out, "%s\n",
-		json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(json);
+	jb_doc_put(&doc, "assumed", json_object_new_int64((int64_t)report->assumed));
+	jb_doc_put(&doc, "matched", json_object_new_int64((int64_t)report->matched));
+	jb_doc_put(&doc, "refused", json_object_new_int64((int64_t)report->refused));
+	const char *text = jit_json_text(doc.json, NULL);
+	if (!text)
+		return -1;
+	fprintf(out, "%s\n", text);
+	return 0;
 }
 
 int jb_report_print(struct jb_report *report, bool json, FILE *out)
@@ -148,7 +151,10 @@ int jb_report_print(struct jb_report *report, bool json, FILE *out)
 		return -1;
 	if (report->count)
 		qsort(report->found, report->count, sizeof(*report->found), by_time);
-	(json ? print_json : print_text)(report, out);
+	if (json && print_json(report, out) < 0)
+		return -1;
+	if (!json)
+		print_text(report, out);
 	return (int)report->count;
 }
 

@@ -3,7 +3,6 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,7 @@
 
 #include "clock.h"
 #include "curlmem.h"
-#include "json.h"
+#include "doc.h"
 #include "log.h"
 #include "source.h"
 #include "text.h"
@@ -200,13 +199,12 @@ static int post(struct jb_lambda *lambda, const char *path, const char *body, si
 static int post_error(struct jb_lambda *lambda, const char *path, const char *error, const char *message,
 		      long timeout_ms, long *ret_status, char *why, size_t why_size)
 {
-	JIT_JSON struct json_object *json = json_object_new_object();
+	JB_DOC doc = {json_object_new_object()};
 	size_t len;
 
-	json_object_object_add(json, "errorMessage", json_object_new_string(message));
-	json_object_object_add(json, "errorType", json_object_new_string(error));
-	const char *text =
-		json_object_to_json_string_length(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+	jb_doc_text(&doc, "errorMessage", message);
+	jb_doc_text(&doc, "errorType", error);
+	const char *text = jit_json_text(doc.json, &len);
 	if (!text) {
 		snprintf(why, why_size, "out of memory");
 		return -1;

@@ -13,10 +13,12 @@
 #include "credentials.h"
 #include "engine.h"
 #include "json.h"
+#include "json_read.h"
 #include "lambda_call.h"
 #include "lambda_functions.h"
 #include "lambda_owed.h"
 #include "log.h"
+#include "seal.h"
 #include "workflow.h"
 
 /* One event: a step and what it is about. */
@@ -66,20 +68,12 @@ static const char *text_of(json_object *json, const char *name)
 
 static void answer_json(struct jb_lambda_answer *answer, json_object *json)
 {
-	const char *text = json ? json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN) : NULL;
+	const char *text = jit_json_text(json, NULL);
 
 	answer->text = text ? strdup(text) : NULL;
 	answer->len = answer->text ? strlen(answer->text) : 0;
 	if (!answer->text)
 		refuse(answer, "Function.OutOfMemory", "There is no memory for the answer.");
-}
-
-static bool put(json_object *json, const char *name, json_object *value)
-{
-	if (value && json_object_object_add(json, name, value) == 0)
-		return true;
-	json_object_put(value);
-	return false;
 }
 
 static void answer_status(struct step *s, const struct jb_request *request)
@@ -88,10 +82,10 @@ static void answer_status(struct step *s, const struct jb_request *request)
 	const int64_t use = jb_engine_use_seconds(s->broker->engine, request, s->now);
 	JIT_JSON json_object *json = json_object_new_object();
 
-	const bool whole = json && put(json, "requestId", json_object_new_string(request->id)) &&
-			   put(json, "status", json_object_new_string(jb_status_name(request->status))) &&
-			   put(json, "pendingSeconds", json_object_new_int64(pending)) &&
-			   put(json, "useSeconds", json_object_new_int64(use));
+	const bool whole = jit_json_add(json, "requestId", json_object_new_string(request->id)) &&
+			   jit_json_add(json, "status", json_object_new_string(jb_status_name(request->status))) &&
+			   jit_json_add(json, "pendingSeconds", json_object_new_int64(pending)) &&
+			   jit_json_add(json, "useSeconds", json_object_new_int64(use));
 	answer_json(s->answer, whole ? json : NULL);
 }
 
@@ -156,15 +150,15 @@ static void give(struct step *s, const struct jb_credentials *credentials)
 {
 	json_object *key = json_object_object_get(s->json, "publicKey");
 	JIT_JSON json_object *json = json_object_new_object();
+	JIT_KEY EVP_PKEY *to = NULL;
 	JIT_FREE char *sealed = NULL;
 
-	if (jb_credentials_seal(credentials, NULL, json_object_to_json_string_ext(key, JSON_C_TO_STRING_PLAIN),
-				&sealed) < 0)
+	if (jit_jwk_parse(jit_json_text(key, NULL), &to) < 0 || jb_credentials_seal(credentials, NULL, to, &sealed) < 0)
 		return refuse(s->answer, "Event.Field", "publicKey must be a P-256 public key as a JWK.");
 	audit_issue(s, credentials);
 	if (s->answer->error)
 		return;
-	const bool whole = json && put(json, "sealedCredentials", json_object_new_string(sealed));
+	const bool whole = jit_json_add(json, "sealedCredentials", json_object_new_string(sealed));
 	answer_json(s->answer, whole ? json : NULL);
 }
 
@@ -280,7 +274,7 @@ static void take(struct step *s)
 void jb_lambda_step(void *arg, const struct jb_lambda_event *event, struct jb_lambda_answer *answer)
 {
 	struct jb_lambda_broker *broker = arg;
-	JIT_JSON json_object *json = json_tokener_parse(event->text);
+	JIT_JSON json_object *json = jit_json_of(event->text);
 	struct step s = {.broker = broker, .event = event, .answer = answer, .json = json, .now = jit_wall_s()};
 
 	if (json_object_is_type(json, json_type_object)) {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "safepath.h"
 #include "unasked.h"
 
 #define SPARE_DESCRIPTORS 1024 /* store, log, AWS, webhooks, the proxy's connections */
@@ -72,8 +73,12 @@ static bool is_left_behind(const struct sockaddr_un *address)
 int jb_listen_local(const char *path, char *why, size_t why_size)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct jit_safepath way;
+	JIT_CLOSE int above = jit_safepath_open(path, false, &way, why, why_size);
 	JIT_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
+	if (above == -EPERM) /* whatever else is wrong bind tells */
+		return -1;
 	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s", path) >= (int)sizeof(address.sun_path)) {
 		snprintf(why, why_size, "cannot listen on %s: the path is too long", path);
 		return -1;

@@ -19,7 +19,7 @@ static const struct command {
 	{"approve", jb_cmd_approve, "approve a request"},
 	{"deny", jb_cmd_deny, "deny a request"},
 	{"revoke", jb_cmd_revoke, "end a grant"},
-	{"key", jb_cmd_key, "make, list and revoke the hosts' API keys"},
+	{"key", jb_cmd_key, "make, list, rotate and revoke the hosts' API keys"},
 	{"token", jb_cmd_token, "make, list and revoke the approvers' tokens"},
 	{"sessions", jb_cmd_sessions, "show who is signed in at the page, and end it"},
 	{"check", jb_cmd_check, "check the configuration"},

@@ -9,7 +9,8 @@
 #include <string.h>
 
 #include "clock.h"
-#include "json.h"
+#include "doc.h"
+#include "json_read.h"
 #include "policy.h"
 
 const char jb_told_names[] = "filed approved denied expired cancelled revoked failed ended break_glass";
@@ -158,29 +159,17 @@ static void tell_persons(struct telling *t, const struct jb_request *request)
 	}
 }
 
-static bool put(json_object *json, const char *name, json_object *value)
-{
-	if (value && json_object_object_add(json, name, value) == 0)
-		return true;
-	json_object_put(value);
-	return false;
-}
-
 /* {"type": …, "timestamp": …, "data": …}; `data` is taken over. NULL: out of memory. */
 static char *document(const char *type, int64_t now, json_object *data)
 {
-	JIT_JSON json_object *doc = json_object_new_object();
+	JB_DOC doc = {json_object_new_object()};
 	char iso[JIT_ISO_SIZE];
 
 	jit_iso_format(now, iso);
-	if (!doc) {
-		json_object_put(data);
-		return NULL;
-	}
-	if (!put(doc, "data", data) || !put(doc, "type", json_object_new_string(type)) ||
-	    !put(doc, "timestamp", json_object_new_string(iso)))
-		return NULL;
-	return strdup(json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	jb_doc_put(&doc, "data", data);
+	jb_doc_text(&doc, "type", type);
+	jb_doc_text(&doc, "timestamp", iso);
+	return jb_doc_string(&doc);
 }
 
 int jb_notices_of_request(const struct jb_conf *conf, const struct jb_request *request, enum jb_told told, int64_t now,
@@ -238,11 +227,11 @@ int jb_notices_of_event(const struct jb_conf *conf, const char *host, const char
 			const char *detail, int64_t now, struct jb_notices *ret)
 {
 	struct telling t = {.conf = conf, .told = JB_TOLD_BREAK_GLASS, .event = action, .now = now, .notices = ret};
-	JIT_JSON json_object *data = json_tokener_parse(detail);
+	JIT_JSON json_object *data = jit_json_of(detail);
 	JIT_FREE char *about = NULL;
 	JIT_FREE char *id_of = NULL; /* the id is of the host's own making: another's may be the same */
 
-	if (!json_object_is_type(data, json_type_object) || !put(data, "host", json_object_new_string(host)) ||
+	if (!json_object_is_type(data, json_type_object) || !jit_json_add(data, "host", json_object_new_string(host)) ||
 	    asprintf(&about, "host:%s", host) < 0 || asprintf(&id_of, "%s/%s", about, id) < 0 ||
 	    !(t.doc = document(action, now, json_object_get(data))))
 		return -ENOMEM;

@@ -102,7 +102,7 @@ static bool is_ours(const struct jb_oidc_flows *flows, const char *cookie, int64
 int jb_oidc_flows_begin(struct jb_oidc_flows *flows, const struct jb_address *peer, const char *cookie,
 			const char *return_to, int64_t now, struct jb_oidc_begun *ret)
 {
-	struct entry new = {.until = now + JB_OIDC_FLOW_S * 1000, .peer = *peer};
+	struct entry new = {.until = now + JB_OIDC_FLOW_S * 1000, .peer = jb_address_site(peer)};
 	struct jb_oidc_begun begun;
 	int r = -EIO;
 
@@ -119,7 +119,7 @@ int jb_oidc_flows_begin(struct jb_oidc_flows *flows, const struct jb_address *pe
 		memcpy(begun.state, new.state, sizeof(begun.state));
 		memcpy(begun.nonce, new.flow.nonce, sizeof(begun.nonce));
 		memcpy(begun.cookie, new.cookie, sizeof(begun.cookie));
-		*find_place(flows, peer, now) = new;
+		*find_place(flows, &new.peer, now) = new;
 		*ret = begun;
 		r = 0;
 	}

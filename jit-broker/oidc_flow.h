@@ -14,7 +14,7 @@
 
 #define JB_OIDC_FLOW_S	   600	/* seconds that a person may take at the provider */
 #define JB_OIDC_FLOWS	   1024 /* at once; past it the oldest is forgotten */
-#define JB_OIDC_FLOWS_PEER 64	/* of one address; past it that address's oldest is forgotten */
+#define JB_OIDC_FLOWS_PEER 64	/* of one address (of IPv6 its /64); past it that address's oldest is forgotten */
 #define JB_OIDC_RANDOM	   44	/* 256 random bits in base64url, NUL included */
 #define JB_OIDC_RETURN	   64	/* of a path to which a sign-in leads back, NUL included */
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "json.h"
+#include "doc.h"
 
 void jb_outbox_row_clear(struct jb_outbox_row *row)
 {
@@ -28,7 +28,7 @@ void jb_outbox_rows_clear(struct jb_outbox_rows *rows)
 
 char *jb_outbox_given_up(const struct jb_outbox_row *row)
 {
-	JIT_JSON json_object *json = json_object_new_object();
+	JB_DOC doc = {json_object_new_object()};
 	char since[JIT_ISO_SIZE];
 	const struct {
 		const char *name, *text;
@@ -40,13 +40,7 @@ char *jb_outbox_given_up(const struct jb_outbox_row *row)
 		     {"why", row->error ? row->error : "it was never tried"}};
 
 	jit_iso_format(row->notice.at, since);
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		json_object *text = json_object_new_string(texts[i].text);
-
-		if (!text || json_object_object_add(json, texts[i].name, text) < 0) {
-			json_object_put(text);
-			return NULL;
-		}
-	}
-	return strdup(json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN));
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		jb_doc_text(&doc, texts[i].name, texts[i].text);
+	return jb_doc_string(&doc);
 }

@@ -176,6 +176,7 @@ static void reply_html(struct jb_page *page, int status, const char *more, struc
 	else
 		jb_call_reply(page->ask->call, 503, "Content-Type: text/plain\r\n", "The broker is out of memory.\n",
 			      29);
+	explicit_bzero(headers, sizeof(headers)); /* a new session's cookie may stand there */
 	jb_html_clear(h);
 }
 
@@ -222,6 +223,7 @@ void jb_page_go(struct jb_page *page, const char *path, bool well, const char *s
 		 *encoded ? "Set-Cookie: " SAID_COOKIE "=" : "", *encoded ? well ? "+" : "-" : "", encoded,
 		 *encoded ? "; Max-Age=60" SAID_FLAGS "\r\n" : "");
 	jb_call_reply(page->ask->call, 303, headers, "", 0);
+	explicit_bzero(headers, sizeof(headers));
 }
 
 bool jb_page_field(struct jb_page *page, const char *name, char *buf, size_t size)

@@ -56,7 +56,9 @@ static void decide(struct jb_page *page, const struct verb *verb)
 
 	if (!read_decision(page, &said))
 		return;
-	if (verb->decide(ask, &said, &r, &fault) < 0) {
+	const int went = verb->decide(ask, &said, &r, &fault);
+	jb_waiters_answer(ask->api->waiters); /* somebody sits at a terminal */
+	if (went < 0) {
 		refuse(page, &said, &fault);
 		return;
 	}

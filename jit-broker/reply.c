@@ -1,20 +1,20 @@
 /* See reply.h. */
 #include "reply.h"
 
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "call.h"
 #include "clock.h"
+#include "doc.h"
+#include "log.h"
 
 #define TYPE "Content-Type: application/json\r\n"
 
 const char *jb_reply_format(struct json_object *json, size_t *ret_len)
 {
-	return json ? json_object_to_json_string_length(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
-							ret_len)
-		    : NULL;
+	return jit_json_text(json, ret_len);
 }
 
 static void reply_text(struct jb_call *call, int status, const char *text, size_t len)
@@ -84,16 +84,19 @@ void jb_reply_credentials(struct jb_call *call, struct json_object *json, const 
 
 void jb_reply_error(struct jb_call *call, int status, const char *code, const char *message)
 {
-	struct json_object *json = json_object_new_object();
+	struct jb_doc doc = {json_object_new_object()};
 
-	json_object_object_add(json, "message", json_object_new_string(message));
+	jb_doc_text(&doc, "message", message);
 	if (*code)
-		json_object_object_add(json, "error", json_object_new_string(code));
-	jb_reply_json(call, status, json);
+		jb_doc_text(&doc, "error", code);
+	jb_reply_json(call, status, doc.json);
 }
 
 void jb_reply_fault(struct jb_call *call, const struct jb_fault *fault)
 {
+	/* Who called may not come again: the cause is for whoever runs the broker. */
+	if (strcmp(fault->code, "store.unavailable") == 0)
+		jit_log(LOG_ERR, "%s %s was refused: %s", jb_call_method(call), jb_call_path(call), fault->message);
 	jb_reply_error(call, fault->http, fault->code, fault->message);
 }
 

@@ -24,7 +24,7 @@ void jb_reply_credentials(struct jb_call *call, struct json_object *json, const 
 
 /* {"message":…,"error":…} */
 void jb_reply_error(struct jb_call *call, int status, const char *code, const char *message);
-/* The same for a fault; one without code is {"message":…} alone. */
+/* The same for a fault; one without code is {"message":…} alone, and one of the store stands in the log, too. */
 void jb_reply_fault(struct jb_call *call, const struct jb_fault *fault);
 /* {"message":…} to the letter, as an API-key front door says it. */
 void jb_reply_message(struct jb_call *call, int status, const char *message);

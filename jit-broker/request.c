@@ -5,12 +5,12 @@
 #include "request.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
+#include "doc.h"
 #include "uuid.h"
 
 static const char *const status_names[] = {
@@ -202,22 +202,15 @@ static bool is_zero(const struct field *field, const void *at)
 
 struct json_object *jb_request_to_json(const struct jb_request *request)
 {
-	json_object *json = json_object_new_object();
+	struct jb_doc doc = {json_object_new_object()};
 
-	for (size_t i = 0; json && i < FIELD_COUNT; i++) {
+	for (size_t i = 0; i < FIELD_COUNT; i++) {
 		const void *at = member(request, &fields[i]);
-		json_object *value;
 
-		if (is_zero(&fields[i], at))
-			continue;
-		value = value_to_json(&fields[i], at);
-		if (!value || json_object_object_add(json, fields[i].name, value) < 0) {
-			json_object_put(value);
-			json_object_put(json);
-			return NULL;
-		}
+		if (!is_zero(&fields[i], at))
+			jb_doc_put(&doc, fields[i].name, value_to_json(&fields[i], at));
 	}
-	return json;
+	return doc.json;
 }
 
 static bool text_from_json(const struct field *field, json_object *value, void *to)

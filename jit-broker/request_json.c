@@ -3,46 +3,32 @@
  * sees, what an approver sees. Which member goes to whom is decided here alone:
  * code and sealed credentials go to hosts and never to an approver.
  */
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
+#include "doc.h"
 #include "request.h"
 #include "text.h"
 
-/* A document under construction: one failed step makes the whole NULL. */
-struct doc {
-	json_object *json;
-};
-
-static void put(struct doc *doc, const char *name, json_object *value)
-{
-	if (doc->json && value && json_object_object_add(doc->json, name, value) == 0)
-		return;
-	json_object_put(value);
-	json_object_put(doc->json);
-	doc->json = NULL;
-}
-
-static void put_text(struct doc *doc, const char *name, const char *text)
+static void put_text(struct jb_doc *doc, const char *name, const char *text)
 {
 	if (text && *text)
-		put(doc, name, json_object_new_string(text));
+		jb_doc_text(doc, name, text);
 }
 
-static void put_number(struct doc *doc, const char *name, int64_t number)
+static void put_number(struct jb_doc *doc, const char *name, int64_t number)
 {
-	put(doc, name, json_object_new_int64(number));
+	jb_doc_put(doc, name, json_object_new_int64(number));
 }
 
-static void put_flag(struct doc *doc, const char *name, bool flag)
+static void put_flag(struct jb_doc *doc, const char *name, bool flag)
 {
-	put(doc, name, json_object_new_boolean(flag));
+	jb_doc_put(doc, name, json_object_new_boolean(flag));
 }
 
-static void put_time(struct doc *doc, const char *name, int64_t at)
+static void put_time(struct jb_doc *doc, const char *name, int64_t at)
 {
 	char iso[JIT_ISO_SIZE];
 
@@ -53,21 +39,13 @@ static void put_time(struct doc *doc, const char *name, int64_t at)
 }
 
 /* "sudo su" as ["sudo","su"]. */
-static void put_words(struct doc *doc, const char *name, const char *words)
+static void put_words(struct jb_doc *doc, const char *name, const char *words)
 {
-	json_object *array = json_object_new_array();
+	struct jb_doc array = {json_object_new_array()};
 
-	for (const char *w = words ? words : ""; array && *(w += strspn(w, " ")); w += strcspn(w, " ")) {
-		json_object *word = json_object_new_string_len(w, (int)strcspn(w, " "));
-
-		if (!word || json_object_array_add(array, word) < 0) {
-			json_object_put(word);
-			json_object_put(array);
-			array = NULL;
-			break;
-		}
-	}
-	put(doc, name, array);
+	for (const char *w = words ? words : ""; *(w += strspn(w, " ")); w += strcspn(w, " "))
+		jb_doc_append(&array, json_object_new_string_len(w, (int)strcspn(w, " ")));
+	jb_doc_put(doc, name, array.json);
 }
 
 /* How many seconds are left: all of them while the clock has not started. */
@@ -78,7 +56,7 @@ static int64_t remaining(const struct jb_request *r, int64_t now)
 	return r->status == JB_ACTIVE && r->granted_until > now ? r->granted_until - now : 0;
 }
 
-static void put_message(struct doc *doc, const struct jb_request *r)
+static void put_message(struct jb_doc *doc, const struct jb_request *r)
 {
 	char message[96];
 
@@ -91,7 +69,7 @@ static void put_message(struct doc *doc, const struct jb_request *r)
 }
 
 /* What host and approver both see. */
-static void put_common(struct doc *doc, const struct jb_request *r, int64_t now)
+static void put_common(struct jb_doc *doc, const struct jb_request *r, int64_t now)
 {
 	put_text(doc, "requestId", r->id);
 	put_text(doc, "shortId", r->short_id);
@@ -129,7 +107,7 @@ static void put_common(struct doc *doc, const struct jb_request *r, int64_t now)
 		put_number(doc, "remaining", remaining(r, now));
 }
 
-static void put_grant(struct doc *doc, const struct jb_request *r)
+static void put_grant(struct jb_doc *doc, const struct jb_request *r)
 {
 	put_words(doc, "services", r->services);
 	put_words(doc, "targets", r->targets);
@@ -141,7 +119,7 @@ static void put_grant(struct doc *doc, const struct jb_request *r)
 
 struct json_object *jb_request_for_host(const struct jb_request *request, int64_t now)
 {
-	struct doc doc = {json_object_new_object()};
+	struct jb_doc doc = {json_object_new_object()};
 	char arn[64];
 
 	snprintf(arn, sizeof(arn), "jit-broker:request:%s", request->id);
@@ -161,7 +139,7 @@ struct json_object *jb_request_for_host(const struct jb_request *request, int64_
 
 struct json_object *jb_request_for_approver(const struct jb_request *request, int64_t now)
 {
-	struct doc doc = {json_object_new_object()};
+	struct jb_doc doc = {json_object_new_object()};
 	char grants[2048];
 
 	jb_request_grants(request, grants, sizeof(grants));

@@ -23,6 +23,7 @@
 #include "conf.h"
 #include "conf_check.h"
 #include "confine.h"
+#include "deadline.h"
 #include "engine.h"
 #include "exit.h"
 #include "harden.h"
@@ -133,7 +134,7 @@ static int open_parts(struct broker *broker, char *why, size_t why_size)
 
 	snprintf(why, why_size, "out of memory");
 	broker->base = event_base_new();
-	if (!broker->base || fetch_roles(broker) < 0)
+	if (!broker->base || jb_deadline_reserve(broker->base) < 0 || fetch_roles(broker) < 0)
 		return -1;
 	r->store = jb_store_open(r->conf, why, why_size);
 	if (!r->store)
@@ -217,8 +218,8 @@ static int confine(struct broker *broker, char *why, size_t why_size)
 	struct jb_running *r = &broker->running;
 	int confined = jb_confine(r->conf, &r->sandbox, why, why_size);
 
-	if (confined > 0)
-		jit_log(LOG_INFO, "%s", why);
+	if (confined >= 0)
+		jit_log(confined > 0 ? LOG_WARNING : LOG_INFO, "%s", why);
 	return confined < 0 ? -1 : 0;
 }
 
@@ -268,6 +269,12 @@ static bool may_start(const struct jb_conf *conf)
 	return true;
 }
 
+/* It passes by itself: what was to be read could not be for want of memory or descriptors. */
+static bool is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+
 /* Its links are left for whoever opens it to judge. The caller frees it; NULL with errno. */
 static char *absolute(const char *path)
 {
@@ -311,13 +318,17 @@ int jb_cmd_serve(int argc, char **argv)
 		return JB_EXIT_FAILED;
 	}
 	/* The sandbox knows it by this, for the reloads to come. */
+	errno = 0;
 	char *from_root = absolute(path);
 	if (from_root)
 		broker.running.conf = broker.running.started = jb_conf_read(from_root, tell_error, NULL);
 	else
 		jit_log(LOG_ERR, "cannot tell where %s is: %s; give its whole path", path, strerror(errno));
 	/* The unit does not try again what only an administrator can mend. */
-	status = may_start(broker.running.conf) ? run(&broker) : JB_EXIT_CONFIG;
+	if (may_start(broker.running.conf))
+		status = run(&broker);
+	else
+		status = is_shortage(errno) ? JB_EXIT_FAILED : JB_EXIT_CONFIG;
 	close_all(&broker);
 	free(from_root);
 	OPENSSL_cleanup(); /* what a search for leaks cannot follow into the locked heap */

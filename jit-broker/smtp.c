@@ -9,6 +9,7 @@
 
 #include "cleanup.h"
 #include "curlloop.h"
+#include "curlmem.h"
 #include "fetch_fault.h"
 #include "text.h"
 
@@ -215,10 +216,8 @@ static CURLcode set_mail(struct jb_smtp_call *call, const struct jb_smtp_mail *m
 	CURL *e = call->easy;
 	CURLcode bad = CURLE_OK;
 
-	if (mail->login) {
-		bad |= curl_easy_setopt(e, CURLOPT_USERNAME, mail->login->user);
-		bad |= curl_easy_setopt(e, CURLOPT_PASSWORD, mail->login->password);
-	}
+	if (mail->login)
+		bad |= jit_curlmem_login(e, mail->login->user, mail->login->password);
 	bad |= curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
 	bad |= curl_easy_setopt(e, CURLOPT_MAIL_FROM, mail->from);
 	bad |= curl_easy_setopt(e, CURLOPT_MAIL_RCPT, call->to);

@@ -7,6 +7,7 @@
 
 #include "flat.h"
 #include "json.h"
+#include "json_read.h"
 #include "text.h"
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
@@ -98,7 +99,7 @@ static bool is_passing(const char *type, long status)
 /* An error names no value: a library may read it. */
 static enum jb_ssm_kind refused(long status, const char *body, char *why, size_t why_size)
 {
-	JIT_JSON json_object *json = json_tokener_parse(body);
+	JIT_JSON json_object *json = jit_json_of(body);
 	json_object *type = NULL, *message = NULL;
 	const char *word = json_object_object_get_ex(json, "__type", &type) ? json_object_get_string(type) : NULL;
 	const char *hash = word ? strrchr(word, '#') : NULL, *name = hash ? hash + 1 : word ? word : "";

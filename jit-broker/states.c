@@ -8,6 +8,7 @@
 
 #include "aws_post.h"
 #include "json.h"
+#include "json_read.h"
 #include "text.h"
 #include "workflow.h"
 
@@ -106,7 +107,7 @@ static void on_answer(void *arg, const struct jit_fetch_result *answer)
 		result.how = JB_BROUGHT;
 		snprintf(why, sizeof(why), "Step Functions took it");
 	} else if (answer->fault == JIT_FETCH_OK) {
-		JIT_JSON json_object *json = json_tokener_parse(answer->body);
+		JIT_JSON json_object *json = jit_json_of(answer->body);
 		const char *type = text_of(json, "__type"), *message = text_of(json, "message");
 
 		result.how = judge(type, answer->status);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "audit.h"
 #include "cleanup.h"
 #include "conf.h"
 #include "notice.h"
@@ -83,9 +84,9 @@ int jb_ddb_get(struct jb_dynamodb *store, const char *key, json_object **ret)
 
 static json_object *notices_json(const struct jb_notices *notices)
 {
-	json_object *list = json_object_new_array();
+	struct jb_doc list = {json_object_new_array()};
 
-	for (size_t i = 0; list && i < notices->count; i++) {
+	for (size_t i = 0; i < notices->count; i++) {
 		const struct jb_notice *n = &notices->notice[i];
 		struct jb_doc doc = {json_object_new_object()};
 
@@ -96,18 +97,14 @@ static json_object *notices_json(const struct jb_notices *notices)
 		jb_doc_text(&doc, "event", n->event);
 		jb_doc_text(&doc, "doc", n->doc);
 		jb_doc_put(&doc, "at", json_object_new_int64(n->at));
-		if (doc.json && json_object_array_add(list, doc.json) == 0)
-			continue;
-		jb_doc_clear(&doc);
-		json_object_put(list);
-		list = NULL;
+		jb_doc_append(&list, doc.json);
 	}
-	return list;
+	return list.json;
 }
 
 int jb_ddb_record(const struct jb_audit *audit, const char *id, char **ret)
 {
-	JIT_JSON json_object *detail = audit->detail ? json_tokener_parse(audit->detail) : NULL;
+	JIT_JSON json_object *detail = NULL;
 	JB_DOC doc = {json_object_new_object()};
 	const struct {
 		const char *name, *text;
@@ -117,8 +114,9 @@ int jb_ddb_record(const struct jb_audit *audit, const char *id, char **ret)
 		     {"requestId", audit->request_id},
 		     {"detail", audit->detail}};
 
-	if (audit->detail && !json_object_is_type(detail, json_type_object))
-		return -EINVAL;
+	int r = jb_audit_detail(audit, &detail);
+	if (r < 0)
+		return r;
 	jb_doc_put(&doc, "us", json_object_new_int64(jb_ddb_now_us()));
 	jb_doc_put(&doc, "at", json_object_new_int64(audit->at));
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -126,10 +124,7 @@ int jb_ddb_record(const struct jb_audit *audit, const char *id, char **ret)
 			jb_doc_text(&doc, texts[i].name, texts[i].text);
 	if (audit->notices && audit->notices->count)
 		jb_doc_put(&doc, "notices", notices_json(audit->notices));
-	const char *text = doc.json ? json_object_to_json_string_ext(doc.json, JSON_C_TO_STRING_PLAIN |
-										       JSON_C_TO_STRING_NOSLASHESCAPE)
-				    : NULL;
-	*ret = text ? strdup(text) : NULL;
+	*ret = jb_doc_string(&doc);
 	return *ret ? 0 : -ENOMEM;
 }
 
@@ -350,20 +345,15 @@ void jb_ddb_keys_clear(struct jb_ddb_keys *keys)
 static struct jb_doc batch_ask(struct jb_dynamodb *store, char *const *key, size_t count)
 {
 	struct jb_doc ask = {json_object_new_object()}, tables = {json_object_new_object()},
-		      table = {json_object_new_object()};
-	json_object *list = json_object_new_array();
+		      table = {json_object_new_object()}, list = {json_object_new_array()};
 
-	for (size_t i = 0; list && i < count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct jb_doc one = {json_object_new_object()};
 
 		jb_item_put_text(&one, "requestId", key[i]);
-		if (one.json && json_object_array_add(list, one.json) == 0)
-			continue;
-		jb_doc_clear(&one);
-		json_object_put(list);
-		list = NULL;
+		jb_doc_append(&list, one.json);
 	}
-	jb_doc_put(&table, "Keys", list);
+	jb_doc_put(&table, "Keys", list.json);
 	jb_ask_flag(&table, "ConsistentRead", true);
 	jb_doc_put(&tables, store->table, table.json);
 	jb_doc_put(&ask, "RequestItems", tables.json);
@@ -386,7 +376,7 @@ static int read_batch(struct jb_dynamodb *store, struct jb_doc *ask, json_object
 			json_object *item = json_object_array_get_idx(items, n);
 			const char *key = jb_item_text(item, "requestId");
 
-			if (key && json_object_object_add(ret, key, json_object_get(item)) < 0)
+			if (key && !jit_json_add(ret, key, json_object_get(item)))
 				return -ENOMEM;
 		}
 		if (!json_object_object_get_ex(answer, "UnprocessedKeys", &left) ||

@@ -38,12 +38,11 @@ static void list_of(const char *channel, char list[static LIST_SIZE])
 static int add_channel(struct jb_dynamodb *store, const char *channel)
 {
 	JB_DOC ask = jb_dynamo_ask(store->table);
-	struct jb_doc set = {json_object_new_object()}, values = {json_object_new_object()};
-	json_object *names = json_object_new_array();
+	struct jb_doc set = {json_object_new_object()}, values = {json_object_new_object()},
+		      names = {json_object_new_array()};
 
-	if (names)
-		json_object_array_add(names, json_object_new_string(channel));
-	jb_doc_put(&set, "SS", names);
+	jb_doc_append(&names, json_object_new_string(channel));
+	jb_doc_put(&set, "SS", names.json);
 	jb_doc_put(&values, ":channel", set.json);
 	jb_ask_key(&ask, CHANNELS);
 	jb_ask_expression(&ask, "UpdateExpression", "ADD #channels :channel");

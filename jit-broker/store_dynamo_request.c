@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "json_read.h"
 #include "store_dynamo.h"
 #include "uuid.h"
 
@@ -28,9 +29,7 @@ int64_t jb_ddb_due(const struct jb_request *request)
 static void put_document(struct jb_doc *ask, const struct jb_request *request)
 {
 	JIT_JSON json_object *json = jb_request_to_json(request);
-	const char *text =
-		json ? json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-		     : NULL;
+	const char *text = jit_json_text(json, NULL);
 
 	if (text)
 		jb_ask_text(ask, ":doc", text);
@@ -203,7 +202,7 @@ static int request_update(struct jb_store *base, struct jb_request *request, boo
 int jb_ddb_read_request(const struct jb_dynamodb *store, json_object *item, struct jb_request **ret)
 {
 	const char *doc = jb_item_text(item, "doc");
-	JIT_JSON json_object *json = doc ? json_tokener_parse(doc) : NULL;
+	JIT_JSON json_object *json = jit_json_of(doc);
 	struct jb_request *request = json ? jb_request_from_json(json) : NULL;
 
 	if (!request)
@@ -224,7 +223,7 @@ static int get_one(struct jb_dynamodb *store, const char *id, struct jb_request 
 	if (r == 0)
 		r = jb_ddb_read_request(store, item, ret);
 	if (r == -EIO && item)
-		store->error = "a stored record cannot be read";
+		store->error = "a stored record cannot be read, or this process is out of memory";
 	return r;
 }
 

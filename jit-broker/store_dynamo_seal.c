@@ -22,6 +22,7 @@
 
 #include "audit.h"
 #include "cleanup.h"
+#include "json_read.h"
 #include "store_dynamo.h"
 
 #define LEASE_MS    6000
@@ -135,7 +136,10 @@ static int take_item(void *arg, json_object *item)
 		round->full |= round->records == RECORDS || (round->records && round->bytes + len > CHAIN_BYTES);
 		if (round->full)
 			break;
-		json_object *json = text ? json_tokener_parse(text) : NULL;
+		json_object *json = NULL;
+		const int r = text ? jit_json_read(text, len, JIT_JSON_DEPTH, &json) : -EINVAL;
+		if (r == -ENOMEM)
+			return r;
 		if (!is_whole(json)) {
 			json_object_put(json);
 			round->store->error = "an audit record that waits in the table is damaged";
@@ -223,10 +227,7 @@ static bool add_text(json_object *list, const char *text)
 	struct jb_doc one = {json_object_new_object()};
 
 	jb_doc_text(&one, "S", text);
-	if (one.json && json_object_array_add(list, one.json) == 0)
-		return true;
-	jb_doc_clear(&one);
-	return false;
+	return jit_json_append(list, one.json);
 }
 
 /* One more line of the item that is to be; seq and hash go on with it. */
@@ -262,15 +263,12 @@ static json_object *as_list(json_object *array)
 /* The keys of the items that the records lie in. NULL: out of memory. */
 static json_object *sources(const struct round *round)
 {
-	json_object *list = json_object_new_array();
+	struct jb_doc list = {json_object_new_array()};
 
-	for (size_t i = 0; list && i < round->items; i++) {
-		if (add_text(list, jb_item_text(round->item[i], "requestId")))
-			continue;
-		json_object_put(list);
-		list = NULL;
-	}
-	return list;
+	for (size_t i = 0; i < round->items; i++)
+		if (!add_text(list.json, jb_item_text(round->item[i], "requestId")))
+			jb_doc_clear(&list);
+	return list.json;
 }
 
 /* The next item of the chain, with these lines and ids. */

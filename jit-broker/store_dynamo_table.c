@@ -132,10 +132,8 @@ static int wait_for_table(struct jb_dynamodb *store)
 
 static void add(json_object *array, struct jb_doc *doc, struct jb_doc *whole)
 {
-	if (array && doc->json && json_object_array_add(array, doc->json) == 0)
-		return;
-	jb_doc_clear(doc);
-	jb_doc_clear(whole);
+	if (!jit_json_append(array, doc->json))
+		jb_doc_clear(whole);
 }
 
 static void add_pair(json_object *array, const char *name, const char *value_name, const char *value,
@@ -179,18 +177,11 @@ static json_object *attributes(struct jb_doc *whole)
 
 static json_object *texts(const char *const *text)
 {
-	json_object *list = json_object_new_array();
+	struct jb_doc list = {json_object_new_array()};
 
-	for (; list && *text; text++) {
-		json_object *one = json_object_new_string(*text);
-
-		if (one && json_object_array_add(list, one) == 0)
-			continue;
-		json_object_put(one);
-		json_object_put(list);
-		list = NULL;
-	}
-	return list;
+	for (; *text; text++)
+		jb_doc_append(&list, json_object_new_string(*text));
+	return list.json;
 }
 
 int jb_ddb_create_table(struct jb_dynamodb *store)

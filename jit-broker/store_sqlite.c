@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "safepath.h"
 #include "store_sqlite_copy.h"
 
 #define SCHEMA_VERSION	5
@@ -271,7 +272,25 @@ static const char *error(struct jb_store *base)
 	struct jb_sqlite *store = jb_sqlite_of(base);
 
 	keep_reason(store);
-	return store->error[0] ? store->error : "a stored record cannot be read";
+	return store->error[0] ? store->error : "a stored record cannot be read, or this process is out of memory";
+}
+
+/* For root the folder is the broker's, as the store is. */
+static bool is_in_good_hands(const char *path, char *why, size_t why_size)
+{
+	struct jit_safepath way;
+
+	if (geteuid() == 0)
+		return true;
+	JIT_CLOSE int above = jit_safepath_open(path, false, &way, why, why_size);
+	if (above < 0)
+		return above != -EPERM; /* whatever else is wrong shows when the store is opened */
+	if (way.sticky)			/* SQLite takes up a journal whoever made it */
+		snprintf(why, why_size,
+			 "others can make files beside the store %s, which SQLite would take for its own: keep it in a "
+			 "folder where the broker alone writes",
+			 path);
+	return !way.sticky;
 }
 
 /* The file is made by us, so that it is never readable by others, not even for a moment. */
@@ -289,7 +308,9 @@ static int make_file(const char *path, char *why, size_t why_size)
 		return -EPERM;
 	}
 	if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode)) {
-		snprintf(why, why_size, "the store %s is not a regular file", path);
+		snprintf(why, why_size,
+			 "the store %s is not a regular file: move it away, and put the store or a back-up there",
+			 path);
 		return -EINVAL;
 	}
 	if (st.st_mode & 077) {
@@ -297,8 +318,10 @@ static int make_file(const char *path, char *why, size_t why_size)
 		return -EPERM;
 	}
 	if (st.st_uid != geteuid() && geteuid() != 0) {
-		snprintf(why, why_size, "the store %s belongs to uid %u, and the broker runs as uid %u", path,
-			 (unsigned)st.st_uid, (unsigned)geteuid());
+		snprintf(why, why_size,
+			 "the store %s belongs to uid %u, and the broker runs as uid %u: run it as the "
+			 "store's user (runuser -u _jitbroker), or chown the store if it is another's",
+			 path, (unsigned)st.st_uid, (unsigned)geteuid());
 		return -EPERM;
 	}
 	return 0;
@@ -459,7 +482,8 @@ struct jb_store *jb_sqlite_open(const char *path, bool shared, char *why, size_t
 		snprintf(why, why_size, "out of memory");
 		return NULL;
 	}
-	if ((shared && (store->lock = jb_sqlite_lock(path, false, why, why_size)) < 0) ||
+	if (!is_in_good_hands(path, why, why_size) ||
+	    (shared && (store->lock = jb_sqlite_lock(path, false, why, why_size)) < 0) ||
 	    make_file(path, why, why_size) < 0)
 		goto fail;
 	if (sqlite3_open_v2(path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL) != SQLITE_OK) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "json_read.h"
 #include "store_sqlite.h"
 
 /* When this record changes by itself; of a finished one, when it may be forgotten. */
@@ -26,9 +27,7 @@ static int64_t due(const struct jb_request *request)
 static const char *document(const struct jb_request *request, json_object **ret_json)
 {
 	*ret_json = jb_request_to_json(request);
-	return *ret_json ? json_object_to_json_string_ext(*ret_json,
-							  JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-			 : NULL;
+	return jit_json_text(*ret_json, NULL);
 }
 
 /* INSERT and UPDATE number their parameters alike; a statement passes over those that it does not name. */
@@ -155,7 +154,7 @@ static int request_update(struct jb_store *base, struct jb_request *request, boo
 static int read_row(sqlite3_stmt *s, struct jb_request **ret)
 {
 	const char *doc = (const char *)sqlite3_column_text(s, 0);
-	JIT_JSON json_object *json = doc ? json_tokener_parse(doc) : NULL;
+	JIT_JSON json_object *json = jit_json_of(doc);
 	struct jb_request *request = json ? jb_request_from_json(json) : NULL;
 
 	if (!request)

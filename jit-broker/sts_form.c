@@ -1,7 +1,6 @@
 /* See sts.h: the half that is sent. */
 #include <curl/curl.h>
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +8,8 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "draft.h"
+#include "json.h"
+#include "json_read.h"
 #include "sts.h"
 
 #define SESSION_NAME_MAX 64
@@ -23,27 +24,9 @@ int64_t jb_sts_end(const struct jb_request *request, const struct jb_role *role,
 	return request->granted_until && request->granted_until < end ? request->granted_until : end;
 }
 
-/* Takes the value, whatever comes of it. */
-static bool add(struct json_object *to, const char *name, struct json_object *value)
-{
-	if (to && value && json_object_object_add(to, name, value) == 0)
-		return true;
-	json_object_put(value);
-	return false;
-}
-
 static bool add_text(struct json_object *to, const char *name, const char *value)
 {
-	return add(to, name, json_object_new_string(value));
-}
-
-/* Takes the value, whatever comes of it. */
-static bool append(struct json_object *to, struct json_object *value)
-{
-	if (to && value && json_object_array_add(to, value) == 0)
-		return true;
-	json_object_put(value);
-	return false;
+	return jit_json_add(to, name, json_object_new_string(value));
 }
 
 /* NULL: out of memory. */
@@ -65,8 +48,8 @@ static struct json_object *nothing_from(int64_t end)
 
 	jit_iso_format(end, instant);
 	bool whole = add_text(date, "aws:CurrentTime", instant);
-	whole &= add(condition, "DateGreaterThanEquals", date);
-	whole &= add(s, "Condition", condition);
+	whole &= jit_json_add(condition, "DateGreaterThanEquals", date);
+	whole &= jit_json_add(s, "Condition", condition);
 	if (whole)
 		return s;
 	json_object_put(s);
@@ -76,60 +59,51 @@ static struct json_object *nothing_from(int64_t end)
 /* The statements of the role's own policy: one, or an array of them. */
 static int add_own(struct json_object *statements, const char *policy)
 {
-	struct json_object *json = json_tokener_parse(policy), *own;
+	struct json_object *json = NULL, *own;
 	bool whole = true;
 	size_t count = 0;
 
+	int r = jit_json_read(policy, strlen(policy), JIT_JSON_DEPTH, &json);
+	if (r < 0)
+		return r;
 	if (!json_object_object_get_ex(json, "Statement", &own))
 		goto out;
 	if (json_object_is_type(own, json_type_object)) {
-		whole = append(statements, json_object_get(own));
+		whole = jit_json_append(statements, json_object_get(own));
 		count = 1;
 	} else if (json_object_is_type(own, json_type_array)) {
 		for (; count < json_object_array_length(own); count++)
-			whole &= append(statements, json_object_get(json_object_array_get_idx(own, count)));
+			whole &= jit_json_append(statements, json_object_get(json_object_array_get_idx(own, count)));
 	}
 out:
 	json_object_put(json);
 	return !whole ? -ENOMEM : count ? 0 : -EINVAL;
 }
 
-/* A printer that runs out of memory leaves a piece out and says nothing: what was printed has to be the same again. */
-static char *print_whole(struct json_object *json)
-{
-	const char *text =
-		json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	JIT_FREE char *copy = text ? strdup(text) : NULL;
-	struct json_object *again = copy ? json_tokener_parse(copy) : NULL;
-	bool whole = again && json_object_equal(json, again);
-
-	json_object_put(again);
-	return whole ? JIT_TAKE(copy) : NULL;
-}
-
 int jb_sts_policy(const struct jb_role *role, int64_t end, char **ret)
 {
 	struct json_object *policy = json_object_new_object(), *statements = json_object_new_array();
-	JIT_FREE char *text = NULL;
+	const char *text = NULL;
 	int r = 0;
 
 	if (role->session_policy)
 		r = add_own(statements, role->session_policy);
-	else if (!append(statements, statement("Allow", "*")))
+	else if (!jit_json_append(statements, statement("Allow", "*")))
 		r = -ENOMEM;
-	bool whole = append(statements, nothing_from(end));
+	bool whole = jit_json_append(statements, nothing_from(end));
 	if (!role->chaining_allowed) /* AssumeRoot too: what it gives is bound by no policy of ours */
-		whole &= append(statements, statement("Deny", "sts:Assume*"));
+		whole &= jit_json_append(statements, statement("Deny", "sts:Assume*"));
 	whole &= add_text(policy, "Version", "2012-10-17");
-	whole &= add(policy, "Statement", statements);
-	if (r == 0 && (!whole || !(text = print_whole(policy))))
+	whole &= jit_json_add(policy, "Statement", statements);
+	if (r == 0 && (!whole || !(text = jit_json_text(policy, NULL))))
 		r = -ENOMEM;
 	if (r == 0 && strlen(text) > JB_STS_POLICY_MAX)
 		r = -E2BIG;
+	char *copy = r == 0 ? strdup(text) : NULL;
 	json_object_put(policy);
-	if (r < 0)
-		return r;
-	*ret = JIT_TAKE(text);
+	if (!copy)
+		return r < 0 ? r : -ENOMEM;
+	*ret = copy;
 	return 0;
 }
 

@@ -136,16 +136,12 @@ static bool same_question(const struct waiter *a, const struct waiter *b)
 	       strcmp(a->id, b->id) == 0;
 }
 
-/* Comes by a timer: the loop looks at its sockets between two of them. */
-static void on_round(evutil_socket_t fd, short what, void *arg)
+void jb_waiters_answer(struct jb_waiters *waiters)
 {
-	struct jb_waiters *waiters = arg;
 	struct waiter *first = TAILQ_FIRST(&waiters->ready), *same[JB_WAITS_AT_ONCE], *w;
 	const struct jb_wait *waits[JB_WAITS_AT_ONCE];
 	size_t n = 0;
 
-	(void)fd;
-	(void)what;
 	for (w = first; w && n < JB_WAITS_AT_ONCE && same_question(first, w); w = TAILQ_NEXT(w, of_ready)) {
 		jb_call_on_gone(w->wait.call, NULL, NULL);
 		waits[n] = &w->wait;
@@ -155,6 +151,16 @@ static void on_round(evutil_socket_t fd, short what, void *arg)
 		first->answer(waiters->arg, waits, n);
 	for (size_t i = 0; i < n; i++)
 		waiter_free(same[i]);
+}
+
+/* Comes by a timer: the loop looks at its sockets between two of them. */
+static void on_round(evutil_socket_t fd, short what, void *arg)
+{
+	struct jb_waiters *waiters = arg;
+
+	(void)fd;
+	(void)what;
+	jb_waiters_answer(waiters);
 	if (!TAILQ_EMPTY(&waiters->ready))
 		start_round(waiters);
 }

@@ -48,4 +48,8 @@ unsigned jb_waiters_count(const struct jb_waiters *waiters);
 /* A request changed: whoever waits for it is answered soon, after the current callback. */
 void jb_waiters_wake(struct jb_waiters *waiters, const struct jb_request *request);
 
+/* Answers the first of them now, as many as go in a turn. For whoever is done with the engine, and has a caller of
+ * their own to answer, who is in less of a hurry. */
+void jb_waiters_answer(struct jb_waiters *waiters);
+
 #endif

@@ -5,7 +5,6 @@
  */
 #include "webhook.h"
 
-#include <json-c/json.h>
 #include <string.h>
 
 #include "cleanup.h"
@@ -15,19 +14,9 @@
 
 static char *text_json(json_object *json)
 {
-	const char *text =
-		json ? json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
-		     : NULL;
+	const char *text = jit_json_text(json, NULL);
 
 	return text ? strdup(text) : NULL;
-}
-
-static bool put(json_object *json, const char *name, json_object *value)
-{
-	if (value && json_object_object_add(json, name, value) == 0)
-		return true;
-	json_object_put(value);
-	return false;
 }
 
 static void write_escaped(struct jit_draft *out, const char *text)
@@ -86,11 +75,11 @@ static char *slack_body(json_object *doc, const char *link)
 	if (!json || !jb_message_read(doc, "", &message))
 		return NULL;
 	JIT_FREE char *text = slack_text(&message, link);
-	if (!text || !put(json, "text", json_object_new_string(text)) ||
-	    !put(json, "mrkdwn", json_object_new_boolean(true)) ||
-	    !put(json, "unfurl_links", json_object_new_boolean(false)) ||
-	    !put(json, "unfurl_media", json_object_new_boolean(false)) ||
-	    !put(json, "link_names", json_object_new_boolean(false)))
+	if (!text || !jit_json_add(json, "text", json_object_new_string(text)) ||
+	    !jit_json_add(json, "mrkdwn", json_object_new_boolean(true)) ||
+	    !jit_json_add(json, "unfurl_links", json_object_new_boolean(false)) ||
+	    !jit_json_add(json, "unfurl_media", json_object_new_boolean(false)) ||
+	    !jit_json_add(json, "link_names", json_object_new_boolean(false)))
 		return NULL;
 	return text_json(json);
 }
@@ -102,7 +91,7 @@ char *jb_webhook_body(enum jb_format format, struct json_object *doc, const char
 	if (format == JB_FORMAT_SLACK)
 		return slack_body(doc, link);
 	if (!json_object_object_get_ex(doc, "data", &data) || !json_object_is_type(data, json_type_object) ||
-	    (*link && !put(data, "link", json_object_new_string(link))))
+	    (*link && !jit_json_add(data, "link", json_object_new_string(link))))
 		return NULL;
 	return text_json(doc);
 }

@@ -2,30 +2,21 @@
 #include "workflow.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cleanup.h"
 #include "json.h"
-
-static bool put(json_object *json, const char *name, json_object *value)
-{
-	if (value && json_object_object_add(json, name, value) == 0)
-		return true;
-	json_object_put(value);
-	return false;
-}
+#include "json_read.h"
 
 static bool put_text(json_object *json, const char *name, const char *text)
 {
-	return put(json, name, json_object_new_string(text));
+	return jit_json_add(json, name, json_object_new_string(text));
 }
 
 static char *text_of(json_object *json)
 {
-	const char *text =
-		json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	const char *text = jit_json_text(json, NULL);
 
 	return text ? strdup(text) : NULL;
 }
@@ -76,10 +67,11 @@ int jb_workflow_start(const struct jb_conf *conf, const struct jb_request *reque
 		return 0;
 	}
 	/* Under "Payload", as in the calls of functions: interpreters differ in where they look for the seconds. */
-	if (!input || !put(input, "Payload", payload) || !put_text(input, "requestId", request->id) ||
-	    !put(input, "simulateApproval", json_object_new_boolean(request->status == JB_APPROVED)) ||
-	    !put(payload, "pendingSeconds", json_object_new_int64(one_at_least(request->pending_until - now))) ||
-	    !put(payload, "useSeconds", json_object_new_int64(one_at_least(role ? role->use_within : 1))))
+	if (!input || !jit_json_add(input, "Payload", payload) || !put_text(input, "requestId", request->id) ||
+	    !jit_json_add(input, "simulateApproval", json_object_new_boolean(request->status == JB_APPROVED)) ||
+	    !jit_json_add(payload, "pendingSeconds",
+			  json_object_new_int64(one_at_least(request->pending_until - now))) ||
+	    !jit_json_add(payload, "useSeconds", json_object_new_int64(one_at_least(role ? role->use_within : 1))))
 		return -ENOMEM;
 	return add(notices, request, JB_WORKFLOW_START, request->id, text_of(input), now);
 }
@@ -115,13 +107,13 @@ static bool put_output(json_object *body, const char *status)
 {
 	JIT_JSON json_object *output = json_object_new_object();
 
-	return status && output && put_text(output, "status", status) &&
-	       put_text(body, "output", json_object_to_json_string_ext(output, JSON_C_TO_STRING_PLAIN));
+	const char *text = status && put_text(output, "status", status) ? jit_json_text(output, NULL) : NULL;
+	return text && put_text(body, "output", text);
 }
 
 char *jb_workflow_body(const struct jb_conf *conf, const struct jb_notice *notice, const char **ret_operation)
 {
-	JIT_JSON json_object *doc = json_tokener_parse(notice->doc);
+	JIT_JSON json_object *doc = jit_json_of(notice->doc);
 	JIT_JSON json_object *body = json_object_new_object();
 	const char *token = member(doc, "taskToken");
 

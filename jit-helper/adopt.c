@@ -29,7 +29,7 @@ void jh_adopt(struct jh_helper *helper, struct jh_answer *a)
 	struct jh_session session = {0};
 	const struct jh_request_plan plan = {
 		.question = &question, .session = &session, .leader_fd = -1, .login_uid = JH_NO_AUDIT, .resume = true};
-	const char *limit = jh_request_host_limit(helper);
+	const char *limit = jh_request_host_limit(helper, a->requester);
 	const bool open = a->filed_by[0];
 
 	if (limit) {

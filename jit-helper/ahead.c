@@ -1,7 +1,6 @@
 /* See ahead.h. */
 #include "ahead.h"
 
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +8,15 @@
 
 #include "ahead_side.h"
 #include "clock.h"
+#include "json.h"
 #include "withdraw.h"
 
-#define KEEP_MS	 (60 * 60 * 1000) /* how long it is told what became of one */
-#define ALL_MAX	 256		  /* under way, of all persons */
-#define TOLD_MAX JH_AHEAD_HOSTS	  /* of one person, that are over: the latest */
-#define PENDING	 "PENDING"
+#define KEEP_MS	   (60 * 60 * 1000) /* how long it is told what became of one */
+#define ALL_MAX	   256		    /* under way, of all persons */
+#define SHARED_MAX 192		    /* of them for whoever asks; the rest is kept for persons who have few */
+#define FEW	   4
+#define TOLD_MAX   JH_AHEAD_HOSTS /* of one person, that are over: the latest */
+#define PENDING	   "PENDING"
 
 static const char *status_name(enum jh_status status)
 {
@@ -73,7 +75,7 @@ static const char *limit_of(struct jh_helper *helper, const struct jh_request_pl
 {
 	size_t theirs, all = sweep(helper, plan->question->requester, &theirs);
 
-	if (all >= ALL_MAX || theirs >= JH_AHEAD_HOSTS)
+	if (all >= ALL_MAX || theirs >= JH_AHEAD_HOSTS || (all >= SHARED_MAX && theirs >= FEW))
 		return "too many requests are under way already; wait for one to be decided, or give some back with "
 		       "jit end";
 	return plan->for_host ? NULL : jh_request_limit(helper, plan->question->requester);
@@ -182,53 +184,51 @@ struct jh_ahead *jh_ahead_find(struct jh_helper *helper, const struct jh_session
 	return a;
 }
 
-static void put_text(struct json_object *json, const char *name, const char *text)
+static bool put_text(struct json_object *json, const char *name, const char *text)
 {
-	if (text[0])
-		json_object_object_add(json, name, json_object_new_string(text));
+	return !text[0] || jit_json_add(json, name, json_object_new_string(text));
 }
 
-static void put_seconds(struct json_object *json, const char *name, int64_t seconds)
+static bool put_seconds(struct json_object *json, const char *name, int64_t seconds)
 {
-	if (seconds >= 0)
-		json_object_object_add(json, name, json_object_new_int64(seconds));
+	return seconds < 0 || jit_json_add(json, name, json_object_new_int64(seconds));
+}
+
+static bool put_times(struct json_object *json, const struct jh_ahead *a)
+{
+	const int64_t now = jit_boottime_ms();
+
+	if (!jh_ahead_pending(a))
+		return put_seconds(json, "remaining", a->remaining_s);
+	return put_text(json, "code", a->code) && put_seconds(json, "waiting", (now - a->since_ms) / 1000) &&
+	       put_seconds(json, "remaining", a->until_ms > now ? (a->until_ms - now) / 1000 : -1);
 }
 
 struct json_object *jh_ahead_json(const struct jh_ahead *a)
 {
-	struct json_object *json = json_object_new_object();
-	int64_t now = jit_boottime_ms();
+	JIT_JSON struct json_object *json = json_object_new_object();
 
-	put_text(json, "host", a->host);
-	put_text(json, "role", a->role);
-	put_text(json, "status", a->status ? a->status : "UNAVAILABLE");
-	put_text(json, "requester", a->requester);
-	put_text(json, "requestId", a->id);
-	put_text(json, "shortId", a->short_id);
-	if (jh_ahead_pending(a)) {
-		put_text(json, "code", a->code);
-		put_seconds(json, "waiting", (now - a->since_ms) / 1000);
-		put_seconds(json, "remaining", a->until_ms > now ? (a->until_ms - now) / 1000 : -1);
-	} else {
-		put_seconds(json, "remaining", a->remaining_s);
-	}
-	put_text(json, "decidedBy", a->decided_by);
-	put_text(json, "endedBy", a->ended_by);
-	put_text(json, "comment", a->comment);
-	put_text(json, "error", a->error);
-	put_text(json, "message", a->status ? a->message : "the broker has not answered yet; look with jit status");
-	return json;
+	const bool whole = put_text(json, "host", a->host) && put_text(json, "role", a->role) &&
+			   put_text(json, "status", a->status ? a->status : "UNAVAILABLE") &&
+			   put_text(json, "requester", a->requester) && put_text(json, "requestId", a->id) &&
+			   put_text(json, "shortId", a->short_id) && put_times(json, a) &&
+			   put_text(json, "decidedBy", a->decided_by) && put_text(json, "endedBy", a->ended_by) &&
+			   put_text(json, "comment", a->comment) && put_text(json, "error", a->error) &&
+			   put_text(json, "message",
+				    a->status ? a->message : "the broker has not answered yet; look with jit status");
+	return whole ? JIT_TAKE(json) : NULL;
 }
 
 struct json_object *jh_ahead_list_json(const struct jh_helper *helper, const struct jh_session *session)
 {
-	struct json_object *list = json_object_new_array();
+	JIT_JSON struct json_object *list = json_object_new_array();
 	const struct jh_ahead *a;
+	bool whole = list != NULL;
 
-	for (a = LIST_FIRST(&helper->ahead); a; a = LIST_NEXT(a, link))
+	for (a = LIST_FIRST(&helper->ahead); whole && a; a = LIST_NEXT(a, link))
 		if (jh_ahead_pending(a) && jh_session_same(&a->session, session))
-			json_object_array_add(list, jh_ahead_json(a));
-	return list;
+			whole = jit_json_append(list, jh_ahead_json(a));
+	return whole ? JIT_TAKE(list) : NULL;
 }
 
 bool jh_ahead_end(struct jh_ahead *a)

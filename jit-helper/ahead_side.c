@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +10,10 @@
 #include "ahead.h"
 #include "clock.h"
 #include "helper.h"
+#include "json.h"
 #include "log.h"
 #include "names.h"
+#include "proc.h"
 #include "session_side.h"
 #include "text.h"
 #include "verdict.h"
@@ -66,16 +67,17 @@ static const struct jh_peer_owner owner = {.frame = on_frame, .gone = on_gone};
 /* `brief`: without what people said. */
 static struct json_object *answer_json(const struct asking *a, bool brief)
 {
-	struct json_object *json = json_object_new_object(), *list = json_object_new_array();
+	JIT_JSON struct json_object *json = json_object_new_object();
+	struct json_object *list = json_object_new_array();
+	bool whole = jit_json_add(json, "requests", list);
 
-	for (size_t i = 0; i < a->count; i++) {
+	for (size_t i = 0; whole && i < a->count; i++) {
 		struct json_object *one = jh_ahead_json(a->of[i]);
-		if (brief)
+		if (one && brief)
 			json_object_object_del(one, "comment");
-		json_object_array_add(list, one);
+		whole = jit_json_append(list, one);
 	}
-	json_object_object_add(json, "requests", list);
-	return json;
+	return whole ? JIT_TAKE(json) : NULL;
 }
 
 static void answer(struct asking *a)
@@ -214,6 +216,10 @@ static void on_hosts(void *arg, const struct jit_fetch_result *result)
 		return;
 	}
 	json = jh_json_read(result->body, result->body_len);
+	if (!json && errno == ENOMEM) {
+		refuse(a, JIT_EXIT_UNAVAILABLE, JH_SHORTAGE);
+		return;
+	}
 	if (json_object_is_type(json, json_type_object))
 		json_object_object_get_ex(json, "hosts", &hosts);
 	int r = file_for_each(a, hosts, why, sizeof(why));

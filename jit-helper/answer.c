@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "json.h"
+#include "json_read.h"
 #include "seal.h"
 #include "text.h"
 
@@ -15,23 +16,11 @@
 
 struct json_object *jh_json_read(const char *body, size_t len)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH);
 	struct json_object *json = NULL;
+	const int r = jit_utf8_valid(body, len) ? jit_json_read(body, len, JSON_DEPTH, &json) : -EINVAL;
 
-	while (len && strchr(" \t\r\n", body[len - 1]))
-		len--;
-	if (!tokener || len == 0 || len > INT32_MAX || !jit_utf8_valid(body, len)) {
-		if (tokener)
-			json_tokener_free(tokener);
-		return NULL;
-	}
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-	json = json_tokener_parse_ex(tokener, body, (int)len);
-	if (json && json_tokener_get_error(tokener) != json_tokener_success) {
-		json_object_put(json);
-		json = NULL;
-	}
-	json_tokener_free(tokener);
+	if (!json) /* null is none either */
+		errno = r < 0 ? -r : EINVAL;
 	return json;
 }
 
@@ -244,7 +233,7 @@ int jh_answer_read(const char *body, size_t len, struct jh_answer *ret)
 {
 	JIT_JSON struct json_object *json = jh_json_read(body, len);
 
-	return json ? jh_answer_parse(json, ret) : -EINVAL;
+	return json ? jh_answer_parse(json, ret) : -errno;
 }
 
 void jh_answer_clear(struct jh_answer *answer)

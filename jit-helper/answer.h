@@ -64,7 +64,7 @@ int jh_answer_parse(struct json_object *json, struct jh_answer *ret);
 int jh_answer_read(const char *body, size_t len, struct jh_answer *ret);
 void jh_answer_clear(struct jh_answer *answer);
 
-/* A body as JSON; the caller puts it. NULL when it is anything else. */
+/* A body as JSON; the caller puts it. NULL with errno: EINVAL, it is anything else; ENOMEM. */
 struct json_object *jh_json_read(const char *body, size_t len);
 
 /* {"message","error"} of a refusal; each "" where absent. */

@@ -70,8 +70,9 @@ static int read_key(struct jh_broker *broker, const char *path, char *why, size_
 	size_t len, size;
 	char *text;
 
-	if (jit_file_read(path, &rule, &text, &size, why, why_size) < 0)
-		return -1;
+	int r = jit_file_read(path, &rule, &text, &size, why, why_size);
+	if (r < 0)
+		return r;
 	len = strcspn(text, "\r\n");
 	bool good = len > 0 && len <= KEY_MAX && text[len + strspn(text + len, "\r\n")] == '\0';
 	for (size_t i = 0; i < len; i++)
@@ -82,9 +83,13 @@ static int read_key(struct jh_broker *broker, const char *path, char *why, size_
 	free(text);
 	if (broker->key_header)
 		return 0;
+	if (good) {
+		snprintf(why, why_size, "out of memory");
+		return -ENOMEM;
+	}
 	snprintf(why, why_size, "%s must hold one line, the API key of this host: make one with `jit-broker key`",
 		 path);
-	return -1;
+	return -EINVAL;
 }
 
 static size_t count_of(const struct jh_broker *broker)
@@ -247,32 +252,42 @@ static int start_fetching(struct jh_broker *broker, struct event_base *base)
 	return broker->prober && broker->fetch && broker->probe_due ? 0 : -1;
 }
 
+static int start(struct jh_broker *broker, struct event_base *base, char *why, size_t why_size)
+{
+	const struct jh_conf *conf = broker->conf;
+	int r = 0;
+
+	for (size_t i = 0; i < conf->broker_count; i++)
+		broker->addresses[i] = (struct address){.broker = broker, .url = conf->brokers[i]};
+	if (conf->auth != JH_AUTH_IAM)
+		r = read_key(broker, conf->api_key_file, why, why_size);
+	if (r == 0)
+		r = jh_certificate_read(conf, &broker->certificate, why, why_size);
+	if (r < 0)
+		return r;
+	if (start_fetching(broker, base) < 0) {
+		snprintf(why, why_size, "libcurl cannot start: out of memory");
+		return -ENOMEM;
+	}
+	snprintf(why, why_size, "out of memory");
+	return jh_signer_start(&broker->signer, base, conf) < 0 ? -ENOMEM : 0;
+}
+
 struct jh_broker *jh_broker_new(struct event_base *base, const struct jh_conf *conf, char *why, size_t why_size)
 {
 	struct jh_broker *broker = calloc(1, sizeof(*broker));
+	int r = -ENOMEM;
 
 	snprintf(why, why_size, "out of memory");
-	if (!broker)
-		return NULL;
-	broker->conf = conf;
-	for (size_t i = 0; i < conf->broker_count; i++)
-		broker->addresses[i] = (struct address){.broker = broker, .url = conf->brokers[i]};
-	if ((conf->auth != JH_AUTH_IAM && read_key(broker, conf->api_key_file, why, why_size) < 0) ||
-	    jh_certificate_read(conf, &broker->certificate, why, why_size) < 0) {
-		jh_broker_free(broker);
-		return NULL;
+	if (broker) {
+		broker->conf = conf;
+		r = start(broker, base, why, why_size);
 	}
-	if (start_fetching(broker, base) < 0) {
-		snprintf(why, why_size, "libcurl cannot start: out of memory");
-		jh_broker_free(broker);
-		return NULL;
-	}
-	if (jh_signer_start(&broker->signer, base, conf) < 0) {
-		snprintf(why, why_size, "out of memory");
-		jh_broker_free(broker);
-		return NULL;
-	}
-	return broker;
+	if (r == 0)
+		return broker;
+	jh_broker_free(broker);
+	errno = -r;
+	return NULL;
 }
 
 void jh_broker_free(struct jh_broker *broker)

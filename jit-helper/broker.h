@@ -34,8 +34,8 @@ struct jh_call {
 	bool secret;		       /* the answer carries credentials in clear */
 };
 
-/* Reads the API key, and the certificate's where there is one, into the secure heap. NULL with a sentence in `why`.
- * `conf` must live longer. */
+/* Reads the API key, and the certificate's where there is one, into the secure heap. NULL with a sentence in `why`, and
+ * errno. `conf` must live longer. */
 /* Where calls are signed it runs the loop until what signs them has come or failed, a few seconds at most. */
 struct jh_broker *jh_broker_new(struct event_base *base, const struct jh_conf *conf, char *why, size_t why_size);
 void jh_broker_free(struct jh_broker *broker);

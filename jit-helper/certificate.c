@@ -52,7 +52,7 @@ static int check(const struct jh_conf *conf, struct jh_certificate *c, char *why
 	EVP_PKEY_free(key);
 	BIO_free(chain);
 	BIO_free(secret);
-	return c->good_until ? 0 : -1;
+	return c->good_until ? 0 : -EINVAL;
 }
 
 int jh_certificate_read(const struct jh_conf *conf, struct jh_certificate *ret, char *why, size_t why_size)
@@ -65,11 +65,13 @@ int jh_certificate_read(const struct jh_conf *conf, struct jh_certificate *ret, 
 	*ret = c;
 	if (!conf->tls_certificate)
 		return 0;
-	if (jit_file_read(conf->tls_certificate, &plain, &c.chain, &len, why, why_size) < 0)
-		return -1;
-	if (jit_file_read(conf->tls_key, &secret, &key, &len, why, why_size) < 0) {
+	int r = jit_file_read(conf->tls_certificate, &plain, &c.chain, &len, why, why_size);
+	if (r < 0)
+		return r;
+	r = jit_file_read(conf->tls_key, &secret, &key, &len, why, why_size);
+	if (r < 0) {
 		jh_certificate_clear(&c);
-		return -1;
+		return r;
 	}
 	c.key = OPENSSL_secure_zalloc(len + 1);
 	if (c.key)
@@ -77,9 +79,10 @@ int jh_certificate_read(const struct jh_conf *conf, struct jh_certificate *ret, 
 	explicit_bzero(key, len);
 	free(key);
 	snprintf(why, why_size, "out of memory");
-	if (!c.key || check(conf, &c, why, why_size) < 0) {
+	r = c.key ? check(conf, &c, why, why_size) : -ENOMEM;
+	if (r < 0) {
 		jh_certificate_clear(&c);
-		return -1;
+		return r;
 	}
 	*ret = c;
 	return 0;
@@ -100,7 +103,8 @@ int jh_certificate_check_ca(const struct jh_conf *conf, char *why, size_t why_si
 	if (!conf->ca_file)
 		return 0;
 	if (access(conf->ca_file, R_OK) == 0)
-		return jit_file_check(conf->ca_file, &rule, why, why_size) < 0 ? -1 : 0;
-	snprintf(why, why_size, "ca_file %s cannot be read by %s: %s", conf->ca_file, conf->user, strerror(errno));
-	return -1;
+		return jit_file_check(conf->ca_file, &rule, why, why_size);
+	const int r = -errno;
+	snprintf(why, why_size, "ca_file %s cannot be read by %s: %s", conf->ca_file, conf->user, strerror(-r));
+	return r;
 }

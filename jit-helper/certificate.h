@@ -19,11 +19,11 @@ struct jh_certificate {
 	int64_t good_until; /* epoch seconds; 0: there is none */
 };
 
-/* 0, also where the configuration names none; -1 with a sentence in why. */
+/* 0, also where the configuration names none; -errno with a sentence in why. */
 int jh_certificate_read(const struct jh_conf *conf, struct jh_certificate *ret, char *why, size_t why_size);
 void jh_certificate_clear(struct jh_certificate *certificate);
 
-/* Can the CA's file (NULL: none) be read by who this process is, and be believed? 0, or -1 with a sentence. */
+/* Can the CA's file (NULL: none) be read by who this process is, and be believed? 0, or -errno with a sentence. */
 int jh_certificate_check_ca(const struct jh_conf *conf, char *why, size_t why_size);
 
 #endif

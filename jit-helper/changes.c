@@ -1,6 +1,7 @@
 /* See changes.h. */
 #include "changes.h"
 
+#include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "clock.h"
 #include "grant.h"
 #include "helper.h"
+#include "json.h"
 #include "log.h"
 #include "pace.h"
 #include "peer.h"
@@ -38,7 +40,8 @@ struct jh_changes {
 	bool idle;	   /* and whether nothing was open then */
 	struct jh_pace pace;
 	uint64_t strangers;
-	char host[JIT_NAME_SIZE]; /* what the broker calls this one; "": not told */
+	char host[JIT_NAME_SIZE];    /* what the broker calls this one; "": not told */
+	char trouble[JIT_LINE_SIZE]; /* why the last poll failed; "" after one that did not */
 };
 
 static void poll_now(void *arg);
@@ -97,13 +100,17 @@ static bool is_being_filed(const struct jh_helper *helper, const struct jh_answe
 	return false;
 }
 
-static void hand_out(struct jh_changes *c, struct json_object *item, bool leftovers)
+/* 0; -ENOMEM: it could not be heard, and is to be told again. */
+static int hand_out(struct jh_changes *c, struct json_object *item, bool leftovers)
 {
 	struct jh_answer answer;
 
-	if (jh_answer_parse(item, &answer) < 0) {
+	int r = jh_answer_parse(item, &answer);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
 		jit_log(LOG_WARNING, "a change that the broker told makes no sense; passed over");
-		return;
+		return 0;
 	}
 	/* The one or the other: a request becomes a grant when its approval has been taken. */
 	bool asked = jh_ahead_changed(c->helper, &answer);
@@ -117,59 +124,78 @@ static void hand_out(struct jh_changes *c, struct json_object *item, bool leftov
 			end_leftover(c, &answer);
 	}
 	jh_answer_clear(&answer);
+	return 0;
 }
 
-static bool take(struct jh_changes *c, const char *body, size_t len, bool *ret_news)
+/*
+ * 0; -EINVAL: it is no list; -ENOMEM: of some of it nothing is known, so that the cursor stays and all of it is asked
+ * for again. What was handed out already changes nothing the second time.
+ */
+static int take(struct jh_changes *c, const char *body, size_t len, bool *ret_news)
 {
-	struct json_object *json = jh_json_read(body, len), *list, *next, *host;
-	bool good = json_object_is_type(json, json_type_object) && json_object_object_get_ex(json, "changes", &list) &&
-		    json_object_is_type(list, json_type_array) && json_object_object_get_ex(json, "next", &next) &&
-		    json_object_is_type(next, json_type_int) && json_object_get_int64(next) >= 0;
+	JIT_JSON struct json_object *json = jh_json_read(body, len);
+	struct json_object *list, *next, *host;
 
-	if (good) {
-		/* The first list holds all that is open: what is not a grant that was kept over the restart, and is not
-		 * being filed just now, is nobody's; and such a grant that is not in it has ended. */
-		bool first = c->cursor < 0;
-		*ret_news = json_object_array_length(list) > 0 || json_object_get_int64(next) != c->cursor;
-		c->cursor = json_object_get_int64(next);
-		if (json_object_object_get_ex(json, "host", &host) && json_object_is_type(host, json_type_string))
-			jit_text_clean_str(c->host, sizeof(c->host), json_object_get_string(host));
-		for (size_t i = 0; i < json_object_array_length(list); i++)
-			hand_out(c, json_object_array_get_idx(list, i), first);
-		if (first)
-			jh_grants_end_unconfirmed(c->helper);
+	if (!json)
+		return errno == ENOMEM ? -ENOMEM : -EINVAL;
+	if (!json_object_is_type(json, json_type_object) || !json_object_object_get_ex(json, "changes", &list) ||
+	    !json_object_is_type(list, json_type_array) || !json_object_object_get_ex(json, "next", &next) ||
+	    !json_object_is_type(next, json_type_int) || json_object_get_int64(next) < 0)
+		return -EINVAL;
+	/* The first list holds all that is open: what is not a grant that was kept over the restart, and is not being
+	 * filed just now, is nobody's; and such a grant that is not in it has ended. */
+	const bool first = c->cursor < 0;
+	if (json_object_object_get_ex(json, "host", &host) && json_object_is_type(host, json_type_string))
+		jit_text_clean_str(c->host, sizeof(c->host), json_object_get_string(host));
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		int r = hand_out(c, json_object_array_get_idx(list, i), first);
+		if (r < 0)
+			return r;
 	}
-	json_object_put(json);
-	return good;
+	*ret_news = json_object_array_length(list) > 0 || json_object_get_int64(next) != c->cursor;
+	c->cursor = json_object_get_int64(next);
+	if (first)
+		jh_grants_end_unconfirmed(c->helper);
+	return 0;
+}
+
+static void not_heard(struct jh_changes *c, const struct jit_fetch_result *result, bool out_of_memory)
+{
+	if (result->fault == JIT_FETCH_OK && (result->status == 400 || result->status == 422))
+		c->cursor = -1; /* it is not of this store: all that is open, anew */
+	if (out_of_memory)
+		snprintf(c->trouble, sizeof(c->trouble), "jit-helper is out of memory");
+	else
+		jh_trouble(result, jh_broker_url(c->helper->broker), c->trouble, sizeof(c->trouble));
+	if (c->failures == 0) /* once, not once a try */
+		jit_log(LOG_WARNING, "waiting for decisions: %s; trying again", c->trouble);
+	back_off(c, result->fault == JIT_FETCH_OK ? result->retry_after : 0);
 }
 
 static void on_answer(void *arg, const struct jit_fetch_result *result)
 {
+	const bool told = result->fault == JIT_FETCH_OK && result->status == 200;
 	struct jh_changes *c = arg;
-	char trouble[JIT_LINE_SIZE];
-	bool news, was_idle = c->idle;
+	bool news = false, was_idle = c->idle;
 
 	c->call = NULL;
 	jh_listener_release(c->helper->pam); /* it has been heard, or cannot be */
-	if (result->fault == JIT_FETCH_OK && result->status == 200 && take(c, result->body, result->body_len, &news)) {
+	int r = told ? take(c, result->body, result->body_len, &news) : -EINVAL;
+	if (r == 0) {
 		if (c->failures) {
 			jit_log(LOG_NOTICE, "the broker at %s answers", jh_broker_url(c->helper->broker));
 			jh_spool_hurry(c->helper->spool);
 		}
 		jh_spool_deliver(c->helper->spool);
 		c->failures = 0;
+		c->trouble[0] = '\0';
 		go_on(c, news, result->retry_after);
 		/* The time that it named was for a host with nothing open. */
 		if (was_idle && !is_idle(c->helper))
 			jh_changes_hurry(c, 0);
-		return;
+	} else {
+		not_heard(c, result, r == -ENOMEM);
 	}
-	if (result->fault == JIT_FETCH_OK && (result->status == 400 || result->status == 422))
-		c->cursor = -1; /* it is not of this store: all that is open, anew */
-	jh_trouble(result, jh_broker_url(c->helper->broker), trouble, sizeof(trouble));
-	if (c->failures == 0) /* once, not once a try */
-		jit_log(LOG_WARNING, "waiting for decisions: %s; trying again", trouble);
-	back_off(c, result->fault == JIT_FETCH_OK ? result->retry_after : 0);
 }
 
 static void poll_now(void *arg)
@@ -224,4 +250,9 @@ void jh_changes_hurry(struct jh_changes *c, long retry_after_s)
 uint64_t jh_changes_strangers(const struct jh_changes *c)
 {
 	return c->strangers;
+}
+
+const char *jh_changes_trouble(const struct jh_changes *c)
+{
+	return c->trouble[0] ? c->trouble : NULL;
 }

@@ -31,4 +31,7 @@ void jh_changes_hurry(struct jh_changes *changes, long retry_after_s);
  */
 uint64_t jh_changes_strangers(const struct jh_changes *changes);
 
+/* Why decisions cannot be heard just now, a clause of a sentence; NULL where nothing is known to be in their way. */
+const char *jh_changes_trouble(const struct jh_changes *changes);
+
 #endif

@@ -1,6 +1,7 @@
 /* See collect.h. */
 #include "collect.h"
 
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "grant.h"
 #include "helper.h"
 #include "log.h"
+#include "proc.h"
 #include "session_side.h"
 #include "verdict.h"
 
@@ -143,11 +145,15 @@ static void judge_failure(struct jh_grant *g, const struct jit_fetch_result *res
 /* The answer to either call, when it is one; shortens the clock. False: judged, and the grant may be gone. */
 static bool take_answer(struct jh_grant *g, const struct jit_fetch_result *result, struct jh_answer *ret)
 {
-	if (result->fault != JIT_FETCH_OK || result->status != 200 ||
-	    jh_answer_read(result->body, result->body_len, ret) < 0) {
+	const bool told = result->fault == JIT_FETCH_OK && result->status == 200;
+	const int r = told ? jh_answer_read(result->body, result->body_len, ret) : -EINVAL;
+
+	if (r == -ENOMEM)
+		try_later(g, JH_SHORTAGE);
+	else if (r < 0)
 		judge_failure(g, result);
+	if (r < 0)
 		return false;
-	}
 	if (strcmp(ret->id, g->id) != 0 || ret->status != JH_ACTIVE) {
 		bool over = strcmp(ret->id, g->id) == 0 && ret->status > JH_ACTIVE;
 		jh_answer_clear(ret);

@@ -80,7 +80,8 @@ struct jh_conf {
 	TAILQ_HEAD(jh_role_list, jh_role) roles; /* in the order of the file */
 };
 
-/* Returns the number of errors told through on_error; 0 and *ret, which the caller frees, when there were none. */
+/* Returns the number of errors told through on_error; 0 and *ret, which the caller frees, when there were none.
+ * Where there was no memory or no descriptor to read it with errno says so. */
 int jh_conf_read(const char *path, jit_ini_error on_error, void *arg, struct jh_conf **ret);
 /* The same over text in memory, for tests. */
 int jh_conf_parse(const char *name, const char *text, jit_ini_error on_error, void *arg, struct jh_conf **ret);

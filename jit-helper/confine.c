@@ -1,6 +1,7 @@
 /* See confine.h. */
 #include "confine.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "fetch.h"
@@ -36,7 +37,7 @@ int jh_confine(const struct jh_conf *conf, char *why, size_t why_size)
 	/* Signals end what a grant with on_expiry = end left running. */
 	const struct jit_sandbox_rule rule = {.calls = calls, .signals = true};
 	struct jit_sandbox *sandbox = jit_sandbox_new();
-	int r = -1;
+	int r = -ENOMEM;
 
 	snprintf(why, why_size, "out of memory");
 	if (sandbox) {

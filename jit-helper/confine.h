@@ -6,7 +6,8 @@
 
 #include "conf.h"
 
-/* For good, as the unprivileged user. 0; 1: in part, with a sentence in `why` on what is missing; -1: not, and why. */
+/* For good, as the unprivileged user. 0; 1: without Landlock or seccomp; `why` says by what it is confined. -errno:
+ * not, and why. */
 int jh_confine(const struct jh_conf *conf, char *why, size_t why_size);
 
 #endif

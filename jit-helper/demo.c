@@ -28,23 +28,17 @@ static int64_t duration_sent(int64_t wanted_s)
 	return wanted_s < STS_LEAST_S ? STS_LEAST_S : wanted_s > STS_MOST_S ? STS_MOST_S : wanted_s;
 }
 
-static bool add(struct json_object *body, const char *name, struct json_object *value)
-{
-	return value && json_object_object_add(body, name, value) == 0;
-}
-
 char *jh_demo_body(const struct jh_question *q, const struct jh_role *role)
 {
 	JIT_JSON struct json_object *body = json_object_new_object();
 
-	if (!body || !add(body, "requester", json_object_new_string(q->requester)) ||
-	    !add(body, "role", json_object_new_string(role->name)) ||
-	    !add(body, "roleArn", json_object_new_string(role->arn)) ||
-	    !add(body, "duration", json_object_new_int64(duration_sent(q->duration_s))) ||
-	    !add(body, "simulateApproval", json_object_new_boolean(true)))
+	if (!jit_json_add(body, "requester", json_object_new_string(q->requester)) ||
+	    !jit_json_add(body, "role", json_object_new_string(role->name)) ||
+	    !jit_json_add(body, "roleArn", json_object_new_string(role->arn)) ||
+	    !jit_json_add(body, "duration", json_object_new_int64(duration_sent(q->duration_s))) ||
+	    !jit_json_add(body, "simulateApproval", json_object_new_boolean(true)))
 		return NULL;
-	const char *text =
-		json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	const char *text = jit_json_text(body, NULL);
 	return text ? strdup(text) : NULL;
 }
 

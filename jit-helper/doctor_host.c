@@ -1,6 +1,7 @@
 /* See doctor_host.h. */
 #include "doctor_host.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
@@ -20,6 +21,7 @@
 
 #include "cleanup.h"
 #include "doctor_module.h"
+#include "sandbox_offer.h"
 #include "text.h"
 
 #define GOODBYE_MS    1000
@@ -136,6 +138,37 @@ static void judge_yama(struct jd_report *report)
 		"holds.",
 		scope[0] ? "kernel.yama.ptrace_scope is 0" : "This kernel has no Yama");
 	jd_fix(f, "Set kernel.yama.ptrace_scope = 1 in /etc/sysctl.d, where the kernel has it.");
+}
+
+static void judge_sandbox(struct jd_report *report)
+{
+	/* Distributions ship kernels without Landlock, and their hosts cannot get better; all have seccomp. */
+	static const struct {
+		enum jd_severity severity;
+		const char *effect;
+	} parts[] = {
+		[JIT_SANDBOX_LANDLOCK] = {JD_NOTE,
+					  "whoever takes it over gets at every file and port that its user may"},
+		[JIT_SANDBOX_SECCOMP] = {JD_WARNING, "whoever takes it over may make every system call"},
+	};
+	const struct jit_sandbox_offer offer = jit_sandbox_ask();
+	const char *unlimited = jit_sandbox_unlimited(&offer);
+	struct jit_sandbox_lack lack;
+	char fact[32];
+
+	snprintf(fact, sizeof(fact), offer.landlock > 0 ? "ABI %d" : "no", offer.landlock);
+	put_fact(report, "landlock", fact);
+	put_fact(report, "seccomp", offer.seccomp == 0 ? "yes" : "no");
+	for (enum jit_sandbox_part part = 0; part < JIT_SANDBOX_PARTS; part++)
+		if (jit_sandbox_lacks(&offer, part, &lack)) {
+			struct jd_finding *f = jd_find(report, parts[part].severity, "host.sandbox", NULL, NULL, 0);
+			jd_what(f, "jit-helper is not confined by %s (%s): %s.", lack.part, lack.why,
+				parts[part].effect);
+			jd_fix(f, "%c%s.", toupper((unsigned char)lack.remedy[0]), lack.remedy + 1);
+		}
+	if (unlimited)
+		jd_what(jd_find(report, JD_NOTE, "host.sandbox", NULL, NULL, 0),
+			"Landlock of this kernel (ABI %d) limits %s.", offer.landlock, unlimited);
 }
 
 static void judge_selinux(struct jd_report *report, const struct jd_probe *probe)
@@ -267,6 +300,7 @@ void jd_host_look(struct jd_report *report, bool gated, const struct jd_probe *p
 	judge_audit(report);
 	judge_keyrings(report, gated, probe);
 	judge_yama(report);
+	judge_sandbox(report);
 	judge_selinux(report, probe);
 	judge_module(report, severity);
 	judge_user(report, severity, probe);

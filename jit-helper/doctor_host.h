@@ -1,5 +1,5 @@
-/* What the kernel and the host give or do not give: keyrings, audit sessions, Yama, SELinux, pidfds, the helper's
- * sockets. */
+/* What the kernel and the host give or do not give: keyrings, audit sessions, Yama, Landlock and seccomp, SELinux,
+ * pidfds, the helper's sockets. */
 #ifndef JD_HOST_H
 #define JD_HOST_H
 

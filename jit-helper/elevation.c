@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +141,16 @@ static void put_env(struct jit_frame *frame, const char *name, const char *value
 		jit_frame_put_str(frame, JIT_T_ENV, line);
 }
 
+/* OpenSSL looks for the digest in its providers at each call that does not bring it along. */
+static bool hash_token(const uint8_t token[static JIT_TOKEN_LEN], uint8_t ret[static JH_HASH_LEN])
+{
+	static EVP_MD *sha256;
+
+	if (!sha256)
+		sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	return sha256 && EVP_Digest(token, JIT_TOKEN_LEN, ret, NULL, sha256, NULL) == 1;
+}
+
 /* The verdict with a new token, of which only the hash stays here. */
 static int offer(struct jh_elevation *e)
 {
@@ -149,7 +159,7 @@ static int offer(struct jh_elevation *e)
 	uint8_t *token = OPENSSL_secure_malloc(JIT_TOKEN_LEN);
 	int r = -1;
 
-	if (token && getrandom(token, JIT_TOKEN_LEN, 0) == JIT_TOKEN_LEN && SHA256(token, JIT_TOKEN_LEN, e->hash)) {
+	if (token && getrandom(token, JIT_TOKEN_LEN, 0) == JIT_TOKEN_LEN && hash_token(token, e->hash)) {
 		jit_frame_start(out, JIT_F_VERDICT);
 		jit_frame_put_u32(out, JIT_T_OUTCOME, JIT_ALLOW);
 		jit_frame_put_str(out, JIT_T_GRANT, g->id);
@@ -392,7 +402,7 @@ struct jh_elevation *jh_elevation_by_token(struct jh_helper *helper, const uint8
 	struct jh_elevation *e, *found = NULL;
 	uint8_t hash[JH_HASH_LEN];
 
-	if (!SHA256(token, JIT_TOKEN_LEN, hash))
+	if (!hash_token(token, hash))
 		return NULL;
 	for (e = LIST_FIRST(&helper->elevations); e; e = LIST_NEXT(e, link))
 		if (CRYPTO_memcmp(e->hash, hash, sizeof(hash)) == 0 && e->stands && !e->keyless)
@@ -401,31 +411,41 @@ struct jh_elevation *jh_elevation_by_token(struct jh_helper *helper, const uint8
 	return found;
 }
 
-const char *jh_elevation_judge(const struct jh_elevation *e, const struct jh_peer *peer)
+int jh_elevation_judge(const struct jh_elevation *e, const struct jh_peer *peer, const char **ret_refusal)
 {
-	bool inside;
+	int inside = e->session.audit == JH_NO_AUDIT || peer->proc.audit_session == e->session.audit;
 
-	if (peer->uid != e->target_uid)
-		return "this process runs as another user than the elevated session";
-	inside = e->session.audit == JH_NO_AUDIT || peer->proc.audit_session == e->session.audit;
+	if (peer->uid != e->target_uid) {
+		*ret_refusal = "this process runs as another user than the elevated session";
+		return 0;
+	}
 	if (inside && (e->session.audit == JH_NO_AUDIT || e->keyless))
 		inside = jh_proc_descends(peer->proc.pid, e->peer->proc.pid, e->peer->proc.start);
+	if (inside < 0)
+		return inside;
 	/* What /proc said counts only if neither number has been given to another process meanwhile. */
-	if (!inside || !jh_pidfd_alive(peer->pidfd) || !jh_pidfd_alive(e->peer->pidfd))
-		return "this process is not in the elevated session";
-	return NULL;
+	inside = inside && jh_pidfd_alive(peer->pidfd) && jh_pidfd_alive(e->peer->pidfd);
+	*ret_refusal = inside ? NULL : "this process is not in the elevated session";
+	return 0;
 }
 
-struct jh_elevation *jh_elevation_around(struct jh_helper *helper, const struct jh_peer *peer)
+int jh_elevation_around(struct jh_helper *helper, const struct jh_peer *peer, struct jh_elevation **ret)
 {
 	struct jh_elevation *e, *found = NULL;
+	const char *refusal;
+	unsigned count = 0;
 
 	for (e = LIST_FIRST(&helper->elevations); e; e = LIST_NEXT(e, link)) {
-		if (!e->stands || !e->keyless || jh_elevation_judge(e, peer))
+		if (!e->stands || !e->keyless)
 			continue;
-		if (found)
-			return NULL;
-		found = e;
+		int r = jh_elevation_judge(e, peer, &refusal);
+		if (r < 0)
+			return r;
+		if (!refusal) {
+			found = e;
+			count++;
+		}
 	}
-	return found;
+	*ret = count == 1 ? found : NULL;
+	return 0;
 }

@@ -48,14 +48,18 @@ bool jh_elevations_keyless(const struct jh_grant *grant);
 /* The standing elevation that the token was made for; compared in constant time. NULL when there is none. */
 struct jh_elevation *jh_elevation_by_token(struct jh_helper *helper, const uint8_t token[static JIT_TOKEN_LEN]);
 
-/* The one standing keyless elevation that the peer is in; NULL when there is none, or more than one. */
-struct jh_elevation *jh_elevation_around(struct jh_helper *helper, const struct jh_peer *peer);
+/*
+ * The one standing keyless elevation that the peer is in; NULL when there is none, or more than one. 0, or -errno of
+ * a shortage: it cannot be told now.
+ */
+int jh_elevation_around(struct jh_helper *helper, const struct jh_peer *peer, struct jh_elevation **ret);
 
 /*
- * Is that peer in the elevated session? NULL when it is, else a sentence. Its
- * uid must be the target's, and its audit session the elevation's; where there
- * is none, or no token, it must descend from the elevation's process.
+ * Is that peer in the elevated session? 0 and NULL when it is, or a sentence
+ * when it is not; -errno of a shortage: it cannot be told now. Its uid must be
+ * the target's, and its audit session the elevation's; where there is none, or
+ * no token, it must descend from the elevation's process.
  */
-const char *jh_elevation_judge(const struct jh_elevation *elevation, const struct jh_peer *peer);
+int jh_elevation_judge(const struct jh_elevation *elevation, const struct jh_peer *peer, const char **ret_refusal);
 
 #endif

@@ -14,28 +14,36 @@
 #include "grant.h"
 #include "helper.h"
 #include "log.h"
+#include "saved.h"
 #include "state.h"
 
 #define LOOK_MS	   200
 #define HEAR_MS	   300	 /* what was just said on its terminals reaches people through an sshd that is to go too */
 #define GIVE_UP_MS 30000 /* after the first SIGKILL */
+#define STRUCK_MIN 3	 /* looks in that time, of however many */
+#define BLIND_MS   5000	 /* the longest pause while what runs cannot be seen */
 #define SEEN_MAX   65536
-#define OTHERS_MAX 1024
+#define AT_ONCE	   8  /* looks in LOOK_MS: each reads all of /proc, and whoever asks waits for it */
+#define WAITS_MAX  64 /* of endings that wait for other grants */
 
 /* What a look at /proc saw. */
 struct view {
 	struct jh_sight *seen;
 	size_t count, room;
-	bool failed;
+	bool failed; /* no memory */
+	bool cut;    /* there are more than are looked at */
 };
 
 static void on_sight(const struct jh_sight *sight, void *arg)
 {
 	struct view *v = arg;
 
+	v->cut = v->count == SEEN_MAX;
+	if (v->cut)
+		return;
 	if (v->count == v->room) {
 		size_t room = v->room ? v->room * 2 : 256;
-		struct jh_sight *more = room <= SEEN_MAX ? realloc(v->seen, room * sizeof(*more)) : NULL;
+		struct jh_sight *more = realloc(v->seen, room * sizeof(*more));
 		if (!more) {
 			v->failed = true;
 			return;
@@ -109,12 +117,28 @@ static void ending_free(struct jh_ending *e)
 	free(e);
 }
 
-static size_t others_of(const struct jh_helper *h, const struct jh_traces *others[static OTHERS_MAX])
+static int64_t count_of(const struct jh_helper *h)
+{
+	const struct jh_ending *e;
+	int64_t n = 0;
+
+	for (e = LIST_FIRST(&h->endings); e; e = LIST_NEXT(e, link))
+		n++;
+	return n;
+}
+
+/* Of many each is looked at more rarely. */
+static int64_t look_ms(const struct jh_helper *h)
+{
+	return LOOK_MS * (1 + count_of(h) / AT_ONCE);
+}
+
+static size_t others_of(const struct jh_helper *h, const struct jh_traces *others[static JH_SAVED_LIST_MAX])
 {
 	const struct jh_grant *g;
 	size_t n = 0;
 
-	for (g = LIST_FIRST(&h->grants); g && n < OTHERS_MAX; g = LIST_NEXT(g, link))
+	for (g = LIST_FIRST(&h->grants); g && n < JH_SAVED_LIST_MAX; g = LIST_NEXT(g, link))
 		if (g->traces.count)
 			others[n++] = &g->traces;
 	return n;
@@ -123,14 +147,18 @@ static size_t others_of(const struct jh_helper *h, const struct jh_traces *other
 /* One pass: how many are there still that are to go, and is there something that waits for other grants? */
 static size_t pass(struct jh_ending *e, const struct view *v, const struct volley *volley, bool *ret_disputed)
 {
-	const struct jh_traces *others[OTHERS_MAX];
+	const struct jh_traces *others[JH_SAVED_LIST_MAX];
 	size_t other_count = others_of(e->helper, others), left = 0;
 
 	for (size_t i = 0; i < v->count; i++) {
 		enum jh_fate fate = jh_fate(v->seen, v->count, i, &e->traces, others, other_count);
 		*ret_disputed |= fate == JH_DISPUTED;
-		if (fate != JH_DOOMED)
+		if (fate != JH_DOOMED && fate != JH_LEFT)
 			continue;
+		if (fate == JH_LEFT && v->cut) { /* what it descends from may be another's elevation */
+			left++;
+			continue;
+		}
 		int r = strike_all(&v->seen[i], volley);
 		left += r != -ESRCH;
 		if (r < 0 && r != -ESRCH && !e->complained) {
@@ -154,71 +182,152 @@ static void go_on(struct jh_ending *e, size_t left, bool disputed)
 	} else if (e->waits) {
 		/* Nothing more is to be done until another grant ends; whether it goes by itself is looked at rarely.
 		 */
-		e->give_up_ms = now + GIVE_UP_MS;
+		e->give_up_ms = 0;
 		jh_alarm_in(&e->again, GIVE_UP_MS / 2);
-	} else if (now >= e->give_up_ms) {
+	} else if (e->give_up_ms && now >= e->give_up_ms) {
 		jit_log(LOG_ERR, "%s: %zu processes that ran under it could not be ended; giving up", e->short_id,
 			left);
 		jh_state_touch(e->helper);
 		ending_free(e);
 	} else {
-		int64_t next = now + LOOK_MS;
-		jh_alarm_at(&e->again, now < e->kill_ms && e->kill_ms < next ? e->kill_ms : next);
+		int64_t pause = look_ms(e->helper), next = now + pause;
+		/* In time, where they are few: else all that began together would be looked at together. */
+		bool is_near = now < e->kill_ms && e->kill_ms < next && pause == LOOK_MS;
+		jh_alarm_at(&e->again, is_near ? e->kill_ms : next);
 	}
+}
+
+/* What the next pass sends; the first one tells them to go. */
+static const struct volley *next_volley(struct jh_ending *e)
+{
+	static const struct volley polite = {{SIGHUP, SIGCONT}, 2}, harsh = {{SIGKILL}, 1}, none = {{0}, 1};
+	const int64_t now = jit_boottime_ms();
+
+	if (e->kill_ms == 0) {
+		e->kill_ms = now + e->helper->conf->end_grace_s * 1000;
+		jh_state_touch(e->helper);
+		return &polite;
+	}
+	if (now < e->kill_ms)
+		return &none;
+	/* Not from when it was due: the machine may have slept, or its turn have come late. */
+	if (e->give_up_ms == 0) {
+		const int64_t looks = STRUCK_MIN * look_ms(e->helper);
+		e->give_up_ms = now + (looks > GIVE_UP_MS ? looks : GIVE_UP_MS);
+	}
+	return &harsh;
+}
+
+/*
+ * Whoever is not seen may stand between one of mine and what seems left behind: nobody is ended by half a look, and
+ * nobody is forgotten for it.
+ */
+static void look_again(struct jh_ending *e, int error)
+{
+	const int64_t pause = look_ms(e->helper), longest = pause > BLIND_MS ? pause : BLIND_MS;
+
+	if (e->blind == 0)
+		jit_log(LOG_ERR, "%s: what runs under it cannot be seen whole, and nothing of it is ended yet: %s",
+			e->short_id, strerror(-error));
+	e->give_up_ms = 0;
+	jh_alarm_in(&e->again, jh_backoff_ms(e->blind++, pause, longest));
 }
 
 static void on_again(void *arg)
 {
-	static const struct volley polite = {{SIGHUP, SIGCONT}, 2}, harsh = {{SIGKILL}, 1}, none = {{0}, 1};
 	struct jh_ending *e = arg;
 	struct view v = {0};
 	bool disputed = false;
-	const struct volley *volley = &none;
 
-	if (e->kill_ms == 0) {
-		e->kill_ms = jit_boottime_ms() + e->helper->conf->end_grace_s * 1000;
-		e->give_up_ms = e->kill_ms + GIVE_UP_MS;
-		volley = &polite;
-		jh_state_touch(e->helper);
-	} else if (jit_boottime_ms() >= e->kill_ms) {
-		volley = &harsh;
-	}
+	e->roused = false;
 	int r = look(&e->traces, &v);
-	size_t left = pass(e, &v, volley, &disputed);
-	free(v.seen);
-	if (r < 0 && !e->complained) {
-		jit_log(LOG_ERR, "%s: what runs under it cannot be seen whole: %s", e->short_id, strerror(-r));
-		e->complained = true;
+
+	if (jh_proc_is_shortage(r)) {
+		look_again(e, r);
+	} else {
+		e->blind = 0;
+		if (r < 0 && !e->complained) {
+			jit_log(LOG_ERR, "%s: what runs under it cannot be seen: %s", e->short_id, strerror(-r));
+			e->complained = true;
+		}
+		size_t left = pass(e, &v, next_volley(e), &disputed);
+		go_on(e, r < 0 && left == 0 ? 1 : left, disputed);
 	}
-	go_on(e, r < 0 && left == 0 ? 1 : left, disputed);
+	free(v.seen);
 }
 
-void jh_ending_begin(struct jh_helper *helper, const char *short_id, const struct jh_traces *traces, int64_t kill_ms)
+static size_t count_of_person(const struct jh_helper *helper, const char *requester, bool waiting)
 {
-	struct jh_ending *e = calloc(1, sizeof(*e));
-	int64_t now = jit_boottime_ms();
+	const struct jh_ending *e;
+	size_t n = 0;
 
-	if (!e) {
-		jit_log(LOG_ERR, "%s: out of memory: what runs under it is not ended", short_id);
-		return;
+	for (e = LIST_FIRST(&helper->endings); e; e = LIST_NEXT(e, link))
+		n += (e->waits || !waiting) && strcmp(e->requester, requester) == 0;
+	return n;
+}
+
+/* The oldest of whoever has most of them (all, or those that wait): nobody loses theirs by what another leaves. */
+static struct jh_ending *to_forget(struct jh_helper *helper, bool waiting)
+{
+	struct jh_ending *e, *found = NULL;
+	size_t most = 0;
+
+	for (e = LIST_FIRST(&helper->endings); e; e = LIST_NEXT(e, link)) { /* the latest come first */
+		if (waiting && !e->waits)
+			continue;
+		size_t n = count_of_person(helper, e->requester, waiting);
+		if (n >= most) {
+			most = n;
+			found = e;
+		}
 	}
+	return found;
+}
+
+/* Whoever can leave something behind could have the helper look for it all the time, and remember it without an end. */
+static void make_room(struct jh_helper *helper)
+{
+	const struct jh_ending *e;
+	size_t all = 0, waiting = 0;
+
+	for (e = LIST_FIRST(&helper->endings); e; e = LIST_NEXT(e, link)) {
+		all++;
+		waiting += e->waits;
+	}
+	if (waiting < WAITS_MAX && all < JH_SAVED_LIST_MAX)
+		return;
+	struct jh_ending *over = to_forget(helper, waiting >= WAITS_MAX);
+	jit_log(LOG_WARNING, "%s: too much is to be ended at a time; what this one left is not ended", over->short_id);
+	ending_free(over);
+}
+
+void jh_ending_begin(struct jh_helper *helper, struct jh_ending *e)
+{
+	make_room(helper);
 	e->helper = helper;
-	snprintf(e->short_id, sizeof(e->short_id), "%s", short_id);
-	e->traces = *traces;
-	e->kill_ms = kill_ms;
-	e->give_up_ms = (kill_ms > now ? kill_ms : now) + GIVE_UP_MS;
 	jh_alarm_init(&e->again, helper->alarms, on_again, e);
-	jh_alarm_in(&e->again, kill_ms ? 0 : HEAR_MS); /* once the elevations have been closed, and others restored */
+	/* Once the elevations have been closed, and others restored, and not all that begin together. */
+	jh_alarm_in(&e->again, (e->kill_ms ? 0 : HEAR_MS) + count_of(helper) * LOOK_MS / AT_ONCE);
 	LIST_INSERT_HEAD(&helper->endings, e, link);
 }
 
 void jh_endings_look(struct jh_helper *helper)
 {
+	const int64_t step = LOOK_MS / AT_ONCE, now = jit_boottime_ms();
+	int64_t delay = 0;
 	struct jh_ending *e;
 
+	/* Behind those whose turn is set, which stays: else one grant's end after another put them off for ever. */
 	for (e = LIST_FIRST(&helper->endings); e; e = LIST_NEXT(e, link))
-		if (e->waits)
-			jh_alarm_in(&e->again, 0);
+		if (e->roused && e->again.when_ms + step - now > delay)
+			delay = e->again.when_ms + step - now;
+	for (e = LIST_FIRST(&helper->endings); e; e = LIST_NEXT(e, link)) {
+		if (!e->waits || e->roused)
+			continue;
+		e->roused = true;
+		jh_alarm_in(&e->again, delay);
+		delay += step;
+	}
 }
 
 void jh_endings_free(struct jh_helper *helper)

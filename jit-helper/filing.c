@@ -2,12 +2,13 @@
 #include "filing.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "b64.h"
+#include "json.h"
+#include "json_read.h"
 #include "names.h"
 #include "text.h"
 
@@ -39,12 +40,7 @@ bool jh_login_name(uint32_t login_uid, char *buf, size_t size)
 /* False when out of memory; an empty text is left out. */
 static bool add(struct json_object *body, const char *name, const char *text)
 {
-	struct json_object *value;
-
-	if (!text[0])
-		return true;
-	value = json_object_new_string(text);
-	return value && json_object_object_add(body, name, value) == 0;
+	return !text[0] || jit_json_add(body, name, json_object_new_string(text));
 }
 
 static bool add_facts(struct json_object *body, const struct jh_question *q, const struct jh_session *session)
@@ -60,26 +56,23 @@ static bool add_facts(struct json_object *body, const struct jh_question *q, con
 
 static bool add_kinds(struct json_object *body, const struct jh_filing *f)
 {
-	struct json_object *yes = f->resume ? json_object_new_boolean(true) : NULL;
-
 	return add(body, "forHost", f->for_host) &&
-	       (!f->resume || (yes && json_object_object_add(body, "resume", yes) == 0));
+	       (!f->resume || jit_json_add(body, "resume", json_object_new_boolean(true)));
 }
 
 char *jh_filing_body(const struct jh_filing *f)
 {
-	struct json_object *body = json_object_new_object(), *key = json_tokener_parse(f->jwk);
+	struct json_object *body = json_object_new_object(), *key = jit_json_of(f->jwk);
 	struct json_object *login = f->login_user ? json_object_new_string(f->login_user) : NULL;
 	char *text = NULL;
 
 	if (body && key && (login || !f->login_user) && add(body, "requester", f->question->requester) &&
 	    add(body, "role", f->question->role) &&
-	    json_object_object_add(body, "duration", json_object_new_int64(f->question->duration_s)) == 0 &&
-	    json_object_object_add(body, "publicKey", json_object_get(key)) == 0 &&
+	    jit_json_add(body, "duration", json_object_new_int64(f->question->duration_s)) &&
+	    jit_json_add(body, "publicKey", json_object_get(key)) &&
 	    json_object_object_add(body, "loginUser", json_object_get(login)) == 0 &&
 	    add_facts(body, f->question, f->session) && add_kinds(body, f)) {
-		const char *plain =
-			json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+		const char *plain = jit_json_text(body, NULL);
 		text = plain ? strdup(plain) : NULL;
 	}
 	json_object_put(login);

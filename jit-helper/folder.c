@@ -24,8 +24,9 @@ int jh_folder_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
 		*ret_gid = getegid();
 		return 0;
 	}
-	if (getpwnam_r(name, &entry, buf, sizeof(buf), &found) != 0 || !found)
-		return -ENOENT;
+	int error = getpwnam_r(name, &entry, buf, sizeof(buf), &found);
+	if (error || !found)
+		return error ? -error : -ENOENT;
 	*ret_uid = found->pw_uid;
 	*ret_gid = found->pw_gid;
 	return 0;

@@ -15,7 +15,7 @@ struct jh_folder {
 /* A descriptor of it that the caller closes, or -errno with a sentence. */
 int jh_folder_open(const char *path, const struct jh_folder *new, char *why, size_t why_size);
 
-/* Who the helper will be: that user, or this process where it is not root. -ENOENT: there is no such user. */
+/* Who the helper will be: that user, or this process where it is not root. -ENOENT: there is no such user; -errno. */
 int jh_folder_user(const char *name, uid_t *ret_uid, gid_t *ret_gid);
 
 #endif

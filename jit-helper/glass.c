@@ -61,9 +61,7 @@ bool jh_glass_may(const struct jh_visit *v)
 
 static bool put(json_object *event, const char *name, const char *text)
 {
-	json_object *value = text[0] ? json_object_new_string(text) : NULL;
-
-	return !text[0] || (value && json_object_object_add(event, name, value) == 0);
+	return !text[0] || jit_json_add(event, name, json_object_new_string(text));
 }
 
 static bool put_time(json_object *event, const char *name, int64_t at)

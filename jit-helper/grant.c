@@ -128,16 +128,25 @@ static void on_end(void *arg)
 
 static void on_leader_gone(evutil_socket_t fd, short what, void *arg)
 {
+	struct jh_grant *g = arg;
+
 	(void)fd;
 	(void)what;
-	jh_grant_end(arg, "its login session has ended", true);
+	if (g->listed)
+		jh_grant_end(g, "its login session has ended", true);
+	else
+		g->leader_over = true;
 }
 
-static void wire(struct jh_grant *g)
+/* 0 or -ENOMEM. */
+static int wire(struct jh_grant *g)
 {
+	g->leader_fd = -1;
 	jh_alarm_init(&g->end, g->helper->alarms, on_end, g);
 	jh_collect_init(g);
 	jh_warning_init(g);
+	g->ending = g->ends ? calloc(1, sizeof(*g->ending)) : NULL;
+	return g->ends && !g->ending ? -ENOMEM : 0;
 }
 
 struct jh_grant *jh_grant_new(struct jh_helper *helper, const struct jh_answer *a, EVP_PKEY *key)
@@ -162,19 +171,19 @@ struct jh_grant *jh_grant_new(struct jh_helper *helper, const struct jh_answer *
 	g->of_user = strcmp(a->scope, "user") == 0;
 	g->duration_s = a->remaining_s;
 	g->until_ms = jit_boottime_ms() + JH_UNUSED_MS;
-	g->leader_fd = -1;
+	if (wire(g) < 0) {
+		free(g);
+		return NULL;
+	}
 	g->key = key;
-	wire(g);
 	return g;
 }
 
 int jh_grant_restore(struct jh_helper *helper, struct jh_grant *g)
 {
 	g->helper = helper;
-	g->leader_fd = -1;
 	g->unconfirmed = !g->local;
-	wire(g);
-	if (jit_key_new(&g->key) < 0 || jit_jwk_format(g->key, g->jwk) < 0)
+	if (wire(g) < 0 || jit_key_new(&g->key) < 0 || jit_jwk_format(g->key, g->jwk) < 0)
 		return -ENOMEM;
 	if (!g->session.known || g->of_user)
 		return 0;
@@ -185,11 +194,15 @@ int jh_grant_restore(struct jh_helper *helper, struct jh_grant *g)
 int jh_grant_bind(struct jh_grant *g, const struct jh_session *session, int leader_fd)
 {
 	if (leader_fd >= 0) {
+		struct event *gone = event_new(g->helper->base, leader_fd, EV_READ, on_leader_gone, g);
+		if (!gone || event_add(gone, NULL) < 0) {
+			if (gone)
+				event_free(gone);
+			close(leader_fd);
+			return -ENOMEM;
+		}
 		g->leader_fd = leader_fd;
-		g->leader_gone = event_new(g->helper->base, leader_fd, EV_READ, on_leader_gone, g);
-		/* One that is not listed yet is watched from then on. */
-		if (!g->leader_gone || (g->listed && event_add(g->leader_gone, NULL) < 0))
-			return -1;
+		g->leader_gone = gone;
 	}
 	g->session = *session;
 	return 0;
@@ -201,9 +214,8 @@ void jh_grant_list(struct jh_grant *g)
 	LIST_INSERT_HEAD(&g->helper->grants, g, link);
 	jh_alarm_at(&g->end, g->until_ms);
 	jh_state_touch(g->helper);
-	/* A session that ended meanwhile is told at once. */
-	if (g->leader_gone && event_add(g->leader_gone, NULL) < 0)
-		jh_alarm_in(&g->end, 0);
+	if (g->leader_over)
+		event_active(g->leader_gone, EV_READ, 0);
 }
 
 void jh_grant_use(struct jh_grant *g)
@@ -242,6 +254,7 @@ void jh_grant_free(struct jh_grant *g)
 	if (g->leader_fd >= 0)
 		close(g->leader_fd);
 	EVP_PKEY_free(g->key);
+	free(g->ending);
 	free(g);
 }
 
@@ -263,8 +276,13 @@ void jh_grant_end(struct jh_grant *g, const char *why, bool tell)
 		jh_glass_ended(g, why);
 	else if (tell && !g->demo)
 		jh_withdraw(helper, g->requester, g->id, g->short_id, end_verb(g));
-	if (g->ends && g->traces.count)
-		jh_ending_begin(helper, g->short_id, &g->traces, 0);
+	if (g->ending && g->traces.count) {
+		memcpy(g->ending->short_id, g->short_id, sizeof(g->short_id));
+		memcpy(g->ending->requester, g->requester, sizeof(g->requester));
+		g->ending->traces = g->traces;
+		jh_ending_begin(helper, g->ending);
+		g->ending = NULL;
+	}
 	jh_grant_free(g);
 	jh_endings_look(helper);
 	jh_state_touch(helper);

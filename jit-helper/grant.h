@@ -21,6 +21,7 @@
 #define JH_CLAIM_MS  60000	      /* between account and open_session of one login */
 #define JH_UNUSED_MS (15 * 60 * 1000) /* the broker's use_within ends it earlier, if that can be heard */
 
+struct jh_ending;
 struct jh_helper;
 
 struct jh_grant {
@@ -42,21 +43,23 @@ struct jh_grant {
 	bool unconfirmed; /* of a helper before this one; the broker has not said yet that it goes on */
 	/* Whose it is: with .known that login session's; before a login has opened its own, that place's and uid's. */
 	struct jh_session session;
-	bool of_user;		  /* scope user: of every login session of that uid from that place */
-	bool open;		  /* filed by another host: of whoever of that name uses it first, and then theirs */
-	bool ahead;		  /* asked for before it was needed: also for services without a person */
-	int64_t claimed_until_ms; /* a login was let in under it, and has that long to open its session */
-	int leader_fd;		  /* pidfd whose end ends the login session; -1 until it is known */
-	struct event *leader_gone;
-	bool active;	    /* its clock runs */
-	int64_t duration_s; /* what the approval gives */
-	int64_t until_ms;   /* boottime: end of the grant; while not active, when it is forgotten unused */
+	bool of_user;		   /* scope user: of every login session of that uid from that place */
+	bool open;		   /* filed by another host: of whoever of that name uses it first, and then theirs */
+	bool ahead;		   /* asked for before it was needed: also for services without a person */
+	int64_t claimed_until_ms;  /* a login was let in under it, and has that long to open its session */
+	int leader_fd;		   /* pidfd whose end ends the login session; -1 until it is known */
+	struct event *leader_gone; /* set from when it is known, so that it cannot fail later */
+	bool leader_over;	   /* it ended before the grant was listed */
+	bool active;		   /* its clock runs */
+	int64_t duration_s;	   /* what the approval gives */
+	int64_t until_ms;	   /* boottime: end of the grant; while not active, when it is forgotten unused */
 	struct jh_alarm end;
 	EVP_PKEY *key; /* made for this request */
 	char jwk[JIT_JWK_SIZE];
 	struct jh_collector collector;
 	struct jh_warning warning;
-	struct jh_traces traces; /* of all its elevations, those that are over too */
+	struct jh_traces traces;  /* of all its elevations, those that are over too */
+	struct jh_ending *ending; /* kept for its end where .ends, which could not have it for want of memory */
 };
 
 /* Rules, without side effects. */
@@ -89,7 +92,7 @@ uint32_t jh_grant_left_s(const struct jh_grant *grant, int64_t now_ms);
 struct jh_grant *jh_grant_new(struct jh_helper *helper, const struct jh_answer *answer, EVP_PKEY *key);
 /* Its login session, and the pidfd of that session's leader, which it takes over. 0 or -ENOMEM. */
 int jh_grant_bind(struct jh_grant *grant, const struct jh_session *session, int leader_fd);
-/* From here on it can be found, and its time runs out. */
+/* From here on it can be found, and its time runs out. Takes nothing that could be short. */
 void jh_grant_list(struct jh_grant *grant);
 /* Starts the clock if it stands. */
 void jh_grant_use(struct jh_grant *grant);

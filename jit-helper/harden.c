@@ -16,6 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cryptomem.h"
+
 /*
  * OpenSSL hands out powers of two: credentials with a session token of 1 kB take 2 KiB, so that 1,000 sessions fill
  * half of it; a grant's key and all else are small beside that. Locked when it is used, not before.
@@ -30,7 +32,7 @@ static void raise_descriptors(void)
 	struct rlimit limit;
 
 	/*
-	 * Of 1,000 connections to pam.sock each takes up to three (itself, its process, a terminal to warn on), a grant
+	 * Of 1,200 connections to pam.sock each takes up to three (itself, its process, a terminal to warn on), a grant
 	 * one (its session's leader); of 256 to session.sock each two. With fewer it serves fewer, so a failure is
 	 * none.
 	 */
@@ -68,6 +70,8 @@ int jh_harden_start(int kept)
 
 int jh_harden_secrets(char *why, size_t why_size)
 {
+	if (!jit_cryptomem_wipes(why, why_size))
+		return -EPERM;
 	switch (CRYPTO_secure_malloc_init(SECURE_HEAP, SECURE_HEAP_MIN)) {
 	case 1:
 		return 0;
@@ -75,10 +79,10 @@ int jh_harden_secrets(char *why, size_t why_size)
 		snprintf(why, why_size,
 			 "cannot lock %d KiB of memory for secrets: raise the limit (LimitMEMLOCK=8M in the unit)",
 			 SECURE_HEAP / 1024);
-		return -1;
+		return -EPERM;
 	default:
 		snprintf(why, why_size, "cannot make a heap for secrets: out of memory");
-		return -1;
+		return -ENOMEM;
 	}
 }
 
@@ -162,15 +166,20 @@ int jh_harden_drop(const char *name, char *why, size_t why_size)
 			kept = no_dumps();
 		if (kept < 0)
 			snprintf(why, why_size, "cannot drop capabilities: %s", strerror(-kept));
-		return kept < 0 ? -1 : 0;
+		return kept;
 	}
-	if (getpwnam_r(name, &user, buf, sizeof(buf), &found) != 0 || !found || user.pw_uid == 0 || user.pw_gid == 0) {
+	int r = -getpwnam_r(name, &user, buf, sizeof(buf), &found);
+	if (r < 0) {
+		snprintf(why, why_size, "cannot look user %s up: %s", name, strerror(-r));
+		return r;
+	}
+	if (!found || user.pw_uid == 0 || user.pw_gid == 0) {
 		snprintf(why, why_size, "there is no unprivileged user %s to run as: make it with systemd-sysusers",
 			 name);
-		return -1;
+		return -ENOENT;
 	}
-	int r = become(&user);
+	r = become(&user);
 	if (r < 0)
 		snprintf(why, why_size, "cannot become user %s: %s", name, strerror(-r));
-	return r < 0 ? -1 : 0;
+	return r;
 }

@@ -105,7 +105,7 @@ static int make_both(const struct jh_conf *conf, struct jh_sockets *ret, char *w
 			 path);
 	else if (!why[0])
 		snprintf(why, why_size, "cannot listen on %s: %s", path, strerror(-r));
-	return -1;
+	return r;
 }
 
 static void take(int fd, const char *name, struct jh_sockets *ret)
@@ -138,5 +138,5 @@ int jh_listen(const struct jh_conf *conf, struct jh_sockets *ret, char *why, siz
 	snprintf(why, why_size,
 		 "systemd handed over no sequential-packet sockets named pam and session: look at "
 		 "FileDescriptorName= in the socket units");
-	return -1;
+	return -EINVAL;
 }

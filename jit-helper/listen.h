@@ -16,7 +16,7 @@ struct jh_sockets {
 /* How many descriptors systemd handed over: 3 to 3 + n - 1. */
 int jh_listen_inherited(void);
 
-/* Takes or makes them; the caller closes them. 0, or -1 with a sentence in `why`. */
+/* Takes or makes them; the caller closes them. 0, or -errno with a sentence in `why`. */
 int jh_listen(const struct jh_conf *conf, struct jh_sockets *ret, char *why, size_t why_size);
 
 #endif

@@ -29,6 +29,7 @@
 #include "pam_side.h"
 #include "pamd.h"
 #include "probe.h"
+#include "proc.h"
 #include "request.h"
 #include "session_side.h"
 #include "spare.h"
@@ -137,8 +138,7 @@ static void stop(struct jh_helper *h)
 		jh_requests_cancel_all(h); /* of who had come, and asked meanwhile */
 	}
 	jh_visits_drop_all(h);
-	jh_state_flush(h); /* with what the broker is still to be told */
-	jh_withdraw_drop_all(h);
+	jh_withdraw_leave(h);
 }
 
 static void helper_free(struct jh_helper *h)
@@ -189,24 +189,22 @@ static bool heed_signals(struct jh_helper *h)
 	return h->term && h->interrupt && event_add(h->term, NULL) == 0 && event_add(h->interrupt, NULL) == 0;
 }
 
-/* What an administrator has to mend: the unit does not try it again. */
-static int fail(const char *why)
+/*
+ * A lack of memory or descriptors passes by itself, and the unit tries again; what else it cannot start with an
+ * administrator has to mend.
+ */
+static int fail(int error, const char *why)
 {
 	jit_log(LOG_ERR, "%s", why);
-	return JH_EXIT_CONFIG;
-}
-
-/* What passes by itself, as a lack of memory does. */
-static int fail_for_now(const char *why)
-{
-	jit_log(LOG_ERR, "%s", why);
-	return JH_EXIT_FAILED;
+	return jh_proc_is_shortage(error) ? JH_EXIT_FAILED : JH_EXIT_CONFIG;
 }
 
 /* From here on as the unprivileged user, who must be able to tell the broker from somebody else. */
 static int drop(const struct jh_conf *conf, char *why, size_t why_size)
 {
-	return jh_harden_drop(conf->user, why, why_size) < 0 ? -1 : jh_certificate_check_ca(conf, why, why_size);
+	int r = jh_harden_drop(conf->user, why, why_size);
+
+	return r < 0 ? r : jh_certificate_check_ca(conf, why, why_size);
 }
 
 /* Who misspells it finds out when no broker answers. */
@@ -257,55 +255,75 @@ static int confine(const struct jh_conf *conf, char *why, size_t why_size)
 {
 	int r = jh_confine(conf, why, why_size);
 
-	if (r > 0)
-		jit_log(LOG_INFO, "%s", why);
-	return r < 0 ? -1 : 0;
+	if (r >= 0)
+		jit_log(r > 0 ? LOG_WARNING : LOG_INFO, "%s", why);
+	return r < 0 ? r : 0;
 }
 
-/* Sockets and files as whoever started us, all else as the unprivileged user. JH_EXIT_OK: it can serve. */
-static int prepare(struct jh_helper *h)
+/* What it serves with, made as whoever started us. JH_EXIT_OK: it has all of it. */
+static int open_parts(struct jh_helper *h)
 {
 	struct jh_sockets sockets;
-	char why[JIT_LINE_SIZE] = "out of memory";
+	char why[JIT_LINE_SIZE];
 
 	h->base = event_base_new();
 	h->alarms = h->base ? jh_alarms_new(h->base) : NULL;
 	h->in = OPENSSL_secure_zalloc(sizeof(*h->in));
 	h->out = OPENSSL_secure_zalloc(sizeof(*h->out));
 	if (!h->alarms || !h->in || !h->out || !heed_signals(h))
-		return fail_for_now(why);
+		return fail(-ENOMEM, "out of memory or descriptors");
 	h->broker = jh_broker_new(h->base, h->conf, why, sizeof(why));
+	if (!h->broker)
+		return fail(-errno, why);
 	warn_of_certificate(h);
-	if (!h->broker || jh_listen(h->conf, &sockets, why, sizeof(why)) < 0)
-		return fail(why);
+	int r = jh_listen(h->conf, &sockets, why, sizeof(why));
+	if (r < 0)
+		return fail(r, why);
 	h->pam = jh_pam_side_new(h, sockets.pam);
 	h->session = jh_session_side_new(h, sockets.session);
-	if (!h->pam || !h->session)
-		return fail_for_now("out of memory");
-	if (jh_state_prepare(h->conf, why, sizeof(why)) < 0)
-		return fail(why);
+	return h->pam && h->session ? JH_EXIT_OK : fail(-ENOMEM, "out of memory");
+}
+
+/* What is kept is taken up, by the user that we are now. */
+static int take_up(struct jh_helper *h)
+{
+	char why[JIT_LINE_SIZE];
+
+	h->spare = jh_spare_new(h->alarms);
+	h->state = jh_state_new(h);
+	if (!h->spare || !h->state)
+		return fail(-ENOMEM, "out of memory, or no boot id in /proc");
+	h->spool = jh_spool_new(h); /* before what ends at once: it may have to be told */
+	if (!h->spool)
+		return fail(-ENOMEM, "out of memory or descriptors");
+	int r = jh_state_restore(h, why, sizeof(why));
+	if (r < 0)
+		return fail(r, why);
+	jh_spool_settle(h->spool);
+	h->changes = jh_changes_new(h);
+	return h->changes ? JH_EXIT_OK : fail(-ENOMEM, "out of memory");
+}
+
+/* Sockets and files as whoever started us, all else as the unprivileged user. JH_EXIT_OK: it can serve. */
+static int prepare(struct jh_helper *h)
+{
+	char why[JIT_LINE_SIZE];
+	int status = open_parts(h);
+
+	if (status != JH_EXIT_OK)
+		return status;
+	int r = jh_state_prepare(h->conf, why, sizeof(why));
+	if (r < 0)
+		return fail(r, why);
 	jh_spool_prepare(h->conf);
-	if (drop(h->conf, why, sizeof(why)) < 0)
-		return fail(why);
+	r = drop(h->conf, why, sizeof(why));
+	if (r < 0)
+		return fail(r, why);
 	if (!jh_harden_may_kill())
 		jit_log(LOG_WARNING, "without CAP_KILL nothing that a role with on_expiry = end left running can be "
 				     "ended; start jit-helper as root, or with AmbientCapabilities=CAP_KILL");
-	if (confine(h->conf, why, sizeof(why)) < 0)
-		return fail(why);
-	h->spare = jh_spare_new(h->alarms);
-	if (!h->spare)
-		return fail("out of memory");
-	h->state = jh_state_new(h);
-	if (!h->state)
-		return fail_for_now("out of memory, or no boot id in /proc");
-	h->spool = jh_spool_new(h); /* before what ends at once: it may have to be told */
-	if (!h->spool)
-		return fail_for_now("out of memory");
-	if (jh_state_restore(h, why, sizeof(why)) < 0)
-		return fail_for_now(why);
-	jh_spool_settle(h->spool);
-	h->changes = jh_changes_new(h);
-	return h->changes ? JH_EXIT_OK : fail_for_now("out of memory");
+	r = confine(h->conf, why, sizeof(why));
+	return r < 0 ? fail(r, why) : take_up(h);
 }
 
 int main(int argc, char **argv)
@@ -324,8 +342,9 @@ int main(int argc, char **argv)
 	if (options.probe)
 		return jh_probe(options.config);
 	/* The unit does not try again what only an administrator can mend. */
+	errno = 0;
 	if (jh_conf_read(options.config, tell_error, NULL, &helper.conf) > 0)
-		return options.check ? JH_EXIT_FAILED : JH_EXIT_CONFIG;
+		return options.check || jh_proc_is_shortage(-errno) ? JH_EXIT_FAILED : JH_EXIT_CONFIG;
 	if (options.check) {
 		status = check(&helper, options.config);
 		helper_free(&helper);
@@ -336,10 +355,9 @@ int main(int argc, char **argv)
 		jit_log(LOG_ERR, "cannot make this process safe: %s", strerror(-r));
 		return JH_EXIT_FAILED;
 	}
-	status = JH_EXIT_CONFIG;
-	if (jh_harden_secrets(why, sizeof(why)) < 0)
-		fail(why);
-	else if ((status = prepare(&helper)) == JH_EXIT_OK)
+	r = jh_harden_secrets(why, sizeof(why));
+	status = r < 0 ? fail(r, why) : prepare(&helper);
+	if (status == JH_EXIT_OK)
 		status = serve(&helper);
 	helper_free(&helper);
 	return status;

@@ -61,10 +61,21 @@ static bool has_member(const struct group *entry, const char *name)
 
 /* The local files */
 
+/* NULL: it cannot be read. */
+static FILE *open_list(const char *path)
+{
+	FILE *file = fopen(path, "re");
+
+	/* libc notes where each entry begins: what does not know where it stands asks the kernel, at each of them. */
+	if (file)
+		rewind(file);
+	return file;
+}
+
 /* The local user of that name, or with q->uid where `name` is NULL. */
 static int local_user(struct question *q, const char *name, gid_t *ret_gid)
 {
-	JIT_FCLOSE FILE *file = fopen(test.passwd, "re");
+	JIT_FCLOSE FILE *file = open_list(test.passwd);
 	char buf[BUF_SIZE];
 	struct passwd entry, *found;
 
@@ -79,7 +90,7 @@ static int local_user(struct question *q, const char *name, gid_t *ret_gid)
 
 static bool local_member(const char *name, gid_t gid, bool has_gid, const char *group)
 {
-	JIT_FCLOSE FILE *file = fopen(test.group, "re");
+	JIT_FCLOSE FILE *file = open_list(test.group);
 	JIT_FREE char *buf = malloc(GROUP_SIZE);
 	struct group entry, *found;
 

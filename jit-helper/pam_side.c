@@ -7,10 +7,15 @@
 #include "elevation.h"
 #include "helper.h"
 #include "log.h"
+#include "saved.h"
 #include "visit.h"
 
-#define CONNECTIONS_MAX 1000 /* each elevated session is one; less than JH_SAVED_LIST_MAX */
+#define CONNECTIONS_MAX 1200 /* each elevated session is one */
+#define SHARED_MAX	1000 /* of them for whoever comes; the rest is kept for requesters who have few */
 #define REQUESTER_MAX	64   /* connections of one requester */
+#define FEW		4
+
+_Static_assert(CONNECTIONS_MAX <= JH_SAVED_LIST_MAX, "a restart must read them all");
 
 static int send_out(struct jh_peer *peer)
 {
@@ -78,6 +83,19 @@ static void refuse_question(struct jh_peer *peer, const struct jit_frame *frame,
 	jh_peer_close(peer);
 }
 
+/* Some users together, each with as many as one may have, leave room for the others. NULL: it may stay. */
+static const char *too_many(const struct jh_peer *peer)
+{
+	const unsigned theirs = jh_peers_of(peer, peer->requester);
+
+	if (theirs > REQUESTER_MAX)
+		return "you have too many privileged sessions open at a time; close one and try again";
+	if (theirs > FEW && jh_peers_heard(peer) > SHARED_MAX)
+		return "so many privileged sessions are open on this host that nobody may have more than a few; close "
+		       "one of yours and try again";
+	return NULL;
+}
+
 static void first_frame(struct jh_peer *peer, const struct jit_frame *frame)
 {
 	struct jh_question question;
@@ -95,9 +113,9 @@ static void first_frame(struct jh_peer *peer, const struct jit_frame *frame)
 		return;
 	}
 	memcpy(peer->requester, question.requester, sizeof(peer->requester));
-	if (jh_peers_of(peer, question.requester) > REQUESTER_MAX) {
-		refuse_question(peer, frame, JIT_UNAVAILABLE,
-				"you have too many privileged sessions open at a time; close one and try again");
+	const char *refusal = too_many(peer);
+	if (refusal) {
+		refuse_question(peer, frame, JIT_UNAVAILABLE, refusal);
 		return;
 	}
 	if (type == JIT_F_ELEVATE)

@@ -198,16 +198,6 @@ struct jh_peer *jh_peer_known(struct jh_listener *l, const struct jh_proc *proc,
 	return NULL;
 }
 
-static unsigned count_uid(const struct jh_listener *l, uid_t uid)
-{
-	const struct jh_peer *p;
-	unsigned n = 0;
-
-	for (p = LIST_FIRST(&l->peers); p; p = LIST_NEXT(p, link))
-		n += p->uid == uid;
-	return n;
-}
-
 /*
  * Whoever has not said anything yet makes room, the longest silent first: one
  * person may have the uids of many (newuidmap), and hold a connection with each.
@@ -237,7 +227,7 @@ static const char *judge(struct jh_listener *l, struct jh_peer *peer)
 		return "the calling process cannot be identified: it is gone or in another pid namespace";
 	if (l->options.root_only && peer->uid != 0)
 		return "only root may ask here";
-	if (l->options.max_of_uid && count_uid(l, peer->uid) > l->options.max_of_uid)
+	if (l->options.max_of_uid && jh_peers_of_uid(peer) > l->options.max_of_uid)
 		return "you have too many connections to jit-helper; try again in a moment";
 	if (l->count > l->options.max && !make_room(l))
 		return FULL;
@@ -372,5 +362,25 @@ unsigned jh_peers_of(const struct jh_peer *peer, const char *requester)
 
 	for (p = LIST_FIRST(&peer->listener->peers); p; p = LIST_NEXT(p, link))
 		n += strcmp(p->requester, requester) == 0;
+	return n;
+}
+
+unsigned jh_peers_of_uid(const struct jh_peer *peer)
+{
+	const struct jh_peer *p;
+	unsigned n = 0;
+
+	for (p = LIST_FIRST(&peer->listener->peers); p; p = LIST_NEXT(p, link))
+		n += p->uid == peer->uid;
+	return n;
+}
+
+unsigned jh_peers_heard(const struct jh_peer *peer)
+{
+	const struct jh_peer *p;
+	unsigned n = 0;
+
+	for (p = LIST_FIRST(&peer->listener->peers); p; p = LIST_NEXT(p, link))
+		n += !p->first_frame.when_ms;
 	return n;
 }

@@ -76,5 +76,9 @@ void jh_peer_give(struct jh_peer *peer, const struct jh_peer_owner *owner, void 
 void jh_peer_close(struct jh_peer *peer);
 /* Connections of that requester on the same socket, this one included. */
 unsigned jh_peers_of(const struct jh_peer *peer, const char *requester);
+/* The same of its uid. */
+unsigned jh_peers_of_uid(const struct jh_peer *peer);
+/* Connections there of whomever, this one included: those that have said nothing yet are none. */
+unsigned jh_peers_heard(const struct jh_peer *peer);
 
 #endif

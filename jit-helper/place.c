@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-login.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "elevation.h"
@@ -12,6 +13,9 @@
 #include "helper.h"
 #include "peer.h"
 #include "request.h"
+
+/* One file for each session. Where that is not there, nothing in /proc has to be read either. */
+#define LOGIND "/run/systemd/sessions"
 
 /* Of what came from the network only what can be a host's name or address names a place: never the console. */
 static bool names_a_host(const char *name)
@@ -36,7 +40,7 @@ static void ask_logind(struct jh_peer *peer, char place[static JIT_NAME_SIZE])
 	JIT_FREE char *host = NULL;
 	uid_t uid;
 
-	if (jh_peer_look_login(peer) < 0 || sd_pid_get_session(peer->proc.pid, &name) < 0 ||
+	if (access(LOGIND, F_OK) < 0 || jh_peer_look_login(peer) < 0 || sd_pid_get_session(peer->proc.pid, &name) < 0 ||
 	    sd_session_get_uid(name, &uid) < 0 || (uint32_t)uid != peer->proc.login_uid)
 		return;
 	int remote = sd_session_is_remote(name);

@@ -244,18 +244,21 @@ int jh_proc_topmost(const struct jh_proc *from, struct jh_proc *ret)
 	return 0;
 }
 
-bool jh_proc_descends(pid_t child, pid_t from, uint64_t from_start)
+int jh_proc_descends(pid_t child, pid_t from, uint64_t from_start)
 {
 	uint64_t younger = UINT64_MAX;
-	struct jh_proc at;
+	struct jh_proc at = {0};
 
 	for (int i = 0; i < GENERATIONS_MAX && child > 0; i++) {
-		if (jh_proc_read(child, &at) < 0 || at.start > younger || at.start < from_start)
-			return false;
+		int r = jh_proc_kin(child, &at);
+		if (jh_proc_is_shortage(r))
+			return r;
+		if (r < 0 || at.start > younger || at.start < from_start)
+			return 0;
 		if (at.pid == from)
 			return at.start == from_start;
 		younger = at.start;
 		child = at.parent;
 	}
-	return false;
+	return 0;
 }

@@ -53,7 +53,7 @@ bool jh_pidfd_alive(int pidfd);
 
 /* The topmost ancestor of `from` (or itself) that has the same audit session. 0 or -errno. */
 int jh_proc_topmost(const struct jh_proc *from, struct jh_proc *ret);
-/* True when `child` is that process or descends from it, judged by pids and start times. */
-bool jh_proc_descends(pid_t child, pid_t from, uint64_t from_start);
+/* 1: `child` is that process or descends from it, by pids and start times; 0: not; -errno of a shortage: who knows. */
+int jh_proc_descends(pid_t child, pid_t from, uint64_t from_start);
 
 #endif

@@ -19,10 +19,13 @@
 #include "visit.h"
 #include "withdraw.h"
 
-#define ALL_MAX		64   /* requests under way, of all requesters */
+#define ALL_MAX		128  /* requests under way, of all requesters */
+#define SHARED_MAX	64   /* of them for whoever asks; the rest is kept for requesters who have none */
 #define REQUESTER_MAX	8    /* of one, its withdrawals included */
 #define GRANTS_MAX	64   /* of one: each takes a descriptor and locked memory until it ends */
-#define HOST_GRANTS_MAX 1000 /* of all; what is under way can become one too */
+#define HOST_GRANTS_MAX 1200 /* of all; what is under way can become one too */
+#define SHARED_GRANTS	1000 /* of them for whoever asks; the rest is kept for requesters who have few */
+#define FEW_GRANTS	4
 #define HEARD_MS	10000 /* how long a refusal that was heard waits for the others of the same storm of connections */
 
 _Static_assert(HOST_GRANTS_MAX <= JH_SAVED_LIST_MAX, "a restart must read them all");
@@ -37,17 +40,23 @@ static void on_again(void *arg)
 		jh_request_send(r);
 }
 
-const char *jh_request_host_limit(const struct jh_helper *helper)
+const char *jh_request_host_limit(const struct jh_helper *helper, const char *requester)
 {
 	const struct jh_request *r;
 	const struct jh_grant *g;
-	size_t grants = 0;
+	size_t all = 0, theirs = 0;
 
-	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link))
-		grants++;
-	for (r = LIST_FIRST(&helper->requests); r; r = LIST_NEXT(r, link))
-		grants += r->stage != JH_REQUEST_UNHEARD && !r->for_host[0];
-	return grants < HOST_GRANTS_MAX
+	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link)) {
+		all++;
+		theirs += strcmp(g->requester, requester) == 0;
+	}
+	for (r = LIST_FIRST(&helper->requests); r; r = LIST_NEXT(r, link)) {
+		if (r->stage == JH_REQUEST_UNHEARD || r->for_host[0])
+			continue;
+		all++;
+		theirs += strcmp(r->question.requester, requester) == 0;
+	}
+	return all < SHARED_GRANTS || (all < HOST_GRANTS_MAX && theirs < FEW_GRANTS)
 		       ? NULL
 		       : "too many grants stand on this host; close sessions that need none, or wait for some to end";
 }
@@ -71,9 +80,9 @@ const char *jh_request_limit(const struct jh_helper *helper, const char *request
 		return "you hold too many grants on this host; give some back with jit end, or end their sessions";
 	if (theirs >= REQUESTER_MAX)
 		return "you have too many requests under way; wait for one to be decided or cancel it";
-	if (all >= ALL_MAX)
+	if (all >= ALL_MAX || (all >= SHARED_MAX && theirs > 0))
 		return "too many requests are under way on this host; try again in a moment";
-	return jh_request_host_limit(helper);
+	return jh_request_host_limit(helper, requester);
 }
 
 struct jh_request *jh_request_new(struct jh_helper *helper, const struct jh_request_plan *plan)

@@ -76,8 +76,8 @@ struct jh_request {
 
 /* A sentence when that requester, or this host, has too much under way already; else NULL. */
 const char *jh_request_limit(const struct jh_helper *helper, const char *requester);
-/* The same of this host's grants alone, whoever asked for them. */
-const char *jh_request_host_limit(const struct jh_helper *helper);
+/* The same of this host's grants alone. */
+const char *jh_request_host_limit(const struct jh_helper *helper, const char *requester);
 
 /* What makes a request; leader_fd is taken over. */
 struct jh_request_plan {

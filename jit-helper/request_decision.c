@@ -1,6 +1,7 @@
 /* See request_decision.h. */
 #include "request_decision.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -148,15 +149,16 @@ static void look_later(struct jh_request *r)
 static void on_looked(void *arg, const struct jit_fetch_result *result)
 {
 	struct jh_request *r = arg;
+	const bool told = result->fault == JIT_FETCH_OK && result->status == 200;
 	struct jh_answer answer;
 
 	r->call = NULL;
-	if (result->fault == JIT_FETCH_OK && result->status == 200 &&
-	    jh_answer_read(result->body, result->body_len, &answer) == 0) {
+	int heard = told ? jh_answer_read(result->body, result->body_len, &answer) : -EINVAL;
+	if (heard == 0) {
 		if (strcmp(answer.id, r->id) == 0 && answer.status != JH_PENDING)
 			jh_request_decide(r, &answer);
 		jh_answer_clear(&answer);
-	} else if (jh_passing(result)) {
+	} else if (heard == -ENOMEM || jh_passing(result)) {
 		look_later(r);
 	}
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "ahead.h"
+#include "cleanup.h"
 #include "grant.h"
 #include "log.h"
 #include "visit.h"
@@ -39,7 +40,7 @@ void jh_request_withdraw(struct jh_request *r)
 	if (r->id[0])
 		jh_withdraw(r->helper, r->question.requester, r->id, r->short_id, JH_CANCEL);
 	else if (r->maybe_filed || r->call)
-		jh_withdraw_filing(r->helper, r->question.requester, r->body, r->idempotency);
+		jh_withdraw_filing(r->helper, r->question.requester, JIT_TAKE(r->body), r->idempotency);
 }
 
 void jh_request_detach(struct jh_request *r, struct jh_visit *v)

@@ -140,7 +140,6 @@ static bool offer_glass(struct jh_request *r)
 	return false;
 }
 
-/* `why`: what people are told of it. */
 static void retry(struct jh_request *r, const char *why)
 {
 	struct jh_visit *v;
@@ -153,6 +152,16 @@ static void retry(struct jh_request *r, const char *why)
 	if (r->tries == GLASS_TRIES && r->last.no_answer && !LIST_EMPTY(&r->visits) && !offer_glass(r))
 		return;
 	jh_alarm_in(&r->again, jh_backoff_ms(r->tries - 1, JH_REQUEST_PAUSE_FIRST_MS, JH_REQUEST_PAUSE_CAP_MS));
+}
+
+/* What people are told of it, in a line of their terminal. */
+static const char *why_again(const struct jit_fetch_result *result)
+{
+	if (result->fault == JIT_FETCH_OK && result->status == 200)
+		return "this host is short of memory: trying again (Ctrl-C cancels)";
+	if (result->fault == JIT_FETCH_OK && result->status == 429)
+		return "this host calls the broker too often: trying again (Ctrl-C cancels)";
+	return "the broker is not there right now: trying again (Ctrl-C cancels)";
 }
 
 static void on_filed(void *arg, const struct jit_fetch_result *result)
@@ -180,8 +189,7 @@ static void on_filed(void *arg, const struct jit_fetch_result *result)
 		return;
 	case JH_FILED_RETRY:
 		r->maybe_filed |= !busy;
-		retry(r, busy ? "this host calls the broker too often: trying again (Ctrl-C cancels)"
-			      : "the broker is not there right now: trying again (Ctrl-C cancels)");
+		retry(r, why_again(result));
 		return;
 	case JH_FILED_ASK_REASON:
 	case JH_FILED_ASK_TICKET:

@@ -12,9 +12,10 @@
 #include "grant.h"
 #include "helper.h"
 
+#define JH_SAVED_VERSION  3 /* the one that is written; two before it are read too */
 #define JH_BOOT_SIZE	  37
-#define JH_SAVED_MAX	  (4 << 20) /* bytes */
-#define JH_SAVED_LIST_MAX 1024	    /* of each kind */
+#define JH_SAVED_MAX	  (32 << 20) /* bytes: all that one list of each kind can hold, with the longest names */
+#define JH_SAVED_LIST_MAX 1280	     /* of each kind */
 
 struct jh_saved_elevation {
 	LIST_ENTRY(jh_saved_elevation) link;
@@ -22,13 +23,6 @@ struct jh_saved_elevation {
 	pid_t pid;
 	uint64_t start;
 	struct jh_elevation facts; /* session, target, target_uid, hash, keyless, descent */
-};
-
-struct jh_saved_ending {
-	LIST_ENTRY(jh_saved_ending) link;
-	char short_id[JH_SHORT_SIZE];
-	int64_t kill_ms;
-	struct jh_traces traces;
 };
 
 /* What the broker has not been told yet. */
@@ -41,9 +35,9 @@ struct jh_saved_withdrawal {
 };
 
 struct jh_saved {
-	struct jh_grant_list grants; /* facts alone, for jh_grant_restore */
+	struct jh_grant_list grants;   /* facts alone, for jh_grant_restore */
+	struct jh_ending_list endings; /* the same, for jh_ending_begin */
 	LIST_HEAD(jh_saved_elevation_list, jh_saved_elevation) elevations;
-	LIST_HEAD(jh_saved_ending_list, jh_saved_ending) endings;
 	LIST_HEAD(jh_saved_withdrawal_list, jh_saved_withdrawal) withdrawals;
 };
 

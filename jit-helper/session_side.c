@@ -2,7 +2,6 @@
 #include "session_side.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +12,14 @@
 #include "clock.h"
 #include "helper.h"
 #include "hush.h"
+#include "json.h"
 #include "log.h"
 #include "place.h"
 #include "status.h"
 
 #define CONNECTIONS_MAX	    256
+#define SHARED_CONNECTIONS  192 /* of them for whoever comes; the rest is kept for root and for users who have few */
+#define FEW_CONNECTIONS	    4
 #define UID_MAX_CONNECTIONS 32
 #define CREDENTIALS_MS	    10000 /* how long an answer is held where there are no credentials */
 
@@ -37,14 +39,9 @@ void jh_fault_and_close(struct jh_peer *peer, enum jit_exit status, const char *
 	jh_peer_close(peer);
 }
 
-static const char *plain(struct json_object *json)
-{
-	return json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-}
-
 bool jh_json_fits(struct json_object *json)
 {
-	const char *text = plain(json);
+	const char *text = jit_json_text(json, NULL);
 
 	return text && strlen(text) < JIT_FRAME_MAX - 64;
 }
@@ -52,7 +49,7 @@ bool jh_json_fits(struct json_object *json)
 void jh_send_json(struct jh_peer *peer, struct json_object *json)
 {
 	struct jit_frame *out = peer->helper->out;
-	const char *text = json ? plain(json) : NULL;
+	const char *text = jit_json_text(json, NULL);
 
 	jit_frame_start(out, JIT_F_DOCUMENT);
 	jit_frame_put_str(out, JIT_T_JSON, text);
@@ -97,16 +94,18 @@ static const struct jh_peer_owner waiting = {.frame = on_waiter_frame, .gone = o
 static void answer_credentials(struct jh_peer *peer, const struct jh_elevation *e, const struct jh_creds *creds)
 {
 	struct jit_frame *out = peer->helper->out;
+	const char *refusal;
 	/* The peer may have waited: it must still be who it was. */
-	const char *refusal = jh_elevation_judge(e, peer);
+	int r = jh_elevation_judge(e, peer, &refusal);
 
-	if (refusal) {
-		jh_fault_and_close(peer, JIT_EXIT_REFUSED, refusal);
+	if (r < 0 || refusal) {
+		jh_fault_and_close(peer, r < 0 ? JIT_EXIT_UNAVAILABLE : JIT_EXIT_REFUSED,
+				   r < 0 ? JH_SHORTAGE : refusal);
 		return;
 	}
 	jit_frame_start(out, JIT_F_DOCUMENT);
 	jh_creds_put(creds, out);
-	int r = jit_frame_send(peer->fd, out);
+	r = jit_frame_send(peer->fd, out);
 	jit_frame_wipe(out);
 	if (r < 0)
 		jit_log(LOG_WARNING, "%s: credentials could not be handed over", e->grant->short_id);
@@ -203,25 +202,28 @@ void jh_waiters_refuse(struct jh_elevation *elevation, enum jit_exit status, con
 
 /*
  * The elevation whose token the frame carries, if the peer is in its session;
- * without a token the one without a keyring that the peer is in. NULL
- * otherwise, with the sentence (which may be NULL: no token came).
+ * without a token the one without a keyring that the peer is in. 0; NULL
+ * otherwise, with the sentence (which may be NULL: no token came). -errno of a
+ * shortage: it cannot be told now.
  */
-static struct jh_elevation *proved(struct jh_peer *peer, const struct jit_frame *frame, const char **ret_refusal)
+static int proved(struct jh_peer *peer, const struct jit_frame *frame, struct jh_elevation **ret,
+		  const char **ret_refusal)
 {
 	const uint8_t *token;
 	size_t len;
 
+	*ret = NULL;
 	*ret_refusal = NULL;
 	if (!jit_frame_get(frame, JIT_T_TOKEN, 0, &token, &len))
-		return jh_elevation_around(peer->helper, peer);
+		return jh_elevation_around(peer->helper, peer, ret);
 	*ret_refusal = "the elevation that this process belonged to has ended";
-	if (len != JIT_TOKEN_LEN)
-		return NULL;
-	struct jh_elevation *e = jh_elevation_by_token(peer->helper, token);
+	struct jh_elevation *e = len == JIT_TOKEN_LEN ? jh_elevation_by_token(peer->helper, token) : NULL;
 	if (!e)
-		return NULL;
-	*ret_refusal = jh_elevation_judge(e, peer);
-	return *ret_refusal ? NULL : e;
+		return 0;
+	int r = jh_elevation_judge(e, peer, ret_refusal);
+	if (r == 0 && !*ret_refusal)
+		*ret = e;
+	return r;
 }
 
 /* Whoever keeps asking fills no log with it. */
@@ -241,9 +243,13 @@ static void log_refusal(const struct jh_peer *peer, const char *refusal)
 
 static void on_credentials(struct jh_peer *peer, const struct jit_frame *frame)
 {
+	struct jh_elevation *e;
 	const char *refusal;
-	struct jh_elevation *e = proved(peer, frame, &refusal);
 
+	if (proved(peer, frame, &e, &refusal) < 0) {
+		jh_fault_and_close(peer, JIT_EXIT_UNAVAILABLE, JH_SHORTAGE);
+		return;
+	}
 	if (!e) {
 		if (refusal)
 			log_refusal(peer, refusal);
@@ -288,9 +294,12 @@ static void refuse_stranger(struct jh_peer *peer, int r)
 
 static int find_speaker(struct jh_peer *peer, const struct jit_frame *frame, struct jh_speaker *ret)
 {
+	struct jh_elevation *e;
 	const char *refusal;
-	const struct jh_elevation *e = proved(peer, frame, &refusal);
+	int r = proved(peer, frame, &e, &refusal);
 
+	if (r < 0)
+		return r;
 	if (e) {
 		*ret = (struct jh_speaker){.session = e->session, .under = e->grant};
 		return 0;
@@ -314,7 +323,6 @@ static void on_status(struct jh_peer *peer, const struct jit_frame *frame)
 static void on_end(struct jh_peer *peer, const struct jit_frame *frame)
 {
 	struct jh_helper *helper = peer->helper;
-	struct json_object *json, *ended, *withdrawn;
 	struct jh_speaker speaker;
 	char id[JIT_ID_SIZE];
 	int r = jit_frame_get_str(frame, JIT_T_GRANT, id, sizeof(id));
@@ -324,17 +332,19 @@ static void on_end(struct jh_peer *peer, const struct jit_frame *frame)
 		refuse_stranger(peer, known);
 		return;
 	}
-	json = json_object_new_object();
-	ended = json_object_new_array();
-	withdrawn = json_object_new_array();
-	json_object_object_add(json, "ended", ended);
-	json_object_object_add(json, "withdrawn", withdrawn);
+	JIT_JSON struct json_object *json = json_object_new_object();
+	struct json_object *ended = json_object_new_array(), *withdrawn = json_object_new_array();
+	/* The lists are json's, or nobody's. What ends, ends without memory too, and is counted. */
+	bool whole = jit_json_add(json, "ended", ended);
+	whole = jit_json_add(json, "withdrawn", withdrawn) && whole;
+	size_t count = 0;
 	struct jh_grant *g = LIST_FIRST(&helper->grants), *next;
 	for (; g; g = next) {
 		next = LIST_NEXT(g, link);
 		if (!jh_speaker_holds(&speaker, g) || (r == 0 && !jh_id_matches(id, g->id, g->short_id)))
 			continue;
-		json_object_array_add(ended, json_object_new_string(g->short_id));
+		whole = whole && jit_json_append(ended, json_object_new_string(g->short_id));
+		count++;
 		jh_grant_end(g, "given back by its requester", true);
 	}
 	struct jh_ahead *a = LIST_FIRST(&helper->ahead), *after;
@@ -344,17 +354,18 @@ static void on_end(struct jh_peer *peer, const struct jit_frame *frame)
 		    (r == 0 && !jh_id_matches(id, a->id, a->short_id)))
 			continue;
 		struct json_object *list = jh_ahead_pending(a) ? withdrawn : ended;
-		if (jh_ahead_end(a))
-			json_object_array_add(list, json_object_new_string(a->short_id));
+		if (!jh_ahead_end(a))
+			continue;
+		whole = whole && jit_json_append(list, json_object_new_string(a->short_id));
+		count++;
 	}
-	if (json_object_array_length(ended) + json_object_array_length(withdrawn) == 0) {
-		json_object_put(json);
+	if (!count) {
 		jh_fault_and_close(peer, JIT_EXIT_NOTHING,
 				   r == 0 ? "this login session holds no grant and no request of that id"
 					  : "this login session holds no grant, and no request of jit waits in it");
 		return;
 	}
-	jh_send_json(peer, json);
+	jh_send_json(peer, whole ? JIT_TAKE(json) : NULL);
 }
 
 /* Asked for and followed in the login session of the process itself, whichever elevation it stands in. */
@@ -372,8 +383,19 @@ static void on_ahead(struct jh_peer *peer, const struct jit_frame *frame,
 	take(peer, frame, &session);
 }
 
+/* Some users together, each with as many as one may have, leave room for the others. */
+static bool too_many(const struct jh_peer *peer)
+{
+	return peer->uid != 0 && jh_peers_of_uid(peer) > FEW_CONNECTIONS && jh_peers_heard(peer) > SHARED_CONNECTIONS;
+}
+
 static void first_frame(struct jh_peer *peer, const struct jit_frame *frame)
 {
+	if (too_many(peer)) {
+		jh_fault_and_close(peer, JIT_EXIT_UNAVAILABLE,
+				   "you have too many connections to jit-helper; try again in a moment");
+		return;
+	}
 	switch (jit_frame_type(frame)) {
 	case JIT_F_CREDENTIALS:
 		on_credentials(peer, frame);

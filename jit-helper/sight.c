@@ -45,25 +45,47 @@ int jh_sight_read(pid_t pid, struct jh_sight *ret)
 	return r;
 }
 
-int jh_sight_each(uint32_t audit_session, void (*seen)(const struct jh_sight *sight, void *arg), void *arg)
+/* 0; -ESRCH: gone; -errno. */
+static int see(pid_t pid, uint32_t audit_session, void (*seen)(const struct jh_sight *sight, void *arg), void *arg)
 {
 	struct jh_sight sight;
-	struct dirent *entry;
 	uint32_t audit;
+	int r = 0;
+
+	/* Most processes are of another session: one short read tells. */
+	if (audit_session != JH_NO_AUDIT) {
+		r = jh_proc_audit(pid, &audit);
+		if (r < 0 || audit != audit_session)
+			return r;
+	}
+	r = jh_sight_read(pid, &sight);
+	if (r == 0)
+		seen(&sight, arg);
+	return r;
+}
+
+int jh_sight_each(uint32_t audit_session, void (*seen)(const struct jh_sight *sight, void *arg), void *arg)
+{
+	struct dirent *entry;
 	uint64_t pid;
+	int r = 0;
 	DIR *dir = opendir("/proc");
 
 	if (!dir)
 		return -errno;
-	while ((entry = readdir(dir))) {
+	while (r == 0) {
+		errno = 0;
+		entry = readdir(dir);
+		if (!entry) {
+			r = -errno;
+			break;
+		}
 		if (jit_parse_u64(entry->d_name, INT32_MAX, &pid) < 0 || pid == 0)
 			continue;
-		/* Most processes are of another session: one short read tells. */
-		if (audit_session != JH_NO_AUDIT && (jh_proc_audit((pid_t)pid, &audit) < 0 || audit != audit_session))
-			continue;
-		if (jh_sight_read((pid_t)pid, &sight) == 0)
-			seen(&sight, arg);
+		int one = see((pid_t)pid, audit_session, seen, arg);
+		if (jh_proc_is_shortage(one))
+			r = one;
 	}
 	closedir(dir);
-	return 0;
+	return r;
 }

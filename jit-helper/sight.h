@@ -20,7 +20,10 @@ int jh_sight_parse_uid(const char *status, uid_t *ret);
 /* Facts and uid of one process. 0; -ESRCH: gone; -errno. */
 int jh_sight_read(pid_t pid, struct jh_sight *ret);
 
-/* Calls for each process of that audit session, or with JH_NO_AUDIT for every one. 0 or -errno. */
+/*
+ * Calls for each process of that audit session, or with JH_NO_AUDIT for every one. 0; -errno, also where one could not
+ * be looked at for want of descriptors or memory: then not all were seen.
+ */
 int jh_sight_each(uint32_t audit_session, void (*seen)(const struct jh_sight *sight, void *arg), void *arg);
 
 #endif

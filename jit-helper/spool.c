@@ -15,39 +15,16 @@
 #include "helper.h"
 #include "json.h"
 #include "log.h"
-#include "spool_dir.h"
-#include "text.h"
+#include "proc.h"
+#include "spool_private.h"
 #include "uuid.h"
-#include "verdict.h"
 
-#define EVENTS_MAX	 1000 /* files that wait; those of ends may go beyond, as many as there are begins */
-#define REQUESTER_MAX	 100  /* of one requester's that begin something */
-#define BATCH_MAX	 32   /* events in one call: the broker takes no more */
-#define BATCH_BYTES	 60000
-#define BACKOFF_FIRST_MS 1000
-#define BACKOFF_CAP_MS	 60000
+#define EVENTS_MAX    1000 /* files that wait; those of ends may go beyond, as many as there are begins */
+#define SHARED_MAX    800  /* of them for whoever comes; the rest is kept for requesters who have few */
+#define REQUESTER_MAX 100  /* of one requester's that begin something */
+#define FEW	      10
 
-struct entry {
-	TAILQ_ENTRY(entry) link;
-	uint64_t number; /* its place, and its file's name */
-	char requester[JIT_NAME_SIZE];
-	bool sent; /* in the call under way */
-};
-
-struct jh_spool {
-	struct jh_helper *helper;
-	int dir; /* -1: it could not be used when last tried */
-	TAILQ_HEAD(entry_list, entry) entries;
-	size_t count;
-	uint64_t last; /* number */
-	struct jit_fetch_call *call;
-	struct jh_alarm again;
-	unsigned failures;
-	bool settled;	 /* open ends have been looked through */
-	bool one_by_one; /* the broker refused several: which of them? */
-};
-
-static void name_of(uint64_t number, const char *suffix, char buf[static JH_SPOOL_NAME_MAX])
+void jh_spool_name(uint64_t number, const char *suffix, char buf[static JH_SPOOL_NAME_MAX])
 {
 	snprintf(buf, JH_SPOOL_NAME_MAX, "%016llu%s", (unsigned long long)number, suffix);
 }
@@ -63,16 +40,16 @@ void jh_spool_prepare(const struct jh_conf *conf)
 	(void)folder;
 }
 
-static struct entry *remember(struct jh_spool *s, uint64_t number, const char *requester)
+static int remember(struct jh_spool *s, uint64_t number, const char *requester)
 {
-	struct entry *e = calloc(1, sizeof(*e)), *before;
+	struct jh_spool_entry *e = calloc(1, sizeof(*e)), *before;
 
 	if (!e)
-		return NULL;
+		return -ENOMEM;
 	e->number = number;
 	snprintf(e->requester, sizeof(e->requester), "%s", requester);
-	for (before = TAILQ_LAST(&s->entries, entry_list); before && before->number > number;)
-		before = TAILQ_PREV(before, entry_list, link);
+	for (before = TAILQ_LAST(&s->entries, jh_spool_list); before && before->number > number;)
+		before = TAILQ_PREV(before, jh_spool_list, link);
 	if (before)
 		TAILQ_INSERT_AFTER(&s->entries, before, e, link);
 	else
@@ -80,14 +57,40 @@ static struct entry *remember(struct jh_spool *s, uint64_t number, const char *r
 	s->count++;
 	if (number > s->last)
 		s->last = number;
-	return e;
+	return 0;
 }
 
-static void forget(struct jh_spool *s, struct entry *e)
+void jh_spool_drop(struct jh_spool *s, struct jh_spool_entry *e)
 {
 	TAILQ_REMOVE(&s->entries, e, link);
 	s->count--;
 	free(e);
+}
+
+static void forget_all(struct jh_spool *s)
+{
+	while (!TAILQ_EMPTY(&s->entries))
+		jh_spool_drop(s, TAILQ_FIRST(&s->entries));
+}
+
+static bool is_known(const struct jh_spool *s, uint64_t number)
+{
+	const struct jh_spool_entry *e = TAILQ_FIRST(&s->entries);
+
+	while (e && e->number != number)
+		e = TAILQ_NEXT(e, link);
+	return e;
+}
+
+/* What lies in the folder and is not known, or not told, is looked for again. */
+static void owe(struct jh_spool *s, const char *trouble)
+{
+	if (s->mend.when_ms)
+		return;
+	if (s->lacks == 0)
+		jit_log(LOG_ERR, "a record of break-glass is not on its way to the broker yet: %s; trying again",
+			trouble);
+	jh_alarm_in(&s->mend, jh_backoff_ms(s->lacks++, JH_SPOOL_BACKOFF_FIRST_MS, JH_SPOOL_BACKOFF_CAP_MS));
 }
 
 static const char *text_of(json_object *json, const char *name)
@@ -100,7 +103,7 @@ static const char *text_of(json_object *json, const char *name)
 }
 
 /* The event in a file. 0, -EBADMSG where it is none, or another error. */
-static int read_event(struct jh_spool *s, const char *name, json_object **ret)
+int jh_spool_event(struct jh_spool *s, const char *name, json_object **ret)
 {
 	JIT_FREE char *text = NULL;
 	size_t len;
@@ -108,28 +111,30 @@ static int read_event(struct jh_spool *s, const char *name, json_object **ret)
 
 	if (r < 0)
 		return r;
+	errno = 0;
 	json_object *json = jh_json_read(text, len);
+	const bool lack = errno == ENOMEM;
 	if (json_object_is_type(json, json_type_object)) {
 		*ret = json;
 		return 0;
 	}
 	json_object_put(json);
-	return -EBADMSG;
+	return lack ? -ENOMEM : -EBADMSG;
 }
 
 /* Is it the file that is at fault, and not this moment? */
-static bool is_hopeless(int error)
+bool jh_spool_hopeless(int error)
 {
 	return error != -ENOMEM && error != -EMFILE && error != -ENFILE && error != -EINTR;
 }
 
 /* What no broker will ever take is kept, out of the way. */
-static void set_aside(struct jh_spool *s, uint64_t number, const char *why)
+void jh_spool_set_aside(struct jh_spool *s, uint64_t number, const char *why)
 {
 	char name[JH_SPOOL_NAME_MAX], aside[JH_SPOOL_NAME_MAX];
 
-	name_of(number, ".event", name);
-	name_of(number, ".refused", aside);
+	jh_spool_name(number, ".event", name);
+	jh_spool_name(number, ".refused", aside);
 	jit_log(LOG_ERR, "an event cannot be delivered and is kept as %s/%s: %s", s->helper->conf->spool_dir, aside,
 		why);
 	jh_spool_rename(s->dir, name, aside);
@@ -149,24 +154,38 @@ static bool number_of(struct jh_spool *s, const char *name, const char *suffix, 
 	return true;
 }
 
-static void load(void *arg, const char *name)
+static int load(void *arg, const char *name)
 {
 	struct jh_spool *s = arg;
 	JIT_JSON json_object *event = NULL;
 	uint64_t number;
 
-	if (!number_of(s, name, ".event", &number))
-		return;
-	int r = read_event(s, name, &event);
-	if (r < 0 && is_hopeless(r))
-		set_aside(s, number, "it cannot be read");
-	else
-		remember(s, number, event ? text_of(event, "requester") : "");
+	if (!number_of(s, name, ".event", &number) || is_known(s, number))
+		return 0;
+	int r = jh_spool_event(s, name, &event);
+	if (r < 0 && jh_spool_hopeless(r)) {
+		jh_spool_set_aside(s, number, "it cannot be read");
+		return 0;
+	}
+	return r < 0 ? r : remember(s, number, text_of(event, "requester"));
 }
 
-static void load_refused(void *arg, const char *name)
+static int load_refused(void *arg, const char *name)
 {
 	number_of(arg, name, ".refused", &(uint64_t){0});
+	return 0;
+}
+
+/* What waits in the folder becomes known, if it is not. 0, or -errno with a sentence. */
+static int load_all(struct jh_spool *s, char *why, size_t why_size)
+{
+	int r = jh_spool_each(s->dir, ".refused", load_refused, s);
+
+	if (r == 0)
+		r = jh_spool_each(s->dir, ".event", load, s);
+	if (r < 0)
+		snprintf(why, why_size, "%s cannot be read: %s", s->helper->conf->spool_dir, strerror(-r));
+	return r;
 }
 
 /* The end that lies prepared in that file becomes an event. */
@@ -175,37 +194,43 @@ static void tell_end(struct jh_spool *s, const char *name, const char *because)
 	JIT_JSON json_object *event = NULL;
 	char why[JIT_LINE_SIZE], at[JIT_ISO_SIZE];
 
-	int r = read_event(s, name, &event);
+	int r = jh_spool_event(s, name, &event);
 	if (r == -ENOENT) /* told before the restart */
 		return;
-	if (r < 0) {
+	if (r < 0 && jh_spool_hopeless(r)) {
 		jit_log(LOG_ERR, "%s/%s cannot be read: that end is not reported", s->helper->conf->spool_dir, name);
 		return;
 	}
 	jit_iso_format(jit_wall_s(), at);
-	json_object_object_add(event, "at", json_object_new_string(at));
-	json_object_object_add(event, "why", json_object_new_string(because));
-	if (jh_spool_add(s, event, text_of(event, "requester"), true, why, sizeof(why)) == 0)
+	snprintf(why, sizeof(why), "jit-helper is out of memory or descriptors");
+	if (r == 0 && jit_json_add(event, "at", json_object_new_string(at)) &&
+	    jit_json_add(event, "why", json_object_new_string(because)) &&
+	    jh_spool_add(s, event, text_of(event, "requester"), true, why, sizeof(why)) == 0)
 		jh_spool_remove(s->dir, name);
 	else
-		jit_log(LOG_ERR, "an end is not kept for the broker before the next start: %s", why);
+		owe(s, why);
 }
 
-/* Begun by a helper that has ended: nobody else will report it. */
-static void load_open(void *arg, const char *name)
+/* Begun by a helper that has ended, or ended when that could not be recorded: nobody else will report it. */
+static int load_open(void *arg, const char *name)
 {
 	struct jh_spool *s = arg;
 	char key[JIT_ID_SIZE];
 
 	snprintf(key, sizeof(key), "%.36s", name);
 	if (!jh_grant_by_id(s->helper, key)) /* else it goes on after the restart */
-		tell_end(s, name, "jit-helper ended or was restarted");
+		tell_end(s, name,
+			 s->lacks == 0 ? "jit-helper ended or was restarted"
+				       : "it ended before this, when jit-helper did not run or could not record it");
+	return 0;
 }
 
 static void settle(struct jh_spool *s)
 {
-	if (s->settled && s->dir >= 0)
-		jh_spool_each(s->dir, ".open", load_open, s);
+	int r = s->settled && s->dir >= 0 ? jh_spool_each(s->dir, ".open", load_open, s) : 0;
+
+	if (r < 0)
+		owe(s, strerror(-r));
 }
 
 /* Opens the folder, if it was not to be had before. 0, or -errno with a sentence. */
@@ -217,26 +242,42 @@ static int use_dir(struct jh_spool *s, char *why, size_t why_size)
 	if (dir < 0)
 		return dir;
 	s->dir = dir;
-	jh_spool_each(dir, ".refused", load_refused, s);
-	jh_spool_each(dir, ".event", load, s);
+	int r = load_all(s, why, why_size);
+	if (r < 0) { /* part of what waits is as good as nothing: numbers would be given twice */
+		forget_all(s);
+		close(dir);
+		s->dir = -1;
+		return r;
+	}
 	settle(s);
 	return 0;
 }
 
+static void mend(void *arg)
+{
+	struct jh_spool *s = arg;
+	char why[JIT_LINE_SIZE];
+	int r = use_dir(s, why, sizeof(why));
+
+	if (r == 0)
+		r = load_all(s, why, sizeof(why));
+	if (r < 0)
+		owe(s, why);
+	else
+		settle(s);
+	if (!s->mend.when_ms)
+		s->lacks = 0;
+	jh_spool_deliver(s);
+}
+
 static size_t waiting_of(const struct jh_spool *s, const char *requester)
 {
-	const struct entry *e;
+	const struct jh_spool_entry *e;
 	size_t n = 0;
 
 	for (e = TAILQ_FIRST(&s->entries); e; e = TAILQ_NEXT(e, link))
 		n += strcmp(e->requester, requester) == 0;
 	return n;
-}
-
-static const char *plain(json_object *json, size_t *ret_len)
-{
-	return json_object_to_json_string_length(json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
-						 ret_len);
 }
 
 /* An end that is told twice, since a kill came between, has one id: it was given when it was prepared. */
@@ -246,7 +287,9 @@ static int give_id(json_object *event)
 
 	if (text_of(event, "id")[0])
 		return 0;
-	return jit_uuid_new(id, short_id) < 0 ? -EIO : json_object_object_add(event, "id", json_object_new_string(id));
+	if (jit_uuid_new(id, short_id) < 0)
+		return -EIO;
+	return jit_json_add(event, "id", json_object_new_string(id)) ? 0 : -ENOMEM;
 }
 
 static int keep(struct jh_spool *s, const char *name, json_object *event, char *why, size_t why_size)
@@ -257,12 +300,20 @@ static int keep(struct jh_spool *s, const char *name, json_object *event, char *
 		snprintf(why, why_size, "jit-helper is out of memory or random numbers");
 		return -ENOMEM;
 	}
-	const char *text = plain(event, &len);
+	const char *text = jit_json_text(event, &len);
 	int r = text ? jh_spool_write(s->dir, name, text, len) : -ENOMEM;
 
 	if (r < 0)
 		snprintf(why, why_size, "%s cannot be written: %s", s->helper->conf->spool_dir, strerror(-r));
 	return r;
+}
+
+/* Nobody uses up another's room, nor do some together: what cannot be recorded is refused. */
+static bool is_full_for(const struct jh_spool *s, const char *requester)
+{
+	const size_t theirs = waiting_of(s, requester);
+
+	return s->count >= EVENTS_MAX || theirs >= REQUESTER_MAX || (s->count >= SHARED_MAX && theirs >= FEW);
 }
 
 int jh_spool_add(struct jh_spool *s, json_object *event, const char *requester, bool closes, char *why, size_t why_size)
@@ -272,17 +323,17 @@ int jh_spool_add(struct jh_spool *s, json_object *event, const char *requester, 
 
 	if (r < 0)
 		return r;
-	if (!closes && (s->count >= EVENTS_MAX || waiting_of(s, requester) >= REQUESTER_MAX)) {
+	if (!closes && is_full_for(s, requester)) {
 		snprintf(why, why_size, "too many events wait for the broker in %s", s->helper->conf->spool_dir);
 		return -EDQUOT;
 	}
-	name_of(s->last + 1, ".event", name);
+	jh_spool_name(s->last + 1, ".event", name);
 	r = keep(s, name, event, why, why_size);
 	if (r < 0)
 		return r;
-	if (!remember(s, s->last + 1, requester)) { /* on the disk, but not to be sent before the next start */
+	if (remember(s, s->last + 1, requester) < 0) { /* on the disk, where it is found again */
 		s->last++;
-		jit_log(LOG_ERR, "out of memory: an event is delivered after the next start only");
+		owe(s, "jit-helper is out of memory");
 	}
 	return 0;
 }
@@ -316,12 +367,14 @@ int jh_spool_is_open(struct jh_spool *s, const char *key)
 
 void jh_spool_end(struct jh_spool *s, const char *key, const char *why)
 {
-	char name[JH_SPOOL_NAME_MAX], sentence[JIT_LINE_SIZE];
+	char name[JH_SPOOL_NAME_MAX], sentence[JIT_LINE_SIZE], trouble[JIT_LINE_SIZE];
 
 	open_name(key, name);
 	jit_text_clean_str(sentence, sizeof(sentence), why);
-	if (use_dir(s, (char[JIT_LINE_SIZE]){0}, JIT_LINE_SIZE) == 0)
+	if (use_dir(s, trouble, sizeof(trouble)) == 0)
 		tell_end(s, name, sentence);
+	else
+		owe(s, trouble);
 }
 
 void jh_spool_forget(struct jh_spool *s, const char *key)
@@ -331,137 +384,6 @@ void jh_spool_forget(struct jh_spool *s, const char *key)
 	open_name(key, name);
 	if (s->dir >= 0)
 		jh_spool_remove(s->dir, name);
-}
-
-/* Delivery */
-
-static void deliver(void *arg);
-
-static void try_later(struct jh_spool *s, const char *trouble)
-{
-	if (s->failures == 0)
-		jit_log(LOG_WARNING, "%zu events could not be delivered to the broker: %s; trying again", s->count,
-			trouble);
-	jh_alarm_in(&s->again, jh_backoff_ms(s->failures++, BACKOFF_FIRST_MS, BACKOFF_CAP_MS));
-}
-
-static void drop_sent(struct jh_spool *s, const char *refused)
-{
-	struct entry *e = TAILQ_FIRST(&s->entries), *next;
-	char name[JH_SPOOL_NAME_MAX];
-	size_t n = 0;
-
-	for (; e; e = next) {
-		next = TAILQ_NEXT(e, link);
-		if (!e->sent)
-			continue;
-		name_of(e->number, ".event", name);
-		if (refused)
-			set_aside(s, e->number, refused);
-		else
-			jh_spool_remove(s->dir, name); /* one that comes back is told once more, and known by its id */
-		forget(s, e);
-		n++;
-	}
-	jh_spool_sync(s->dir);
-	if (!refused)
-		jit_log(LOG_NOTICE, "%zu events were delivered to the broker, %zu wait", n, s->count);
-	s->failures = 0;
-}
-
-static void on_answer(void *arg, const struct jit_fetch_result *result)
-{
-	struct jh_spool *s = arg;
-	char trouble[JIT_LINE_SIZE], code[JH_CODE_SIZE], message[JIT_LINE_SIZE];
-
-	s->call = NULL;
-	jh_error_read(result->body, result->body_len, code, message);
-	/* The broker's own word for an event that it will never take: a 400 of a proxy is none. */
-	bool senseless = result->fault == JIT_FETCH_OK && result->status == 400 && strcmp(code, "request.field") == 0;
-	if (result->fault == JIT_FETCH_OK && result->status == 202) {
-		drop_sent(s, NULL);
-		deliver(s);
-		return;
-	}
-	if (senseless && s->one_by_one) {
-		drop_sent(s, message);
-		deliver(s);
-	} else if (senseless) {
-		s->one_by_one = true;
-		deliver(s);
-	} else {
-		jh_trouble(result, jh_broker_url(s->helper->broker), trouble, sizeof(trouble));
-		try_later(s, trouble);
-	}
-}
-
-/* {"events":[…]} of the first that wait; NULL when none does, or out of memory. */
-static json_object *make_batch(struct jh_spool *s)
-{
-	JIT_JSON json_object *list = json_object_new_array();
-	json_object *body = json_object_new_object();
-	struct entry *e = TAILQ_FIRST(&s->entries), *next;
-	size_t n = 0, bytes = 0, len;
-
-	for (; list && e && n < (s->one_by_one ? 1 : BATCH_MAX); e = next) {
-		char name[JH_SPOOL_NAME_MAX];
-
-		next = TAILQ_NEXT(e, link);
-		name_of(e->number, ".event", name);
-		json_object *event = NULL;
-		int r = read_event(s, name, &event);
-		if (r < 0 && !is_hopeless(r))
-			break;
-		if (r < 0) {
-			set_aside(s, e->number, "it cannot be read");
-			forget(s, e);
-			continue;
-		}
-		plain(event, &len);
-		if ((n > 0 && bytes + len > BATCH_BYTES) || json_object_array_add(list, event) < 0) {
-			json_object_put(event);
-			break;
-		}
-		e->sent = true;
-		bytes += len + 1;
-		n++;
-	}
-	if (n > 0 && body && json_object_object_add(body, "events", json_object_get(list)) == 0)
-		return body;
-	json_object_put(body);
-	return NULL;
-}
-
-static void deliver(void *arg)
-{
-	struct jh_spool *s = arg;
-	struct entry *e;
-
-	for (e = TAILQ_FIRST(&s->entries); e; e = TAILQ_NEXT(e, link))
-		e->sent = false;
-	JIT_JSON json_object *body = make_batch(s);
-	if (!body) {
-		s->one_by_one = false;
-		return;
-	}
-	const struct jh_call call = {.method = "POST", .path = "/events", .body = plain(body, &(size_t){0})};
-	s->call = jh_broker_call(s->helper->broker, &call, on_answer, s);
-	if (!s->call)
-		try_later(s, "out of memory");
-}
-
-void jh_spool_deliver(struct jh_spool *s)
-{
-	if (s->helper->conf->demo) /* it takes no events: they wait here for a broker that does */
-		return;
-	if (!s->call && !s->again.when_ms && !TAILQ_EMPTY(&s->entries))
-		deliver(s);
-}
-
-void jh_spool_hurry(struct jh_spool *s)
-{
-	jh_alarm_clear(&s->again);
-	jh_spool_deliver(s);
 }
 
 size_t jh_spool_waiting(const struct jh_spool *s)
@@ -479,8 +401,14 @@ struct jh_spool *jh_spool_new(struct jh_helper *helper)
 	s->helper = helper;
 	s->dir = -1;
 	TAILQ_INIT(&s->entries);
-	jh_alarm_init(&s->again, helper->alarms, deliver, s);
-	if (use_dir(s, why, sizeof(why)) < 0 && helper->conf->break_glass_group)
+	jh_alarm_init(&s->again, helper->alarms, jh_spool_send, s);
+	jh_alarm_init(&s->mend, helper->alarms, mend, s);
+	int r = use_dir(s, why, sizeof(why));
+	if (jh_proc_is_shortage(r)) {
+		jh_spool_free(s);
+		return NULL;
+	}
+	if (r < 0 && helper->conf->break_glass_group)
 		jit_log(LOG_ERR, "nobody can break glass: %s", why);
 	return s;
 }
@@ -497,8 +425,8 @@ void jh_spool_free(struct jh_spool *s)
 		return;
 	jit_fetch_cancel(s->call);
 	jh_alarm_clear(&s->again);
-	while (!TAILQ_EMPTY(&s->entries))
-		forget(s, TAILQ_FIRST(&s->entries));
+	jh_alarm_clear(&s->mend);
+	forget_all(s);
 	if (s->dir >= 0)
 		close(s->dir);
 	free(s);

@@ -24,7 +24,7 @@ struct json_object;
 /* Makes spool_dir where it is not there: for root, who gives it to conf->user. What fails is found when it is used. */
 void jh_spool_prepare(const struct jh_conf *conf);
 
-/* Reads what waits. NULL: out of memory; a folder that cannot be used is told when it is needed. */
+/* Reads what waits. NULL: out of memory or descriptors; a folder that cannot be used is told when it is needed. */
 struct jh_spool *jh_spool_new(struct jh_helper *helper);
 /* The grants of before are known again: what began under one that is not is over. */
 void jh_spool_settle(struct jh_spool *spool);
@@ -42,7 +42,7 @@ int jh_spool_add(struct jh_spool *spool, struct json_object *event, const char *
 int jh_spool_open(struct jh_spool *spool, const char *key, struct json_object *end, char *why, size_t why_size);
 /* Has `key` begun and not ended? 1, 0; -errno: that cannot be told. */
 int jh_spool_is_open(struct jh_spool *spool, const char *key);
-/* It has ended, now: its prepared end becomes an event that says why. What cannot be kept is told at the next start. */
+/* It has ended, now: its prepared end becomes an event that says why. What cannot be kept is tried again. */
 void jh_spool_end(struct jh_spool *spool, const char *key, const char *why);
 /* It has not begun after all. */
 void jh_spool_forget(struct jh_spool *spool, const char *key);

@@ -114,24 +114,31 @@ int jh_spool_sync(int dir)
 	return fsync(dir) < 0 ? -errno : 0;
 }
 
-int jh_spool_each(int dir, const char *suffix, void (*each)(void *arg, const char *name), void *arg)
+int jh_spool_each(int dir, const char *suffix, int (*each)(void *arg, const char *name), void *arg)
 {
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
 	size_t tail = strlen(suffix);
+	int r = 0;
 
 	if (!list) {
-		int r = -errno;
+		r = -errno;
 		if (fd >= 0)
 			close(fd);
 		return r;
 	}
-	for (struct dirent *entry = readdir(list); entry; entry = readdir(list)) {
+	while (r == 0) {
+		errno = 0;
+		struct dirent *entry = readdir(list);
+		if (!entry) {
+			r = -errno;
+			break;
+		}
 		size_t len = strlen(entry->d_name);
 
 		if (len > tail && len < JH_SPOOL_NAME_MAX && strcmp(entry->d_name + len - tail, suffix) == 0)
-			each(arg, entry->d_name);
+			r = each(arg, entry->d_name);
 	}
 	closedir(list);
-	return 0;
+	return r;
 }

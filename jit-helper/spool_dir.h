@@ -21,7 +21,7 @@ int jh_spool_rename(int dir, const char *from, const char *to);
 int jh_spool_remove(int dir, const char *name);
 /* Makes what was renamed or removed last. */
 int jh_spool_sync(int dir);
-/* Calls for each name that ends with `suffix`, in no order. 0 or -errno. */
-int jh_spool_each(int dir, const char *suffix, void (*each)(void *arg, const char *name), void *arg);
+/* Calls for each name that ends with `suffix`, in no order, until a call fails. 0; -errno: not all were seen. */
+int jh_spool_each(int dir, const char *suffix, int (*each)(void *arg, const char *name), void *arg);
 
 #endif

@@ -25,6 +25,8 @@
 #define TEMPORARY "helper.json.new"
 #define BOOT_FILE "/proc/sys/kernel/random/boot_id"
 #define LATER_MS  50
+#define AGAIN_MS  1000 /* a write that failed is tried again after that, then twice that, up to the cap */
+#define CAP_MS	  30000
 #define HEAR_MS	  3000 /* how long the broker has to say what it ended meanwhile; 2 s may go to one that is away */
 
 struct jh_state {
@@ -32,8 +34,9 @@ struct jh_state {
 	struct event *write; /* made active by hand: it comes last in the pass of the loop that touched the state */
 	bool due;
 	struct jh_alarm later; /* many sessions that end together, or begin and end, are written once */
+	struct jh_alarm again; /* set while the last write has failed */
+	unsigned failures;     /* how often it was set since a write went well */
 	char boot[JH_BOOT_SIZE];
-	bool troubled; /* the last write failed, and that was told */
 };
 
 int jh_state_prepare(const struct jh_conf *conf, char *why, size_t why_size)
@@ -41,18 +44,23 @@ int jh_state_prepare(const struct jh_conf *conf, char *why, size_t why_size)
 	struct jh_folder new = {.mode = 0700};
 	struct stat st;
 
-	if (jh_folder_user(conf->user, &new.uid, &new.gid) < 0) {
+	int r = jh_folder_user(conf->user, &new.uid, &new.gid);
+	if (jh_proc_is_shortage(r)) {
+		snprintf(why, why_size, "cannot look user %s up: %s", conf->user, strerror(-r));
+		return r;
+	}
+	if (r < 0) {
 		snprintf(why, why_size, "there is no user %s: make it with systemd-sysusers", conf->user);
-		return -1;
+		return r;
 	}
 	JIT_CLOSE int folder = jh_folder_open(conf->state_dir, &new, why, why_size);
 	if (folder < 0 && folder != -EACCES)
-		return -1;
+		return folder;
 	if (folder >= 0 && fstat(folder, &st) == 0 && st.st_uid == new.uid && (st.st_mode & 077) == 0)
 		return 0;
 	snprintf(why, why_size, "state_dir %s must be a folder of %s with mode 0700: install -d -m 0700 -o %s %s",
 		 conf->state_dir, conf->user, conf->user, conf->state_dir);
-	return -1;
+	return -EPERM;
 }
 
 static int write_all(int fd, const char *text, size_t len)
@@ -85,10 +93,33 @@ static int replace_file(const char *dir, const char *text, size_t len)
 	r = write_all(fd, text, len);
 	if (r == 0 && renameat(folder, TEMPORARY, folder, FILE_NAME) < 0)
 		r = -errno;
+	if (r < 0) /* on a disk that is full it would be in the way of others too */
+		unlinkat(folder, TEMPORARY, 0);
 	return r;
 }
 
-static void write_now(struct jh_state *s)
+/* Tries that changes make beside it put its time off no further. */
+static void have_failed(struct jh_state *s, int error)
+{
+	if (s->failures == 0)
+		jit_log(LOG_ERR,
+			"cannot write %s/" FILE_NAME
+			": %s; trying again; until then a restart goes on with what was written before, and forgets "
+			"what has begun on this host since",
+			s->helper->conf->state_dir, strerror(-error));
+	if (!s->again.when_ms)
+		jh_alarm_in(&s->again, jh_backoff_ms(s->failures++, AGAIN_MS, CAP_MS));
+}
+
+static void have_written(struct jh_state *s)
+{
+	if (s->failures)
+		jit_log(LOG_NOTICE, "%s/" FILE_NAME " is written again", s->helper->conf->state_dir);
+	s->failures = 0;
+	jh_alarm_clear(&s->again);
+}
+
+static int write_now(struct jh_state *s)
 {
 	size_t len = 0;
 	JIT_FREE char *text = NULL;
@@ -96,12 +127,13 @@ static void write_now(struct jh_state *s)
 
 	if (r == 0)
 		r = replace_file(s->helper->conf->state_dir, text, len);
-	if (r < 0 && !s->troubled)
-		jit_log(LOG_ERR, "cannot write %s/" FILE_NAME ": %s; a restart would forget the grants of this host",
-			s->helper->conf->state_dir, strerror(-r));
-	s->troubled = r < 0;
 	s->due = false;
 	jh_alarm_clear(&s->later);
+	if (r < 0)
+		have_failed(s, r);
+	else
+		have_written(s);
+	return r;
 }
 
 static void on_due(evutil_socket_t fd, short what, void *arg)
@@ -114,7 +146,7 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
 		write_now(s);
 }
 
-static void on_later(void *arg)
+static void on_alarm(void *arg)
 {
 	write_now(arg);
 }
@@ -139,7 +171,8 @@ struct jh_state *jh_state_new(struct jh_helper *helper)
 		return NULL;
 	}
 	s->helper = helper;
-	jh_alarm_init(&s->later, helper->alarms, on_later, s);
+	jh_alarm_init(&s->later, helper->alarms, on_alarm, s);
+	jh_alarm_init(&s->again, helper->alarms, on_alarm, s);
 	s->write = event_new(helper->base, -1, 0, on_due, s);
 	if (s->write)
 		return s;
@@ -153,6 +186,7 @@ void jh_state_free(struct jh_state *s)
 		return;
 	event_free(s->write);
 	jh_alarm_clear(&s->later);
+	jh_alarm_clear(&s->again);
 	free(s);
 }
 
@@ -174,10 +208,18 @@ void jh_state_touch_later(struct jh_helper *helper)
 		jh_alarm_in(&s->later, LATER_MS);
 }
 
-void jh_state_flush(struct jh_helper *helper)
+bool jh_state_flush(struct jh_helper *helper)
 {
-	if (helper->state && (helper->state->due || helper->state->later.when_ms))
-		write_now(helper->state);
+	struct jh_state *s = helper->state;
+	int r = s && (s->due || s->later.when_ms || s->again.when_ms) ? write_now(s) : 0;
+
+	if (r < 0)
+		jit_log(LOG_ERR,
+			"%s/" FILE_NAME
+			" could not be written in the end either: %s; the next jit-helper goes on with what was "
+			"written before, and asks the broker what is over by now",
+			helper->conf->state_dir, strerror(-r));
+	return r == 0;
 }
 
 /* A grant that the helper before this one left. */
@@ -248,7 +290,7 @@ static void judge_grant(const struct taken *t)
 static int take_over(struct jh_helper *helper, struct jh_saved *saved)
 {
 	const struct jh_saved_withdrawal *w;
-	const struct jh_saved_ending *e;
+	struct jh_ending *e;
 	struct jh_grant *g;
 	size_t count = 0, n = 0;
 	int r = 0;
@@ -265,8 +307,10 @@ static int take_over(struct jh_helper *helper, struct jh_saved *saved)
 	}
 	if (r < 0)
 		return r;
-	for (e = LIST_FIRST(&saved->endings); e; e = LIST_NEXT(e, link))
-		jh_ending_begin(helper, e->short_id, &e->traces, e->kill_ms);
+	while ((e = LIST_FIRST(&saved->endings))) {
+		LIST_REMOVE(e, link);
+		jh_ending_begin(helper, e);
+	}
 	for (w = LIST_FIRST(&saved->withdrawals); w; w = LIST_NEXT(w, link))
 		jh_withdraw(helper, w->requester, w->id, w->short_id, w->unheard ? JH_BEGIN_AND_END : JH_END);
 	for (size_t i = 0; i < n; i++)

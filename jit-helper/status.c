@@ -1,71 +1,75 @@
 /* See status.h. */
 #include "status.h"
 
-#include <json-c/json.h>
 #include <string.h>
 
 #include "ahead.h"
 #include "clock.h"
 #include "elevation.h"
 #include "helper.h"
+#include "json.h"
 
-static struct json_object *words_json(const char *words)
+/* Each is false when out of memory: the whole is nothing then. */
+
+static bool add_words(struct json_object *json, const char *name, const char *words)
 {
 	struct json_object *list = json_object_new_array();
+	bool whole = jit_json_add(json, name, list);
 
-	while (list && *words) {
+	while (whole && *words) {
 		size_t n = strcspn(words, " ");
-		json_object_array_add(list, json_object_new_string_len(words, (int)n));
+		whole = jit_json_append(list, json_object_new_string_len(words, (int)n));
 		words += n + (words[n] == ' ');
 	}
-	return list;
+	return whole;
 }
 
-static struct json_object *credentials_json(const struct jh_grant *g, int64_t now_ms)
+/* null where there are none. */
+static bool add_credentials(struct json_object *json, const struct jh_grant *g, int64_t now_ms)
 {
 	const struct jh_creds *creds = jh_collect_current(g);
 
 	if (!creds)
-		return NULL;
-	struct json_object *json = json_object_new_object();
-	if (json)
-		json_object_object_add(json, "expiresIn", json_object_new_int64((creds->expires_ms - now_ms) / 1000));
-	return json;
+		return json_object_object_add(json, "credentials", NULL) == 0;
+	struct json_object *about = json_object_new_object();
+	return jit_json_add(json, "credentials", about) &&
+	       jit_json_add(about, "expiresIn", json_object_new_int64((creds->expires_ms - now_ms) / 1000));
 }
 
-static void add_text(struct json_object *json, const char *name, const char *text)
+static bool add_text(struct json_object *json, const char *name, const char *text)
 {
-	json_object_object_add(json, name, json_object_new_string(text));
+	return jit_json_add(json, name, json_object_new_string(text));
+}
+
+static bool add_flag(struct json_object *json, const char *name, bool flag)
+{
+	return jit_json_add(json, name, json_object_new_boolean(flag));
+}
+
+static bool add_approver(struct json_object *json, const struct jh_grant *g)
+{
+	return g->demo	  ? add_flag(json, "approvedByNobody", true)
+	       : g->local ? add_flag(json, "breakGlass", true)
+			  : add_text(json, "approvedBy", g->approved_by);
 }
 
 static struct json_object *grant_json(const struct jh_grant *g, int64_t now_ms)
 {
-	struct json_object *json = json_object_new_object();
+	JIT_JSON struct json_object *json = json_object_new_object();
 
-	if (!json)
-		return NULL;
-	add_text(json, "requestId", g->id);
-	add_text(json, "shortId", g->short_id);
-	add_text(json, "role", g->role);
-	json_object_object_add(json, "targets", words_json(g->targets));
-	json_object_object_add(json, "services", words_json(g->services));
-	add_text(json, "state", g->active ? "ACTIVE" : "APPROVED");
-	json_object_object_add(json, "remaining", json_object_new_int64(jh_grant_left_s(g, now_ms)));
-	if (g->demo)
-		json_object_object_add(json, "approvedByNobody", json_object_new_boolean(true));
-	else if (g->local)
-		json_object_object_add(json, "breakGlass", json_object_new_boolean(true));
-	else
-		add_text(json, "approvedBy", g->approved_by);
-	json_object_object_add(json, "elevations", json_object_new_int64(jh_elevations_of(g)));
-	json_object_object_add(json, "keyring", json_object_new_boolean(!jh_elevations_keyless(g)));
-	add_text(json, "scope", g->of_user ? "user" : "session");
-	add_text(json, "onExpiry", g->ends ? "end" : "warn");
-	json_object_object_add(json, "hasCredentials", json_object_new_boolean(g->has_arn));
-	if (g->collector.trouble[0])
-		add_text(json, "trouble", g->collector.trouble);
-	json_object_object_add(json, "credentials", credentials_json(g, now_ms));
-	return json;
+	const bool whole =
+		add_text(json, "requestId", g->id) && add_text(json, "shortId", g->short_id) &&
+		add_text(json, "role", g->role) && add_words(json, "targets", g->targets) &&
+		add_words(json, "services", g->services) &&
+		add_text(json, "state", g->active ? "ACTIVE" : "APPROVED") &&
+		jit_json_add(json, "remaining", json_object_new_int64(jh_grant_left_s(g, now_ms))) &&
+		add_approver(json, g) && jit_json_add(json, "elevations", json_object_new_int64(jh_elevations_of(g))) &&
+		add_flag(json, "keyring", !jh_elevations_keyless(g)) &&
+		add_text(json, "scope", g->of_user ? "user" : "session") &&
+		add_text(json, "onExpiry", g->ends ? "end" : "warn") && add_flag(json, "hasCredentials", g->has_arn) &&
+		(!g->collector.trouble[0] || add_text(json, "trouble", g->collector.trouble)) &&
+		add_credentials(json, g, now_ms);
+	return whole ? JIT_TAKE(json) : NULL;
 }
 
 bool jh_speaker_holds(const struct jh_speaker *speaker, const struct jh_grant *grant)
@@ -75,20 +79,16 @@ bool jh_speaker_holds(const struct jh_speaker *speaker, const struct jh_grant *g
 
 struct json_object *jh_status_json(const struct jh_helper *helper, const struct jh_speaker *speaker)
 {
-	struct json_object *json = json_object_new_object(), *list = json_object_new_array();
+	JIT_JSON struct json_object *json = json_object_new_object();
+	struct json_object *list = json_object_new_array();
 	int64_t now_ms = jit_boottime_ms();
 	const struct jh_grant *g;
+	bool whole = jit_json_add(json, "grants", list);
 
-	if (!json || !list) {
-		json_object_put(json);
-		json_object_put(list);
-		return NULL;
-	}
-	for (g = LIST_FIRST(&helper->grants); g; g = LIST_NEXT(g, link))
+	for (g = LIST_FIRST(&helper->grants); whole && g; g = LIST_NEXT(g, link))
 		if (jh_speaker_holds(speaker, g))
-			json_object_array_add(list, grant_json(g, now_ms));
-	json_object_object_add(json, "grants", list);
-	json_object_object_add(json, "requests", jh_ahead_list_json(helper, &speaker->session));
-	json_object_object_add(json, "elevated", json_object_new_boolean(speaker->under != NULL));
-	return json;
+			whole = jit_json_append(list, grant_json(g, now_ms));
+	whole = whole && jit_json_add(json, "requests", jh_ahead_list_json(helper, &speaker->session)) &&
+		add_flag(json, "elevated", speaker->under != NULL);
+	return whole ? JIT_TAKE(json) : NULL;
 }

@@ -142,5 +142,5 @@ enum jh_fate jh_fate(const struct jh_sight *seen, size_t count, size_t i, const 
 	for (size_t k = 0; k < other_count; k++)
 		if (is_left_by(others[k], p, true))
 			return JH_DISPUTED;
-	return JH_DOOMED;
+	return JH_LEFT;
 }

@@ -40,7 +40,8 @@ bool jh_traces_add(struct jh_traces *traces, const struct jh_trace *trace, bool 
 
 enum jh_fate {
 	JH_SPARED,
-	JH_DOOMED,
+	JH_DOOMED,   /* it descends from one of mine, whoever else there is */
+	JH_LEFT,     /* doomed too, if all was seen: left behind by one of mine */
 	JH_DISPUTED, /* left behind by nobody knows which grant: waits until the others are over too */
 };
 

@@ -1,10 +1,12 @@
 /* See verdict.h. */
 #include "verdict.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "proc.h"
 #include "question.h"
 #include "text.h"
 
@@ -23,6 +25,17 @@ __attribute__((format(printf, 3, 4))) static void say(struct jh_verdict *v, enum
 	v->no_answer = false;
 	v->error[0] = '\0';
 	jit_text_clean_str(v->text, sizeof(v->text), raw);
+}
+
+struct jh_verdict jh_verdict_of(enum jit_outcome outcome, const char *format, ...)
+{
+	struct jh_verdict verdict = {.outcome = outcome};
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(verdict.text, sizeof(verdict.text), format, ap);
+	va_end(ap);
+	return verdict;
 }
 
 /* An HTTP answer that is none to go on with. */
@@ -185,7 +198,12 @@ enum jh_filed jh_judge_filing(const struct jit_fetch_result *result, const struc
 		return judge_fault(result, facts, ret_verdict);
 	if (result->status != 200)
 		return judge_refusal(result, facts, ret_verdict);
-	if (jh_answer_read(result->body, result->body_len, &answer) < 0) {
+	int r = jh_answer_read(result->body, result->body_len, &answer);
+	if (r == -ENOMEM) { /* it is filed: the same again finds it */
+		say(ret_verdict, JIT_UNAVAILABLE, "%s", JH_SHORTAGE);
+		return JH_FILED_RETRY;
+	}
+	if (r < 0) {
 		unavailable(result, facts->broker, ret_verdict);
 		return JH_FILED_UNKNOWN;
 	}

@@ -20,13 +20,17 @@ struct jh_verdict {
 	char error[JH_CODE_SIZE]; /* the broker's code, where it refused to file */
 };
 
+/* With that sentence, which is cut where it is too long. */
+__attribute__((format(printf, 2, 3))) struct jh_verdict jh_verdict_of(enum jit_outcome outcome, const char *format,
+								      ...);
+
 /* What a filing came to. */
 enum jh_filed {
 	JH_FILED_REFUSED,    /* see the verdict */
 	JH_FILED_REQUEST,    /* see the answer */
 	JH_FILED_ASK_REASON, /* ask the person, file again; the verdict is for where that is not possible */
 	JH_FILED_ASK_TICKET,
-	JH_FILED_RETRY,	  /* lost on the way: the same again, with the same key; the verdict is for the last try */
+	JH_FILED_RETRY, /* lost on the way, or here: the same again with the same key; the verdict is of the last try */
 	JH_FILED_UNKNOWN, /* refused, and nobody knows whether the broker has filed it: withdraw it */
 };
 

@@ -1,13 +1,12 @@
 /* See visit.h. */
 #include "visit.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "admit.h"
+#include "changes.h"
 #include "clock.h"
 #include "collect.h"
 #include "glass.h"
@@ -15,25 +14,13 @@
 #include "helper.h"
 #include "log.h"
 #include "pam_side.h"
-#include "place.h"
 #include "request.h"
 #include "text.h"
+#include "visit_private.h"
 
 static const char *name_of(const struct jh_visit *v)
 {
 	return v->request && v->request->short_id[0] ? v->request->short_id : "(not filed)";
-}
-
-__attribute__((format(printf, 2, 3))) static struct jh_verdict verdict_of(enum jit_outcome outcome, const char *format,
-									  ...)
-{
-	struct jh_verdict verdict = {.outcome = outcome};
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(verdict.text, sizeof(verdict.text), format, ap);
-	va_end(ap);
-	return verdict;
 }
 
 static void visit_free(struct jh_visit *v)
@@ -41,6 +28,15 @@ static void visit_free(struct jh_visit *v)
 	LIST_REMOVE(v, link);
 	jh_alarm_clear(&v->deadline);
 	free(v);
+}
+
+void jh_visit_end(struct jh_visit *v, const struct jh_verdict *verdict)
+{
+	struct jh_peer *peer = v->peer;
+
+	jh_send_verdict(peer, verdict->outcome, verdict->text);
+	visit_free(v);
+	jh_peer_close(peer);
 }
 
 /* The one that the policy chose, once it has. */
@@ -51,13 +47,9 @@ static const char *role_of(const struct jh_visit *v)
 
 static void refuse(struct jh_visit *v, const char *name, const struct jh_verdict *verdict)
 {
-	struct jh_peer *peer = v->peer;
-
 	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: refused: %s", name, v->question.requester, v->question.service,
 		role_of(v), verdict->text);
-	jh_send_verdict(peer, verdict->outcome, verdict->text);
-	visit_free(v);
-	jh_peer_close(peer);
+	jh_visit_end(v, verdict);
 }
 
 void jh_visit_refuse(struct jh_visit *v, const struct jh_verdict *verdict)
@@ -113,19 +105,25 @@ static void drop(struct jh_visit *v)
 /* What is said to who cannot wait (any longer) for a request that is PENDING. */
 static struct jh_verdict patience_over(const struct jh_visit *v, bool waited)
 {
+	const char *trouble = jh_changes_trouble(v->helper->changes);
 	const struct jh_request *r = v->request;
 	char span[32];
 
 	if (r->resume && jh_question_is_login(&v->question))
-		return verdict_of(JIT_LATER, "request %s%s%s, waits for approval: connect again once it is approved",
-				  r->short_id, r->code[0] ? ", code " : "", r->code);
+		return jh_verdict_of(JIT_LATER, "request %s%s%s, waits for approval: connect again once it is approved",
+				     r->short_id, r->code[0] ? ", code " : "", r->code);
 	if (!waited)
-		return verdict_of(JIT_TIMED_OUT,
-				  "request %s was withdrawn: nothing can be shown on this connection, so nobody waits "
-				  "on it; log in with keyboard-interactive",
-				  r->short_id);
+		return jh_verdict_of(
+			JIT_TIMED_OUT,
+			"request %s was withdrawn: nothing can be shown on this connection, so nobody waits "
+			"on it; log in with keyboard-interactive",
+			r->short_id);
 	jit_format_duration((uint64_t)v->pending_s, span, sizeof(span));
-	return verdict_of(JIT_TIMED_OUT, "request %s: nobody decided within %s", r->short_id, span);
+	if (trouble)
+		return jh_verdict_of(JIT_TIMED_OUT,
+				     "request %s: no decision was heard within %s: %s; tell the operator of this host",
+				     r->short_id, span, trouble);
+	return jh_verdict_of(JIT_TIMED_OUT, "request %s: nobody decided within %s", r->short_id, span);
 }
 
 static void on_deadline(void *arg)
@@ -139,12 +137,12 @@ static void on_deadline(void *arg)
 		return;
 	}
 	if (!r || r->stage == JH_REQUEST_ASKING) {
-		verdict = verdict_of(JIT_TIMED_OUT, "no answer was typed in time; no request was made");
+		verdict = jh_verdict_of(JIT_TIMED_OUT, "no answer was typed in time; no request was made");
 	} else if (r->stage == JH_REQUEST_FILING && r->last.text[0]) {
 		verdict = r->last;
 	} else if (r->stage == JH_REQUEST_FILING) {
-		verdict = verdict_of(JIT_UNAVAILABLE,
-				     "the broker did not answer in time; tell the operator of this host");
+		verdict = jh_verdict_of(JIT_UNAVAILABLE,
+					"the broker did not answer in time; tell the operator of this host");
 	} else {
 		verdict = patience_over(v, true);
 	}
@@ -305,127 +303,7 @@ static void on_frame(struct jh_peer *peer, const struct jit_frame *frame)
 
 static const struct jh_peer_owner owner = {.frame = on_frame, .gone = on_gone};
 
-/* The login session; login services have none of their own before open_session, and match nothing until then. */
-static int find_session(struct jh_peer *peer, const struct jh_question *q, struct jh_session *ret)
-{
-	*ret = (struct jh_session){.uid = q->uid};
-	if (!jh_question_is_login(q)) {
-		int r = jh_session_of(peer, q->uid, ret, NULL);
-		if (r < 0)
-			return r;
-	}
-	jh_place_find(peer, q, ret);
-	return 0;
-}
-
-int jh_visit_session(struct jh_visit *v, int *ret_leader_fd)
-{
-	struct jh_session session;
-
-	*ret_leader_fd = -1;
-	if (jh_question_is_login(&v->question))
-		return 0;
-	int r = jh_session_of(v->peer, v->question.uid, &session, ret_leader_fd);
-	if (r < 0)
-		return r;
-	memcpy(session.place, v->session.place, sizeof(session.place));
-	v->session = session;
-	return 0;
-}
-
-/* NULL, or why it cannot be. */
-static const char *file_own(struct jh_visit *v)
-{
-	const struct jh_question *q = &v->question;
-	const char *limit = jh_request_limit(v->helper, q->requester);
-	struct jh_request_plan plan = {
-		.question = q,
-		.session = &v->session,
-		.leader_fd = -1,
-		.login_uid = JH_NO_AUDIT,
-		.resume = q->resume && v->session.place[0],
-	};
-
-	if (limit)
-		return limit;
-	/* sshd and login have not set the login uid of the person yet: it is that of whoever started them. */
-	int found = jh_question_is_login(q) ? 0 : jh_peer_look_login(v->peer);
-	if (found == 0)
-		found = jh_visit_session(v, &plan.leader_fd);
-	if (jh_proc_is_shortage(found))
-		return JH_SHORTAGE;
-	if (found < 0)
-		return "the first process of your login session is gone; log in again";
-	if (!jh_question_is_login(q))
-		plan.login_uid = v->peer->proc.login_uid;
-	struct jh_request *r = jh_request_new(v->helper, &plan);
-	if (!r)
-		return "jit-helper is out of memory";
-	jh_request_join(r, v);
-	jh_request_file(r);
-	return NULL;
-}
-
-/* A grant that reaches where this visit goes, as far as that is known. */
-static struct jh_grant *covering(const struct jh_visit *v)
-{
-	const struct jh_question *q = &v->question;
-	struct jh_grant *g = jh_grant_find(v->helper, q, &v->session);
-
-	return g && (!q->target[0] || jh_grant_reaches(g, q->target)) ? g : NULL;
-}
-
-/* One that belongs to nobody yet: a login has it for a minute, a login session at once. */
-static struct jh_grant *claim(struct jh_visit *v)
-{
-	struct jh_grant *g = jh_grant_to_claim(v->helper, &v->question, &v->session);
-	int leader_fd = -1;
-
-	if (!g)
-		return NULL;
-	if (v->session.known && !g->of_user &&
-	    (jh_visit_session(v, &leader_fd) < 0 || jh_grant_bind(g, &v->session, leader_fd) < 0))
-		return NULL;
-	jh_grant_claim(g, &v->session);
-	return g;
-}
-
-static struct jh_request *to_join(const struct jh_visit *v)
-{
-	struct jh_request *r;
-
-	for (r = LIST_FIRST(&v->helper->requests); r; r = LIST_NEXT(r, link))
-		if (jh_request_admits(r, &v->question, &v->session, v->alone))
-			return r;
-	return NULL;
-}
-
-void jh_visit_seek(struct jh_visit *v)
-{
-	const struct jh_question *q = &v->question;
-	struct jh_grant *g = covering(v);
-	struct jh_request *r;
-
-	if (!g)
-		g = claim(v);
-	if (g) {
-		jh_visit_allow(v, g);
-		jit_log(LOG_INFO, "%s: %s by %s, role %s: covered", g->short_id, q->requester, q->service, q->role);
-		return;
-	}
-	r = to_join(v);
-	if (r) {
-		jh_request_join(r, v);
-		return;
-	}
-	const char *trouble = file_own(v);
-	if (trouble) {
-		const struct jh_verdict verdict = verdict_of(JIT_UNAVAILABLE, "%s", trouble);
-		jh_visit_refuse(v, &verdict);
-	}
-}
-
-static struct jh_visit *visit_new(struct jh_peer *peer, const struct jh_question *q, const struct jh_session *session)
+struct jh_visit *jh_visit_new(struct jh_peer *peer, const struct jh_question *q, const struct jh_session *session)
 {
 	struct jh_visit *v = calloc(1, sizeof(*v));
 
@@ -442,90 +320,6 @@ static struct jh_visit *visit_new(struct jh_peer *peer, const struct jh_question
 	return v;
 }
 
-/* Why it is not even begun; ALLOW: it is. */
-static struct jh_verdict judge_first(const struct jh_visit *v)
-{
-	const struct jh_question *q = &v->question;
-
-	if (q->unattended == JH_UNATTENDED_DENY)
-		return verdict_of(JIT_DENIED,
-				  "nobody can be asked in %.128s: see non_interactive in [service %.128s] of "
-				  "jit-helper.conf",
-				  q->service, q->service);
-	if (q->unattended == JH_UNATTENDED_EXISTING && !covering(v))
-		return verdict_of(JIT_DENIED,
-				  "nobody is asked in %.128s, and no live grant of scope user covers it for %.128s: "
-				  "ask with jit request first",
-				  q->service, q->requester);
-	return verdict_of(JIT_ALLOW, "%s", "");
-}
-
-/* Nothing is done and nobody is asked. */
-static struct jh_verdict foresee(const struct jh_visit *v)
-{
-	const struct jh_question *q = &v->question;
-	const struct jh_grant *g = covering(v);
-	const struct jh_verdict first = judge_first(v);
-	const char *limit = jh_request_limit(v->helper, q->requester);
-
-	if (first.outcome != JIT_ALLOW)
-		return verdict_of(JIT_IGNORE, "would be refused: %.480s", first.text);
-	if (g)
-		return verdict_of(JIT_IGNORE, "would be allowed by grant %s", g->short_id);
-	if (limit)
-		return verdict_of(JIT_IGNORE, "would be refused: %.480s", limit);
-	return verdict_of(JIT_IGNORE, "would be asked for %s%.128s at %.256s",
-			  strcmp(q->role, JH_ROLE_ANY) == 0 ? "a role that the policy chooses" : "role ",
-			  strcmp(q->role, JH_ROLE_ANY) == 0 ? "" : q->role, jh_broker_url(v->helper->broker));
-}
-
-static void begin(struct jh_visit *v)
-{
-	const struct jh_verdict verdict = v->question.observe ? foresee(v) : judge_first(v);
-	struct jh_peer *peer = v->peer;
-
-	if (verdict.outcome == JIT_ALLOW) {
-		jh_visit_seek(v);
-	} else if (verdict.outcome == JIT_IGNORE) {
-		jh_send_verdict(peer, verdict.outcome, verdict.text);
-		visit_free(v);
-		jh_peer_close(peer);
-	} else {
-		jh_visit_refuse(v, &verdict);
-	}
-}
-
-static void turn_away(struct jh_peer *peer, const struct jh_question *q, enum jit_outcome outcome, const char *sentence)
-{
-	const struct jh_verdict observed = verdict_of(JIT_IGNORE, "would be refused: %.480s", sentence);
-
-	jit_log(LOG_WARNING, "%s by %s, role %s: refused: %s", q->requester, q->service, q->role, sentence);
-	jh_send_verdict(peer, q->observe ? JIT_IGNORE : outcome, q->observe ? observed.text : sentence);
-	jh_peer_close(peer);
-}
-
-void jh_visit_begin(struct jh_peer *peer, const struct jh_question *q)
-{
-	struct jh_session session;
-
-	int r = find_session(peer, q, &session);
-	if (jh_proc_is_shortage(r)) {
-		turn_away(peer, q, JIT_UNAVAILABLE, JH_SHORTAGE);
-		return;
-	}
-	if (r < 0 || !jh_pidfd_alive(peer->pidfd)) {
-		turn_away(peer, q, JIT_INVALID,
-			  "your login session cannot be told: its first process is gone or outside this container; "
-			  "log in again");
-		return;
-	}
-	struct jh_visit *v = visit_new(peer, q, &session);
-	if (v)
-		begin(v);
-	else
-		turn_away(peer, q, JIT_UNAVAILABLE, "jit-helper is out of memory");
-}
-
 /* Under a grant that lives; its word that it took it is on its way. */
 static bool is_let_in(const struct jh_visit *v)
 {
@@ -534,7 +328,7 @@ static bool is_let_in(const struct jh_visit *v)
 
 void jh_visits_refuse_all(struct jh_helper *helper, const char *sentence)
 {
-	const struct jh_verdict verdict = verdict_of(JIT_CANCELLED, "%s", sentence);
+	const struct jh_verdict verdict = jh_verdict_of(JIT_CANCELLED, "%s", sentence);
 	struct jh_visit *v = LIST_FIRST(&helper->visits), *next;
 
 	for (; v; v = next) {

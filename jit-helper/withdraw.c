@@ -1,6 +1,7 @@
 /* See withdraw.h. */
 #include "withdraw.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "clock.h"
 #include "helper.h"
 #include "log.h"
+#include "proc.h"
 #include "state.h"
 #include "verdict.h"
 
@@ -87,8 +89,9 @@ static void found(struct jh_withdrawal *w, const struct jit_fetch_result *result
 {
 	struct jh_answer answer;
 
-	if (jh_answer_read(result->body, result->body_len, &answer) < 0) {
-		retry_or_give_up(w, "its answer makes no sense");
+	const int r = jh_answer_read(result->body, result->body_len, &answer);
+	if (r < 0) {
+		retry_or_give_up(w, r == -ENOMEM ? JH_SHORTAGE : "its answer makes no sense");
 		return;
 	}
 	memcpy(w->id, answer.id, sizeof(w->id));
@@ -188,19 +191,18 @@ void jh_withdraw(struct jh_helper *helper, const char *requester, const char *id
 	try_now(w);
 }
 
-void jh_withdraw_filing(struct jh_helper *helper, const char *requester, const char *body, const char *key)
+void jh_withdraw_filing(struct jh_helper *helper, const char *requester, char *body, const char *key)
 {
 	struct jh_withdrawal *w = withdrawal_new(helper, requester);
 
-	if (!w)
+	if (!w) {
+		free(body);
 		return;
+	}
 	w->verb = JH_CANCEL;
-	w->body = strdup(body);
+	w->body = body;
 	snprintf(w->key, sizeof(w->key), "%s", key);
-	if (w->body)
-		try_now(w);
-	else
-		withdrawal_free(w);
+	try_now(w);
 }
 
 bool jh_withdrawing(const struct jh_helper *helper, const char *id)
@@ -223,11 +225,14 @@ size_t jh_withdrawals_of(const struct jh_helper *helper, const char *requester)
 	return n;
 }
 
-void jh_withdraw_drop_all(struct jh_helper *helper)
+void jh_withdraw_leave(struct jh_helper *helper)
 {
+	/* While what the broker is still to be told is among it. */
+	const bool written = jh_state_flush(helper);
+
 	while (!LIST_EMPTY(&helper->withdrawals)) {
 		struct jh_withdrawal *w = LIST_FIRST(&helper->withdrawals);
-		const bool kept = jh_withdrawal_is_kept(w);
+		const bool kept = written && jh_withdrawal_is_kept(w);
 		jit_log(kept ? LOG_NOTICE : LOG_ERR, "%s: stopping before the broker was told that it is over%s",
 			name_of(w), kept ? "; the next jit-helper tells it" : "");
 		withdrawal_free(w);

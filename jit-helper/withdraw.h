@@ -42,8 +42,9 @@ struct jh_withdrawal {
 
 void jh_withdraw(struct jh_helper *helper, const char *requester, const char *id, const char *short_id,
 		 enum jh_withdraw_verb verb);
-/* One whose id is not known because the filing's answer never came: filed again under its key, then cancelled. */
-void jh_withdraw_filing(struct jh_helper *helper, const char *requester, const char *body, const char *key);
+/* One whose id is not known because the filing's answer never came: filed again under its key, then cancelled. Takes
+ * `body` over: a copy could be out of reach just when it matters. */
+void jh_withdraw_filing(struct jh_helper *helper, const char *requester, char *body, const char *key);
 
 /* One that the next helper goes on with: a grant's. A request that it does not know is cancelled by it anyhow. */
 bool jh_withdrawal_is_kept(const struct jh_withdrawal *withdrawal);
@@ -51,7 +52,7 @@ bool jh_withdrawal_is_kept(const struct jh_withdrawal *withdrawal);
 /* The broker is being told that this one is over. */
 bool jh_withdrawing(const struct jh_helper *helper, const char *id);
 size_t jh_withdrawals_of(const struct jh_helper *helper, const char *requester);
-/* Drops what is left, untold; what is kept has been written by then. */
-void jh_withdraw_drop_all(struct jh_helper *helper);
+/* The helper stops: writes its state with what is kept, then drops all of it untold. */
+void jh_withdraw_leave(struct jh_helper *helper);
 
 #endif

@@ -1,6 +1,6 @@
 # `make bench`: ratios against other ways to gate sudo, measured side by side in one run (tests/bench).
 
-BENCH_PRELOADED := nodelay commits
+BENCH_PRELOADED := nodelay
 BENCH_TOOLS := $(patsubst tests/bench/%.c,$(B)/bench/%,$(filter-out $(BENCH_PRELOADED:%=tests/bench/%.c),$(wildcard tests/bench/*.c))) \
 	$(BENCH_PRELOADED:%=$(B)/bench/%.so)
 

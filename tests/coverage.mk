@@ -1,7 +1,7 @@
 # `make coverage`: which lines of the C sources the short tier of tests runs. It builds a copy of the tree, in
 # build/coverage, with counters, so that what is tested otherwise stays as it is.
 #
-#   make coverage                        the whole short tier; at least 85 % of the lines, or it fails
+#   make coverage                        the whole short tier; at least 85 % of the lines and no test red, or it fails
 #   make coverage COVERAGE=--report      the last one's figures again
 #   make coverage COVERAGE='--only unit/ --at-least 0'
 
@@ -12,7 +12,7 @@ COVERAGE_CFLAGS := -O0 -g -Wno-error -D_FORTIFY_SOURCE=0 --coverage -fprofile-up
 	$(addprefix -fno-builtin-,fork execl execlp execle execv execvp execve)
 COVERAGE_LDFLAGS := --coverage -Wl,--build-id=sha1,--wrap=__gcov_exit,-T,tests/coverage/counts.ld build/counts.o
 
-coverage: ## lines of the C sources that `make check` runs, by gcov: fails under 85 %
+coverage: ## lines of the C sources that `make check` runs, by gcov: fails under 85 %, or with a test; before each release
 	@$(call need,gcov readelf rsync)
 	@rm -rf $(COVERAGE_TREE).new && mkdir -p $(COVERAGE_TREE).new $(COVERAGE_TREE)/build
 	@$(tree_files) | while read -r file; do [ ! -e "$$file" ] || echo "$$file"; done | \

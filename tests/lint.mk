@@ -2,7 +2,7 @@
 # a tool that is missing. tests/run --full runs each `lint-` target of this file as a test of its own.
 
 C_SOURCES := $(wildcard common/*.[ch] pam_jit/*.[ch] jit-helper/*.[ch] jit-broker/*.[ch] tests/unit/*.[ch] tests/pam/*.[ch] \
-	tests/interop/*.[ch] tests/faults/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch])
+	tests/interop/*.[ch] tests/faults/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch] tests/soak/*.[ch])
 LINT_ROOT := build/lint/root
 LINTS := lint-c lint-tidy lint-shell lint-python lint-man lint-units lint-apparmor lint-packages
 

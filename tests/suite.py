@@ -4,6 +4,7 @@
 A file with a class that says `laboratory = True` is run inside the laboratory (system/namespace.py). A test marked
 @full runs in the full tier alone."""
 
+import faulthandler
 import importlib.util
 import json
 import os
@@ -18,6 +19,7 @@ sys.path.insert(0, os.path.join(HERE, "system"))
 import namespace  # noqa: E402  (its folder has just been added)
 
 RESULTS = "PAM_JIT_RESULTS"
+HANGS_BEFORE = 10  # seconds before the limit
 
 
 class Reporter(unittest.TestResult):
@@ -108,6 +110,9 @@ def tests_in(suite):
 
 
 def main(path, pattern):
+    limit = float(os.environ.get("PAM_JIT_LIMIT", "0"))
+    if limit:  # before it is killed a suite that hangs says where
+        faulthandler.dump_traceback_later(limit - HANGS_BEFORE)
     fd = int(os.environ.get(RESULTS, "1"))
     out = os.fdopen(os.dup(fd), "w", encoding="utf-8")
     module = load(os.path.abspath(path))

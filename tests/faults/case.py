@@ -2,6 +2,7 @@
 hold in every cell is looked at, and what the matrix says of this one."""
 
 import collections
+import contextlib
 import glob
 import json
 import os
@@ -11,6 +12,7 @@ import unittest
 import urllib.error
 import urllib.request
 
+import npm
 from brokerlib import new_secret, trusting
 from lab import HELPER_STATE, LabCase, read, write
 from namespace import HOSTNAME
@@ -19,12 +21,13 @@ from stscase import FULL
 from terminal import wait_until
 
 from . import matrix
-from .phases import CALL, LIFETIME, PATIENT, PHASES, RECOVERY, TIMEOUT, lay_barrier
+from .phases import CALL, LIFETIME, LOOKS, PATIENT, PHASES, RECOVERY, SLACK, TIMEOUT, TOKEN, lay_barrier
 from .victims import VICTIMS, Rig, added_to
 
-# Seconds. A broker looks every three at what its clock has made due.
-LASTS = {"stop": 30 if FULL else 4, "clock_forward": 4, "clock_back": 4}
+# Seconds.
+LASTS = {"stop": 30 if FULL else 4, "clock_forward": LOOKS + 1, "clock_back": LOOKS + 1}
 MET = 10  # seconds that the first may take who meets a fault
+UNMET = 1  # and that it stands for those who would meet it where nobody is to
 SETTLE = 40  # seconds until nothing of a cell is left
 CACHED = 6  # connections to the broker or STS that may be kept for later
 FINAL = {"request.denied", "request.expired", "request.cancelled", "request.revoked", "request.failed", "grant.ended"}
@@ -37,9 +40,19 @@ class FaultCase(LabCase):
     call = CALL
 
     @classmethod
+    def why_not(cls):
+        """Why none of these cells can be run here, or nothing."""
+        return os.environ.get("PAM_JIT_SAN") and "sanitizers bear neither a preloaded clock nor a limit of memory"
+
+    def setUp(self):
+        if self.lacking:
+            self.skipTest(self.lacking)
+
+    @classmethod
     def setUpClass(cls):
-        if os.environ.get("PAM_JIT_SAN"):
-            raise unittest.SkipTest("sanitizers bear neither a preloaded clock nor a limit of memory")
+        cls.lacking = cls.why_not()  # each cell says so
+        if cls.lacking:
+            return
         super().setUpClass()
         cls.lab.stop()
         if FaultCase.rig is None:
@@ -51,7 +64,7 @@ class FaultCase(LabCase):
         cls.lab.set_pam(account=f"timeout={TIMEOUT}", session=f"timeout={TIMEOUT}")
         cls.lab.set_pam(account=f"timeout={PATIENT}", session=f"timeout={TIMEOUT}", service="sudo-i")
         lay_barrier(cls.lab)
-        cls.calm = None  # what each daemon has open when nothing happens
+        cls.calm = None  # what each daemon has open when nothing happens, and the helper's files then
         cls.begin({**cls.rig.conf_of_broker(), ("role admin", "credential_lifetime"): f"{LIFETIME}s"},
                   {**cls.rig.conf_of_helper(), ("helper", "broker_timeout"): f"{cls.call}s"})
 
@@ -62,6 +75,10 @@ class FaultCase(LabCase):
     def daemons(self):
         return {"helper": self.lab.helper, "broker": self.lab.broker.process}
 
+    def open_terminal(self, *args, **how):
+        self.terminals.append(super().open_terminal(*args, **how))
+        return self.terminals[-1]
+
     # A cell
 
     def run_cell(self, victim, fault, phase):
@@ -70,9 +87,11 @@ class FaultCase(LabCase):
         if type(self).calm is None:
             self.use_it_once()
             type(self).calm = {name: descriptors(process) for name, process in self.daemons().items()}
+            type(self).files = helpers_files()
+        self.terminals, self.processes = [], processes()
         began = self.last_record()
         before = self.daemons()
-        doing = PHASES[phase](self)
+        doing = PHASES[phase](self, expected)
         doing.before()
         logs = [added_to(self.lab.log(name)) for name in ("jit-helper", "jit-broker")]
         put = VICTIMS[victim](self.rig).put(fault)
@@ -82,19 +101,24 @@ class FaultCase(LabCase):
         finally:
             died = self.recover(before, put.clear)
         doing.after()
-        said, logged = ours(doing.said), "".join(added() for added in logs)
+        said, logged = (ours(doing.said), ours(doing.other)), "".join(added() for added in logs)
         print(f"{victim} {fault} {phase}: {doing.came!r} {met=} {died=} {said!r}", flush=True)
         self.check(doing, began)
         self.assertTrue(expected.fits(doing.came, said, logged),
                         f"{doing.came}: {said!r}; expected {expected.options}; the logs say: {logged}")
 
     def see_it_met(self, put, expected, logs):
-        """A fault that nobody meets is none: it is met while it stands and its cause is written, unless the phase need not
-        ask there."""
+        """A fault that nobody meets is none: it is met while it stands and its cause is written, or the phase has nothing
+        to ask there."""
         if expected.asked:
             wait_until("somebody meets the fault", put.met, MET, 0.05)
+        else:
+            time.sleep(UNMET)
         met = put.met()
-        pieces = [piece for _, _, log in expected.options for piece in log]
+        self.assertEqual(met > 0, expected.asked, f"the fault was met {met} times")
+        if self.fault == "kill":
+            return met  # whoever comes after it says so
+        pieces = [piece for option in expected.options for piece in option.log]
         wait_until(f"the logs say one of {pieces}",
                    lambda: any(piece in added() for piece in pieces for added in logs), MET, 0.05)
         return met
@@ -126,6 +150,7 @@ class FaultCase(LabCase):
     # What must hold in every cell
 
     def check(self, doing, began):
+        self.check_no_token_is_left()
         self.doCleanups()  # every terminal is closed
         wait_until("the broker can use its store", self.store_is_well, RECOVERY, 0.1)
         short = self.use_it_once()
@@ -150,9 +175,28 @@ class FaultCase(LabCase):
 
         wait_until("no request and no grant is left at the broker", lambda: not any(left().values()), SETTLE, 0.1)
         wait_until("the helper holds nothing", self.helper_is_empty, SETTLE)
-        self.assertEqual([pid for pid in processes("sudo") + processes("jit")], [], "processes are left")
-        for name, process in self.daemons().items():
-            self.assertEqual(children(process.pid), [], f"children of the {name}")
+        self.settles("processes are left", self.new_processes, {})
+        self.settles("the helper's files are those of before", helpers_files, self.files)
+
+    def settles(self, what, look, expected):
+        with contextlib.suppress(AssertionError):
+            wait_until(what, lambda: look() == expected, SLACK)
+        self.assertEqual(look(), expected, what)
+
+    def new_processes(self):
+        """Of all on this host, whoever started them; a daemon that was started again is none."""
+        daemons = [*self.daemons().values(), self.rig.sts, self.rig.table and self.rig.table.process]
+        expected = {*self.processes, *(process.pid for process in daemons if process)}
+        return {pid: name for pid, name in processes().items() if pid not in expected}
+
+    def check_no_token_is_left(self):
+        """In the keyring of a login session that goes on after its elevation: only who is in it sees what it holds. One
+        that sudo made for itself is gone with sudo's processes."""
+        for terminal in self.terminals:
+            if not terminal.child.closed:
+                status, keys = terminal.run("cat /proc/keys", SLACK)
+                self.assertEqual(status, 0, keys)
+                self.assertNotIn(TOKEN, keys)
 
     @staticmethod
     def helper_is_empty():
@@ -211,10 +255,24 @@ class FaultCase(LabCase):
                 raise AssertionError(f"descriptors of the {name} that were not there before: {self.more}") from None
 
 
+class StsCase(FaultCase):
+    """The same host, whose helper waits as long as by default: it is the broker that says of STS that it is silent."""
+
+    call = 10
+
+
 class TableCase(FaultCase):
     """The same host, with a table of DynamoDB as its broker's store."""
 
     call = 5
+
+    @classmethod
+    def why_not(cls):
+        try:
+            npm.packages()
+        except unittest.SkipTest as lacking:
+            return str(lacking)
+        return super().why_not()
 
     @classmethod
     def begin(cls, broker, helper):
@@ -257,17 +315,17 @@ def descriptors(process):
     return kinds
 
 
-def children(parent):
-    with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as file:
-        return file.read().split()
-
-
-def processes(name):
-    found = []
+def processes():
+    """Who is alive: {pid: name}."""
+    found = {}
     for path in glob.glob("/proc/[0-9]*/comm"):
-        try:
-            if read(path).strip() == name and state_of(int(path.split("/")[2])) != "Z":
-                found.append(int(path.split("/")[2]))
-        except OSError:
-            pass
+        pid = int(path.split("/")[2])
+        with contextlib.suppress(OSError):  # it has just ended
+            if state_of(pid) not in "ZX":
+                found[pid] = read(path).strip()
     return found
+
+
+def helpers_files():
+    return sorted(os.path.join(folder, name) for top in ("/run/pam-jit", "/var/lib/pam-jit")
+                  for folder, folders, names in os.walk(top) for name in folders + names)

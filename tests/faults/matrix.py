@@ -1,6 +1,8 @@
 """The matrix itself: what becomes of each phase with each fault of each victim. docs/reliability.md shows it as tables,
 and the tests of a cell hold both to what happens."""
 
+import collections
+
 PHASES = {"wait": "account wait", "open": "open", "renewal": "renewal", "close": "close", "approve": "approve"}
 FAULTS = {"refuse": "refuse", "hang": "hang", "slow": "slow", "garbage": "garbage", "cut": "cut mid-answer",
           "disk_full": "disk full", "descriptors": "out of descriptors", "memory": "out of memory",
@@ -10,14 +12,18 @@ VICTIMS = {"broker": "the broker", "helper": "jit-helper", "sts": "STS", "store"
            "table": "the store, a table of DynamoDB"}
 
 
-class Cell:
-    """`came`: what becomes of it. `says`: a piece of what somebody reads then, or one of several. `log`: so too, of the
-    logs of broker and helper. `asked`: whether the phase asks the victim at all, or may not. Where a moment more or less,
-    or what exactly is short, decides what becomes of it: one Cell | another."""
+Option = collections.namedtuple("Option", "came says other log")
 
-    def __init__(self, came, says="", log=""):
+
+class Cell:
+    """`came`: what becomes of it. `says`: a piece of what somebody reads then, or one of several. `other`: so too, of what
+    the other one reads where there are two: who waited already, who waits for the approval. `log`: so too, of the logs of
+    broker and helper. `asked`: whether the phase asks the victim at all. Where a moment more or less, or what exactly is
+    short, decides what becomes of it: one Cell | another."""
+
+    def __init__(self, came, says="", log="", other=""):
         self.asked = True
-        self.options = [(came, several(says), several(log))]
+        self.options = [Option(came, several(says), several(other), several(log))]
 
     def made_of(self, options, asked):
         cell = Cell("")
@@ -32,11 +38,17 @@ class Cell:
 
     def logged(self, log):
         """The same, and a log says so."""
-        return self.made_of([(came, says, several(log)) for came, says, _ in self.options], self.asked)
+        return self.made_of([option._replace(log=several(log)) for option in self.options], self.asked)
+
+    def leaves_nobody_waiting(self):
+        return all(option.came.endswith("; refused") for option in self.options)
 
     def fits(self, came, said, logged):
-        return any(came == option and any(words in said for words in says) and any(words in logged for words in log)
-                   for option, says, log in self.options)
+        """`said`: by one, by the other."""
+        def holds(option):
+            read = zip((option.says, option.other, option.log), (*said, logged))
+            return came == option.came and all(any(words in text for words in pieces) for pieces, text in read)
+        return any(map(holds, self.options))
 
 
 def several(pieces):
@@ -54,26 +66,31 @@ ALLOWED, RENEWED, CLOSED, APPROVED = Cell("allowed; told"), Cell("renewed"), Cel
 ALLOWED_LATE, CLOSED_LATE = Cell("allowed; told late"), Cell("closed; told late")
 
 
-def turned_away(says, other="allowed"):
-    return Cell(f"refused; {other}", says)
+def turned_away(says, waited="allowed", other=""):
+    return Cell(f"refused; {waited}", says, other=other)
 
 
 def held_back(says):
     return Cell("held back", says)
 
 
-def undecided(says):
-    return Cell("not approved; refused", says)
+def undecided(says, other=None):
+    return Cell("not approved; refused", says, other=other or UNDECIDED)
 
 
-def unheard(says):
-    return Cell("approved; refused", says)
+def unheard(other):
+    return Cell("approved; refused", other=other)
 
 
-def no_broker(person, program, approver=None):
-    """A broker that cannot be asked: a grant that was given goes on, without new credentials."""
+def all_logged(cells, log):
+    return {phase: cell.logged(log) for phase, cell in cells.items()}
+
+
+def no_broker(person, program, approver=None, waits=None):
+    """A broker that cannot be asked: a grant that was given goes on, without new credentials. Who waits reads it where
+    it is known by then, and not only that nothing comes."""
     return row(turned_away(person), ALLOWED_LATE.logged(program), held_back(program), CLOSED_LATE.logged(program),
-               undecided(approver or program))
+               undecided(approver or program, waits))
 
 
 def no_helper(person, program, waits="allowed"):
@@ -92,20 +109,22 @@ def no_table(log):
     return no_store("store", "store", log)
 
 
-def no_sts(says, soon=True):
-    """Only credentials come from there: when a session begins. One that is over before STS has been waited for is told
-    nothing of it."""
-    log = says if soon else ""
-    return row(WELL.not_asked(), ALLOWED.logged(log), held_back(says), CLOSED.not_asked(), APPROVED.logged(log))
+def no_sts(says):
+    """Only credentials come from there, when a session begins. Of one that is over before STS has been waited for a log
+    says so."""
+    return row(WELL.not_asked(), ALLOWED.logged(says), held_back(says), CLOSED.not_asked(), APPROVED.logged(says))
 
 
+UNHEARD = "no decision was heard within"
+NOBODY = "nobody decided within"
+UNDECIDED = (NOBODY, UNHEARD)
 UNHARMED = row(WELL, ALLOWED, RENEWED, CLOSED, APPROVED)
 SILENT = "jit-helper has not answered in time"
 LATE = "did not answer in time"
 ELSEWHERE = "only the broker keeps something on a disk: its store, below"
-SHORTAGE = ("jit-helper is out of descriptors", SILENT)
+CROWDED = "no further connection can be taken: Too many open files"
 BROKE_OFF = "broke the connection off"
-NO_MEMORY = ("Out of memory", "out of memory", "malloc failure")
+NO_MEMORY = ("Out of memory", "out of memory", "Cannot allocate memory")
 GONE = "jit-helper went away before it had answered"
 OF_A_FILE = "a file has none; the broker's own are above"
 BROKERS_CLOCK = "check the broker's clock"
@@ -113,22 +132,24 @@ NO_SPACE = "No space left on device"
 
 ROWS = {
     "broker": {
-        "refuse": no_broker("cannot reach the broker at", "connection refused"),
+        "refuse": no_broker("cannot reach the broker at", "connection refused", waits="connection refused"),
         "hang": no_broker(LATE, LATE),
         "slow": no_broker(LATE, LATE),
-        # The end itself has been heard.
-        "garbage": {**no_broker("makes no sense", "makes no sense"), "close": CLOSED_LATE | CLOSED},
-        "cut": no_broker("broke the connection off", "broke", "broke off before a whole HTTP answer came"),
+        # Of what an end is answered nothing but its status matters.
+        "garbage": {**no_broker("makes no sense", "makes no sense", waits="makes no sense"), "close": CLOSED},
+        "cut": no_broker("broke the connection off", "broke", "broke off before a whole HTTP answer came", BROKE_OFF),
         "disk_full": ELSEWHERE,
-        "descriptors": no_broker(LATE, LATE),
-        "memory": row(turned_away((LATE, BROKE_OFF, "HTTP status 503")) | WELL, ALLOWED_LATE | ALLOWED,
-                      held_back((LATE, BROKE_OFF, "out of memory")) | RENEWED, CLOSED_LATE | CLOSED, undecided("cannot be asked")),
-        "clock_forward": row(Cell("filed; refused", "nobody decided within"), Cell("allowed; has ended there", log="has ended"),
-                             Cell("over", "has ended"), CLOSED,
-                             undecided("EXPIRED already")),
-        "clock_back": row(WELL, ALLOWED.logged(BROKERS_CLOCK), held_back(BROKERS_CLOCK), CLOSED,
-                          APPROVED.logged(BROKERS_CLOCK)),
-        "kill": no_broker("cannot reach the broker at", "connection refused"),
+        "descriptors": all_logged(no_broker(LATE, LATE), CROWDED),
+        "memory": all_logged(row(turned_away((LATE, BROKE_OFF, "HTTP status 503")), ALLOWED_LATE,
+                                 held_back((LATE, BROKE_OFF, "out of memory")), CLOSED_LATE, undecided("cannot be asked")),
+                             "the broker is out of memory"),
+        "clock_forward": all_logged(row(Cell("filed; refused", other=NOBODY),
+                                        Cell("allowed; has ended there") | Cell("refused", "no approval that lives covers"),
+                                        Cell("over", "has ended"), CLOSED, undecided("EXPIRED already", NOBODY)),
+                                    "the wall clock was put forward"),
+        "clock_back": all_logged(row(WELL, ALLOWED, held_back(BROKERS_CLOCK), CLOSED, APPROVED),
+                                 "the wall clock was put back"),
+        "kill": no_broker("cannot reach the broker at", "connection refused", waits="connection refused"),
         "stop": no_broker(LATE, LATE),
     },
     "helper": {
@@ -138,25 +159,25 @@ ROWS = {
         "garbage": no_helper("do not understand each other", "jit-helper did not answer"),
         "cut": no_helper("do not understand each other", "jit-helper did not answer"),
         "disk_full": row(WELL.not_asked(), *(cell.logged(NO_SPACE) for cell in (ALLOWED, RENEWED, CLOSED, APPROVED))),
-        # Who leaves gives some back.
-        "descriptors": row(turned_away(SHORTAGE), Cell("refused", SHORTAGE), held_back("jit-helper did not answer"),
-                           (CLOSED | CLOSED_LATE).not_asked(),
-                           unheard(SHORTAGE) | unheard("nobody decided within").logged("cannot reach the broker") | APPROVED),
-        "memory": row(WELL | turned_away(NO_MEMORY), ALLOWED | ALLOWED_LATE | Cell("refused", NO_MEMORY),
-                      held_back(NO_MEMORY) | RENEWED, CLOSED | CLOSED_LATE,
-                      APPROVED | unheard(NO_MEMORY) | unheard("nobody decided within").logged(NO_MEMORY)),
+        # Who waits is not told of the approval, nor the broker of anything.
+        "descriptors": row(turned_away(SILENT).logged(CROWDED), Cell("refused", SILENT, CROWDED),
+                           held_back("jit-helper did not answer").logged(CROWDED),
+                           CLOSED_LATE.logged("helper.json: Too many open files"),
+                           unheard("no descriptor left")),
+        "memory": row(turned_away(NO_MEMORY), Cell("refused", NO_MEMORY), held_back(NO_MEMORY), CLOSED_LATE.logged(NO_MEMORY),
+                      unheard(UNDECIDED).logged(NO_MEMORY)),
         "clock_forward": UNHARMED,
         "clock_back": UNHARMED,
-        "kill": row(turned_away(GONE, "refused"), Cell("refused", "jit-helper is not running"),
-                    held_back("cannot reach jit-helper"), CLOSED_LATE, unheard(GONE)),
+        "kill": row(turned_away("jit-helper is not running", "refused", GONE), Cell("refused", "jit-helper is not running"),
+                    held_back("cannot reach jit-helper"), CLOSED_LATE.logged("goes on after a restart"), unheard(GONE)),
         # A host that says nothing for 30 s is gone for the broker, which withdraws what waits there.
         "stop": {**no_helper(SILENT, "jit-helper did not answer"), "close": CLOSED_LATE,
-                 "wait": turned_away(SILENT) | turned_away(SILENT, "refused")},
+                 "wait": turned_away(SILENT) | turned_away(SILENT, "refused", "withdrawn")},
     },
     "sts": {
         "refuse": no_sts("STS cannot be asked: connection refused"),
-        "hang": no_sts("STS cannot be asked: it did not answer in time", soon=False),
-        "slow": no_sts("STS cannot be asked: it did not answer in time", soon=False),
+        "hang": no_sts("STS cannot be asked: it did not answer in time"),
+        "slow": no_sts("STS cannot be asked: it did not answer in time"),
         "garbage": no_sts("no AssumeRole document"),
         "cut": no_sts("STS cannot be asked"),
         "disk_full": no_sts("InternalFailure"),
@@ -165,7 +186,7 @@ ROWS = {
         "clock_forward": no_sts(BROKERS_CLOCK),
         "clock_back": no_sts(BROKERS_CLOCK),
         "kill": no_sts("STS cannot be asked: connection refused"),
-        "stop": no_sts("STS cannot be asked: it did not answer in time", soon=False),
+        "stop": no_sts("STS cannot be asked: it did not answer in time"),
     },
     "store": {
         "refuse": no_store("disk I/O error", "nothing was changed"),
@@ -190,7 +211,7 @@ ROWS = {
         "memory": no_table("DynamoDB refused it: ProvisionedThroughputExceededException"),
         "clock_forward": no_table(BROKERS_CLOCK),
         "clock_back": no_table(BROKERS_CLOCK),
-        "kill": "DynamoDB loses nothing when a node of its dies; its callers see connections that end, above",
+        "kill": no_table("DynamoDB cannot be asked: connection refused"),
         "stop": no_table("DynamoDB cannot be asked: it did not answer in time"),
     },
 }

@@ -9,12 +9,19 @@ PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.absp
 BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 
 
+def either(pieces):
+    return " / ".join(f"“{words}”" for words in pieces if words)
+
+
+def show_option(option):
+    said, other = either(option.says), either(option.other)
+    logged = either(words for words in option.log if words not in option.says)
+    read = f": {said or 'nothing'}; {other}" if other else f": {said}" if said else ""
+    return option.came + read + (f"; log: {logged}" if logged else "")
+
+
 def show(cell):
-    options = []
-    for came, says, log in cell.options:
-        said = " / ".join(f"“{words}”" for words in says if words)
-        logged = " / ".join(f"“{words}”" for words in log if words and words not in says)
-        options.append(came + (f": {said}" if said else "") + (f"; log: {logged}" if logged else ""))
+    options = map(show_option, cell.options)
     return ", or ".join(options) + ("" if cell.asked else " °")
 
 

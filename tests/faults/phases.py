@@ -1,10 +1,11 @@
 """How each phase is brought about with real sudo, what is done in it while the fault is there, and what that came to.
 
 Each has before(), during() while the fault stands, and after() when it is gone; `came` says in a word or two what became
-of it, `said` is what a person read. Whatever somebody was told for certain goes to `told`: {short id: set of records}.
-What the helper has to tell the broker, that a grant begins and that it is over, is told while the fault stands or late,
-and not lost."""
+of it, `said` is what a person read, `other` what the other one did where there are two. Whatever somebody was told for
+certain goes to `told`: {short id: set of records}. What the helper has to tell the broker, that a grant begins and that it
+is over, is told while the fault stands or late, and not lost."""
 
+import concurrent.futures
 import json
 import os
 import re
@@ -24,9 +25,11 @@ GRACE = 2  # the module's, after its timeout
 SLACK = 3  # for machines that have other work
 SUDO = TIMEOUT + GRACE + SLACK
 JIT = 15 + SLACK
-CLIENT = 2 * 15 + SLACK
+CLIENT = 15 + SLACK  # the call that fails is the last one
+LOOKS = 3  # seconds, at most, from one look of the broker at what its clock has made due to the next
 UNAVAILABLE = 4  # exit status of jit-broker's commands for approvers
 TELLING = 4  # seconds that a helper has to tell the broker, where nothing is wrong
+TOKEN = "pam_jit:token"  # an elevation's key, as /proc/keys names it to whose keyring has it
 RECOVERY = 30  # seconds that something may take to come back by itself
 BARRIER = f"session required pam_exec.so quiet type=open_session {FOLDER}/barrier\n"
 BARRIER_SCRIPT = """#!/bin/sh
@@ -49,14 +52,18 @@ def lay_barrier(lab):
 
 
 class Phase:
-    def __init__(self, case):
-        self.case, self.lab = case, case.lab
-        self.came, self.said = "", ""
+    reads_answer = True  # the helper does, of its report to the broker
+
+    def __init__(self, case, expected):
+        self.case, self.lab, self.expected = case, case.lab, expected
+        self.came = self.said = self.other = ""
+        self.asked = None  # when ask() typed its command
         self.told = {}
         self.allowed = {}  # short id: what was allowed under it
 
     def ask(self, terminal, command):
         """Until it waits for a decision: (short id, code)."""
+        self.asked = time.monotonic()
         request = self.case.ask(terminal, command)
         self.tell(request[0], "request.filed")
         return request
@@ -68,11 +75,11 @@ class Phase:
         self.case.approve(request)
         self.tell(request[0], "request.approved")
 
-    def end(self, terminal, limit):
-        """The command has to end within its limit: (whether root ran, what it showed)."""
-        began = time.monotonic()
+    def end(self, terminal, limit, since=None):
+        """The command has to end within its limit, from now or from `since` on: (whether root ran, what it showed)."""
+        since = time.monotonic() if since is None else since
         status, text = terminal.finish(limit + 60)
-        took = time.monotonic() - began
+        took = time.monotonic() - since
         if took > limit:
             raise AssertionError(f"it ended after {took:.1f} s, and had {limit} s; it shows: {text!r}")
         if (status == 0) != ("uid=0(root)" in text):
@@ -86,6 +93,7 @@ class Phase:
         self.approve(request)
         status, text = terminal.finish(SUDO)
         self.case.assertEqual(status, 0, text)
+        self.case.assertIn(TOKEN, terminal.run("cat /proc/keys", SLACK)[1])
         return terminal, request[0]
 
     def after(self):
@@ -96,7 +104,7 @@ class Phase:
         return [call for call in self.case.rig.to_broker.calls if re.fullmatch(self.report, call.what)]
 
     def has_told(self):
-        return any(call.status == 200 for call in self.reports())
+        return any(call.status == 200 and (call.whole or not self.reads_answer) for call in self.reports())
 
     def is_refused(self):
         """The broker has heard of it, and it has ended there already."""
@@ -114,13 +122,23 @@ class Phase:
 
 class Wait(Phase):
     """op1 waits, and may for long (sudo -i), when the fault comes, and is approved when it has gone; op2 asks while it
-    is there."""
+    is there. Whom the fault itself ends does not wait until it is gone."""
+
+    at_once = {"kill": SLACK, "clock_forward": LOOKS + SLACK}
 
     def before(self):
         self.waiting = self.case.open_terminal()
         self.request = self.ask(self.waiting, "sudo -i id")
 
     def during(self):
+        began = time.monotonic()
+        self.verdict = None
+        if self.expected.leaves_nobody_waiting():
+            self.see_the_verdict(self.at_once[self.case.fault], began)
+        self.ask_meanwhile()
+        self.case.keep_the_fault(began)
+
+    def ask_meanwhile(self):
         new = self.case.open_terminal("op2")
         began = time.monotonic()
         new.start("sudo id")
@@ -136,17 +154,21 @@ class Wait(Phase):
             self.came = "refused"
             self.said = new.child.before
             self.case.assertNotEqual(new.child.match[1], "0", self.said)
-        self.case.keep_the_fault(began)
+
+    def see_the_verdict(self, limit, since):
+        """Upon who waited already."""
+        allowed, self.other = self.end(self.waiting, limit, since)
+        self.verdict = "allowed" if allowed else "refused"
+        if allowed:
+            self.allowed[self.request[0]] = self.other
 
     def after(self):
         """Whether they still wait is not known to the one who approves, as in life; a no for now is none."""
+        began = time.monotonic()
         wait_until("the broker says yes or no", self.is_decided, RECOVERY, 0.5)
-        allowed, text = self.end(self.waiting, RECOVERY)
-        if allowed:
-            self.allowed[self.request[0]] = text
-        self.said += text
-        self.came += "; allowed" if allowed else "; refused"
-
+        if self.verdict is None:
+            self.see_the_verdict(RECOVERY, began)
+        self.came += f"; {self.verdict}"
 
     def is_decided(self):
         done = self.lab.as_approver("appr1", "approve", self.request[0], "--code", self.request[1], check=False)
@@ -196,8 +218,8 @@ class Open(Phase):
             wait_until("the broker knows that it began", lambda: self.has_told() or self.is_refused(), RECOVERY)
 
 
-class Renewal(Phase):
-    """In a root shell under a grant whose credentials run out."""
+class Shell(Phase):
+    """In a root shell under a grant that has credentials."""
 
     def before(self):
         self.terminal, self.short = self.shell()
@@ -218,6 +240,10 @@ class Renewal(Phase):
         document["left"] = time.mktime(expiration) - time.timezone - time.time()
         return document, None
 
+
+class Renewal(Shell):
+    """The credentials run out."""
+
     def during(self):
         began = time.monotonic()
         document = self.first
@@ -235,17 +261,20 @@ class Renewal(Phase):
         self.case.assertEqual(status, 0, text)
 
 
-class Close(Phase):
-    """op1's root shell ends, and their login session after it."""
+class Close(Shell):
+    """The root shell ends, and its login session after it."""
+
+    reads_answer = False
 
     def before(self):
-        self.terminal, self.short = self.shell()
+        super().before()
         self.report = f"POST /requests/{self.lab.request(self.short)['requestId']}/(end|cancel)"
 
     def during(self):
         began = time.monotonic()
         status, self.said = self.terminal.run("exit", SLACK)
         self.case.assertEqual(status, 0, self.said)
+        self.case.check_no_token_is_left()
         self.terminal.close()
         self.came = "closed"
         self.tell_broker()
@@ -257,7 +286,8 @@ class Close(Phase):
 
 
 class Approve(Phase):
-    """op1 waits; somebody approves while the fault is there."""
+    """op1 waits; somebody approves while the fault is there. sudo's time runs from when it was asked, whatever the
+    approver's does."""
 
     def before(self):
         self.terminal = self.case.open_terminal()
@@ -265,17 +295,23 @@ class Approve(Phase):
 
     def during(self):
         began = time.monotonic()
-        done = self.lab.as_approver("appr1", "approve", self.request[0], "--code", self.request[1], check=False)
-        took = time.monotonic() - began
-        self.case.assertLess(took, CLIENT, done.stderr)
-        if done.returncode == 0:
+        with concurrent.futures.ThreadPoolExecutor(1) as beside:
+            approving = beside.submit(self.decide)
+            allowed, self.other = self.end(self.terminal, SUDO, self.asked)
+            approved, self.said = approving.result()
+        if approved:
             self.tell(self.request[0], "request.approved")
-        allowed, text = self.end(self.terminal, SUDO)
         if allowed:
-            self.allowed[self.request[0]] = text
-        self.said = done.stderr + text
-        self.came = ("approved" if done.returncode == 0 else "not approved") + ("; allowed" if allowed else "; refused")
+            self.allowed[self.request[0]] = self.other
+        self.came = ("approved" if approved else "not approved") + ("; allowed" if allowed else "; refused")
         self.case.keep_the_fault(began)
+
+    def decide(self):
+        """(whether the approver's command has approved, what it said)"""
+        began = time.monotonic()
+        done = self.lab.as_approver("appr1", "approve", self.request[0], "--code", self.request[1], check=False)
+        self.case.assertLess(time.monotonic() - began, CLIENT, done.stderr)
+        return done.returncode == 0, done.stderr
 
 
 PHASES = {"wait": Wait, "open": Open, "renewal": Renewal, "close": Close, "approve": Approve}

@@ -45,11 +45,12 @@ def answer(status, body, content_type):
 
 
 class Call:
-    """`what`: method and path. `over` with the `status` that its caller was told whole, or without one."""
+    """`what`: method and path. `over` with the `status` that its caller was told, or without one; `whole` where what it was
+    told was the server's answer."""
 
     def __init__(self, call):
         self.what = " ".join(call.data.split(b"\r\n", 1)[0].decode("latin-1").split()[:2])
-        self.status, self.over = None, False
+        self.status, self.over, self.whole = None, False, False
 
 
 class Ended(Exception):
@@ -89,8 +90,8 @@ class Connection:
         try:
             self.hold_if("hang")
             said = self.proxy.instead if self.proxy.mode == "short" else self.ask(message)
-            if self.give(said):
-                call.status = int(said.data.split()[1])
+            call.whole = self.give(said)
+            call.status = int(said.data.split()[1])
         finally:
             call.over = True
 

@@ -149,7 +149,8 @@ static void **hoard;
 
 /*
  * With a limit on the address space there is soon no more: what a heap has free
- * would otherwise last for long. What is freed meanwhile is taken too.
+ * would otherwise last for long. What is freed meanwhile is taken too. The order
+ * ends before the limit does: who went on would take what there is then.
  */
 static void take_all(void)
 {
@@ -160,7 +161,8 @@ static void take_all(void)
 	/* malloc keeps what was freed by its length, up to a kilobyte: what a daemon does again and again it has there.
 	 */
 	for (size_t size = HOARD_MOST; size >= HOARD_LEAST; size = size > HOARD_FINE ? size / 2 : size - 16)
-		for (void **piece; taken < HOARD_ALL && (piece = __libc_malloc(size)); taken += size) {
+		for (void **piece; ORDERED(hoard) && taken < HOARD_ALL && (piece = __libc_malloc(size));
+		     taken += size) {
 			*piece = hoard;
 			hoard = piece;
 		}

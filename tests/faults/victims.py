@@ -15,6 +15,7 @@ import sqlite3
 import ssl
 import subprocess
 import sys
+import time
 
 import brokerlib
 from brokerlib import free_port, trusting, wait_for_port
@@ -37,6 +38,7 @@ EIO, ENOSPC = 5, 28
 SYS_PIDFD_GETFD = 438
 LIMITS = {"nofile": "Max open files", "as": "Max address space"}
 STANDARD = 3  # descriptors that every process has
+REPLACED_S = 0.15  # in which a helper that has just begun to has put its state in place
 ROOM = 65536  # bytes of address space that one which is short of memory may still take
 MALFORMED = "database disk image is malformed"
 ERROR = ('<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Receiver</Type><Code>{0}</Code>'
@@ -149,15 +151,18 @@ def waiting(process):
 
 
 def fill(folder):
-    """Not a byte more goes there."""
+    """Not a byte more goes there; nor where a file that was just being replaced has given its room back."""
     path = f"{folder}/ballast"
+    until = time.monotonic() + REPLACED_S
     with open(path, "wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError as error:
-            if error.errno != ENOSPC:
-                raise
+        while time.monotonic() < until:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError as error:
+                if error.errno != ENOSPC:
+                    raise
+            time.sleep(0.01)
     return lambda: os.unlink(path)
 
 
@@ -439,6 +444,10 @@ class Table(Victim):
         return self.says("400 Bad Request", "com.amazon.coral.service#InvalidSignatureException",
                          "Signature not yet current: 20261123T000000Z is still later than 20261122T000000Z")
 
+    def kill(self):
+        """What it was asked to keep it has."""
+        return self.kill_behind_proxy(self.rig.table.kill, self.rig.table.start)
+
 
 def head(kind):
     return b"PJ\x01" + bytes([kind])
@@ -509,7 +518,8 @@ class Rig:
         """A DynamoDB; what makes a table of it the store."""
         folder = f"{FOLDER}/table"
         os.makedirs(folder)
-        self.table = Dynamo(folder).__enter__()
+        self.table = Dynamo(folder, lasting=True)
+        self.table.start()
         self.to_table = proxy.FaultProxy(self.table.port)
         write("/etc/jit-broker/store.credentials", read(self.table.keys), 0o640, "root", "_jitbroker")
         return {("broker", "store"): "dynamodb:jit", ("broker", "store_plain_loopback"): "yes",

@@ -112,4 +112,15 @@ static inline char *fuzz_all(const uint8_t *data, size_t size)
 	return text;
 }
 
+/* Credentials of the environment are taken in a Lambda function alone. */
+static inline void fuzz_be_a_function(void)
+{
+	static const char *const set[][2] = {{"AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"},
+					     {"AWS_ACCESS_KEY_ID", "test"},
+					     {"AWS_SECRET_ACCESS_KEY", "test"}};
+
+	for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++)
+		FUZZ_CHECK(setenv(set[i][0], set[i][1], 1) == 0);
+}
+
 #endif

@@ -3,14 +3,11 @@
  * NUL each: the first byte is the caller, what follows the head and the body as a connection brings them. Every call is
  * answered once, in its form; nobody approves what is theirs; the audit chain stays whole.
  */
-#include <dirent.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <json-c/json.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "api.h"
+#include "broker_store.h"
 #include "call_transport.h"
 #include "clock.h"
 #include "fuzz.h"
@@ -30,9 +27,6 @@ struct call {
 };
 
 static struct {
-	char dir[64], path[128];
-	char *pristine;
-	size_t pristine_len;
 	char host[128], control[128], approver[128], second[128]; /* header lines */
 	struct jb_conf *conf;
 	struct event_base *base;
@@ -73,20 +67,6 @@ static struct jb_server *idle_server(void)
 	return jb_server_new(lab.base, &options, jb_api_handle, NULL, why, sizeof(why));
 }
 
-static void fail_conf(void *arg, const char *message)
-{
-	(void)arg;
-	FUZZ_NEVER(message);
-}
-
-static void write_whole(const char *path, const void *bytes, size_t len)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	FUZZ_CHECK(fd >= 0 && write(fd, bytes, len) == (ssize_t)len);
-	close(fd);
-}
-
 static void add_secret(const char *kind, const char *owner, const char *header, char *line, size_t size)
 {
 	char text[96];
@@ -95,64 +75,29 @@ static void add_secret(const char *kind, const char *owner, const char *header, 
 	snprintf(line, size, "%s%s\r\n", header, text);
 }
 
-static void clear_directory(void)
-{
-	DIR *dir = opendir(lab.dir);
-	char path[400];
-
-	for (const struct dirent *entry; dir && (entry = readdir(dir));) {
-		snprintf(path, sizeof(path), "%s/%s", lab.dir, entry->d_name);
-		if (entry->d_name[0] != '.')
-			unlink(path);
-	}
-	if (dir)
-		closedir(dir);
-}
-
-static void remove_lab(void)
-{
-	clear_directory();
-	rmdir(lab.dir);
-}
-
 /* Once: a store with everybody's keys, kept as it is then. */
 static void build(void)
 {
-	char text[4096], path[128], why[256];
-	struct stat st;
+	const char *folder = fuzz_store_folder();
+	char text[4096], why[256];
 
-	snprintf(lab.dir, sizeof(lab.dir), "/dev/shm/jit-fuzz-XXXXXX");
-	FUZZ_CHECK(mkdtemp(lab.dir));
-	atexit(remove_lab);
-	snprintf(text, sizeof(text), configuration, lab.dir, lab.dir);
-	snprintf(path, sizeof(path), "%s/conf", lab.dir);
-	write_whole(path, text, strlen(text));
+	snprintf(text, sizeof(text), configuration, folder, folder);
 	FUZZ_CHECK((lab.base = event_base_new()) && (lab.server = idle_server()));
-	FUZZ_CHECK((lab.conf = jb_conf_read(path, fail_conf, NULL)));
+	lab.conf = fuzz_store_conf(text);
 	FUZZ_CHECK((lab.store = jb_store_open(lab.conf, why, sizeof(why))));
 	add_secret("host", "web-1", "x-api-key: ", lab.host, sizeof(lab.host));
 	add_secret("host", "ctl", "x-api-key: ", lab.control, sizeof(lab.control));
 	add_secret("person", "appr1", "Authorization: Bearer ", lab.approver, sizeof(lab.approver));
 	add_secret("person", "appr2", "Authorization: Bearer ", lab.second, sizeof(lab.second));
 	jb_store_close(lab.store);
-	snprintf(lab.path, sizeof(lab.path), "%s/broker.db", lab.dir);
-	int fd = open(lab.path, O_RDONLY | O_CLOEXEC);
-	FUZZ_CHECK(fd >= 0 && fstat(fd, &st) == 0);
-	lab.pristine_len = (size_t)st.st_size;
-	FUZZ_CHECK((lab.pristine = malloc(lab.pristine_len)));
-	FUZZ_CHECK(read(fd, lab.pristine, lab.pristine_len) == st.st_size);
-	close(fd);
+	fuzz_store_keep();
 }
 
 static void start(void)
 {
-	char why[256];
-
 	if (!lab.conf)
 		build();
-	clear_directory();
-	write_whole(lab.path, lab.pristine, lab.pristine_len);
-	FUZZ_CHECK((lab.store = jb_store_open(lab.conf, why, sizeof(why))));
+	lab.store = fuzz_store_begin(lab.conf);
 	lab.issuer = jb_issuer_watch_new(jb_issuer_demo_new(lab.base));
 	FUZZ_CHECK(lab.issuer && (lab.notify = jb_notify_new(lab.base, lab.conf, lab.store)));
 	FUZZ_CHECK((lab.engine = jb_engine_new(lab.conf, lab.store, lab.issuer, jit_wall_s())));

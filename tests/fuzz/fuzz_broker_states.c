@@ -25,14 +25,10 @@ static void start(void)
 {
 	static char arn[] = ARN, credentials[] = "environment";
 	static const struct jb_conf conf = {.workflow = arn, .workflow_credentials = credentials};
-	static const char *const set[][2] = {{"AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"},
-					     {"AWS_ACCESS_KEY_ID", "test"},
-					     {"AWS_SECRET_ACCESS_KEY", "test"}};
 	struct event_base *base = event_base_new();
 	char why[256];
 
-	for (size_t i = 0; i < sizeof(set) / sizeof(set[0]); i++)
-		FUZZ_CHECK(setenv(set[i][0], set[i][1], 1) == 0);
+	fuzz_be_a_function();
 	FUZZ_CHECK(base && (states = jb_states_new(base, &conf, why, sizeof(why))));
 }
 

@@ -145,7 +145,7 @@ static void set_up(void)
 static void tear_down(void)
 {
 	jh_requests_cancel_all(&helper);
-	jh_withdraw_drop_all(&helper);
+	jh_withdraw_leave(&helper);
 	jh_ahead_free_all(&helper);
 	jh_elevations_leave(&helper);
 	while (!LIST_EMPTY(&helper.grants))

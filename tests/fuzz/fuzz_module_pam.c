@@ -68,6 +68,8 @@ static struct plan read_plan(struct fuzz_input *in, struct world_facts *facts, s
 		.alarm = d & 2,
 		.own_ring = d & 4,
 		.no_keyrings = d & 8,
+		.linked = a & 64,
+		.shared = a & 128,
 	};
 	*pamh = (struct pam_handle){
 		.service = services[plan.service],

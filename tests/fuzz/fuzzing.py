@@ -27,8 +27,8 @@ LARGEST = {"fuzz_common_frame": 16448, "fuzz_common_seal": 25000}  # bytes of an
 # The short form: this many executions of each target, seeds included, from a fixed beginning: a second or two, and the
 # same ones each time, but where the code draws ids and keys by lot.
 RUNS = 10000
-RUNS_OF = {"fuzz_broker_api": 300, "fuzz_broker_conf": 4000, "fuzz_broker_dynamo": 5000, "fuzz_broker_oidc": 5000,
-           "fuzz_broker_ticket": 4000, "fuzz_common_awsrole": 5000, "fuzz_common_seal": 3000, "fuzz_common_text": 50000,
+RUNS_OF = {"fuzz_broker_api": 300, "fuzz_broker_conf": 4000, "fuzz_broker_dynamo": 5000, "fuzz_broker_issued": 2000,
+           "fuzz_broker_oidc": 5000, "fuzz_broker_step": 400, "fuzz_broker_ticket": 4000, "fuzz_common_awsrole": 5000, "fuzz_common_seal": 3000, "fuzz_common_text": 50000,
            "fuzz_common_time": 100000, "fuzz_helper_session": 800, "fuzz_module_pam": 1000}
 
 

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -130,10 +131,13 @@ int fuzz_open(const char *path, int flags, ...)
 	return folder();
 }
 
+#define LINK "ssh" /* where the way has one */
+#define LED  "ssh-here"
+
 /* The way to sshd's configuration, name by name, and the file. */
 int fuzz_openat(int dir, const char *name, int flags, ...)
 {
-	const bool is_folder = strcmp(name, "etc") == 0 || strcmp(name, "ssh") == 0;
+	const bool is_folder = strcmp(name, "etc") == 0 || strcmp(name, LINK) == 0 || strcmp(name, LED) == 0;
 
 	(void)dir;
 	FUZZ_CHECK((flags & O_CLOEXEC) && (flags & O_NOFOLLOW) && !(flags & O_CREAT) &&
@@ -141,14 +145,50 @@ int fuzz_openat(int dir, const char *name, int flags, ...)
 	FUZZ_CHECK(is_folder == !!(flags & O_PATH) && (is_folder || strcmp(name, "sshd_config") == 0));
 	if (world_fails())
 		return -1;
-	return is_folder ? folder() : text_file("# a file\nLoginGraceTime 45\n");
+	if (world.is.linked && strcmp(name, LINK) == 0) {
+		errno = ENOTDIR;
+		return -1;
+	}
+	return is_folder ? folder() : text_file("# a file\nInclude sshd_config.d/*.conf\nLoginGraceTime 45\n");
 }
 
 /* Asked of what is no folder that can be opened. */
 int fuzz_fstatat(int dir, const char *name, struct stat *st, int flags)
 {
-	(void)dir, (void)name, (void)st, (void)flags;
+	(void)dir;
+	FUZZ_CHECK(flags & AT_SYMLINK_NOFOLLOW);
+	if (world_fails())
+		return -1;
+	*st = (struct stat){.st_mode = S_IFLNK | 0777};
 	errno = ENOENT;
+	return world.is.linked && strcmp(name, LINK) == 0 ? 0 : -1;
+}
+
+ssize_t fuzz_readlinkat(int dir, const char *name, char *buf, size_t size)
+{
+	(void)dir;
+	FUZZ_CHECK(world.is.linked && strcmp(name, LINK) == 0 && size > strlen(LED));
+	if (world_fails())
+		return -1;
+	memcpy(buf, LED, strlen(LED)); /* as readlinkat(2): without a NUL */
+	return (ssize_t)strlen(LED);
+}
+
+/* Is there an access list? */
+ssize_t fuzz_getxattr(const char *path, const char *name, void *value, size_t size)
+{
+	(void)value;
+	FUZZ_CHECK(strncmp(path, "/proc/self/fd/", 14) == 0 && size == 0);
+	FUZZ_CHECK(world.is.shared && strcmp(name, "system.posix_acl_access") == 0);
+	if (!world_fails())
+		errno = ENODATA;
+	return -1;
+}
+
+int fuzz_faccessat(int dir, const char *name, int mode, int flags)
+{
+	(void)dir, (void)name, (void)mode, (void)flags;
+	FUZZ_NEVER("the module opens what it reads, and asks for no file's permissions");
 	return -1;
 }
 
@@ -163,8 +203,9 @@ char *fuzz_realpath(const char *path, char *resolved)
 
 int fuzz_glob(const char *pattern, int flags, int (*on_error)(const char *, int), void *found)
 {
-	(void)pattern, (void)flags, (void)on_error, (void)found;
-	return GLOB_NOMATCH;
+	(void)flags, (void)on_error, (void)found;
+	FUZZ_CHECK(strcmp(pattern, "/etc/ssh/sshd_config.d/*.conf") == 0);
+	return world_fails() ? GLOB_NOSPACE : GLOB_NOMATCH;
 }
 
 ssize_t fuzz_pread(int fd, void *buf, size_t size, off_t at)
@@ -174,10 +215,14 @@ ssize_t fuzz_pread(int fd, void *buf, size_t size, off_t at)
 
 int fuzz_fstat(int fd, struct stat *st)
 {
-	if (!world_fails())
-		return fstat(fd, st);
-	world.undo_failed = true; /* what cannot be told to be its own is left alone */
-	return -1;
+	if (world_fails()) {
+		world.undo_failed = true; /* what cannot be told to be its own is left alone */
+		return -1;
+	}
+	FUZZ_CHECK(fstat(fd, st) == 0);
+	if (world.is.shared && S_ISDIR(st->st_mode))
+		st->st_mode |= S_IWGRP;
+	return 0;
 }
 
 /* To the terminal: text, and what moves the cursor to the line's beginning. */

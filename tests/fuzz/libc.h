@@ -33,6 +33,8 @@ struct world_facts {
 	bool alarm;	  /* the application dies in 30 s */
 	bool own_ring;	  /* pam_keyinit made one for the user */
 	bool no_keyrings; /* a container's filter */
+	bool linked;	  /* on the way to sshd's configuration there is a symbolic link */
+	bool shared;	  /* root's group may write to the folders on it */
 	struct {
 		unsigned call; /* the call of that number fails; 0: none */
 		uint8_t error;

@@ -66,10 +66,15 @@ int fuzz_connect(int fd, const struct sockaddr *addr, socklen_t len)
 
 int fuzz_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
 {
-	if (name != SO_PEERCRED)
-		return getsockopt(fd, level, name, value, len);
+	if (name != SO_PEERCRED) /* asked of each descriptor; that it is no socket is no fault */
+		return getsockopt(fd, level, name, value, len) < 0 || world_fails() ? -1 : 0;
 	*(struct ucred *)value = (struct ucred){.pid = 1, .uid = world.is.listener};
 	return world_fails() ? -1 : 0;
+}
+
+int fuzz_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return world_fails() ? -1 : getpeername(fd, addr, len);
 }
 
 ssize_t fuzz_sendmsg(int fd, const struct msghdr *msg, int flags)

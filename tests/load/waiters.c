@@ -29,6 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "commands.h"
+
 #define OPENING_MAX 32 /* handshakes at once: a fleet does not come in one instant */
 #define SAMPLES_MAX 20000
 #define KEYS_MAX    20000
@@ -516,20 +518,6 @@ static void obey(char *line)
 	}
 }
 
-static void on_command(evutil_socket_t fd, short what, void *arg)
-{
-	struct evbuffer *input = arg;
-	char *line;
-
-	(void)what;
-	if (evbuffer_read(input, fd, -1) <= 0)
-		exit(0);
-	while ((line = evbuffer_readln(input, NULL, EVBUFFER_EOL_LF))) {
-		obey(line);
-		free(line);
-	}
-}
-
 static void read_keys(const char *path)
 {
 	FILE *file = fopen(path, "re");
@@ -564,6 +552,6 @@ int main(int argc, char **argv)
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	event_add(event_new(base, 0, EV_READ | EV_PERSIST, on_command, evbuffer_new()), NULL);
+	commands_obey(base, obey);
 	event_base_dispatch(base);
 }

@@ -202,6 +202,10 @@ class Running(GatedCase):
                                             check=False)
             self.assertEqual(status, 0, text)
 
+    def test_nothing_of_a_daemon_goes_to_a_swap_device(self):
+        for name in SERVICES:
+            self.assertEqual(self.machine.show(name, "MemorySwapMax"), {"MemorySwapMax": "0"})
+
     def test_systemd_finds_nothing_to_say_of_the_units(self):
         done = self.machine.run("systemd-analyze verify --man=no jit-helper.service jit-broker.service jit-helper.socket "
                                 "jit-helper-session.socket", check=False)

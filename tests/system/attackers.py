@@ -3,6 +3,7 @@ session of their own, for as long as a test lasts."""
 
 import contextlib
 import os
+import resource
 import socket
 import struct
 
@@ -25,6 +26,13 @@ def harmful(user, work):
             work()
             done()
     return frames.forked(over_and_over, "the attacker could not begin")
+
+
+def many_silent():
+    """More connections of the module's than the helper serves at a time."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 4096), most))
+    return [frames.Module() for _ in range(1300)]
 
 
 def connection(path=frames.SESSION_SOCKET):

@@ -18,14 +18,18 @@ def http(body, content_type="application/json", status="200 OK", length=None):
 
 
 class BadServer:
-    """`answer(connection)` is called once the request has been read; `plain`: no TLS is offered."""
+    """`answer(connection)` is called once the request has been read; `plain`: no TLS is offered; `newest`: or none that is
+    newer, but all that is older."""
 
-    def __init__(self, answer, folder, plain=False):
+    def __init__(self, answer, folder, plain=False, newest=None):
         self.answer = answer
         self.context = None
         if not plain:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.context.load_cert_chain(f"{folder}/tls.crt", f"{folder}/tls.key")
+            if newest:
+                self.context.set_ciphers("ALL:@SECLEVEL=0")
+                self.context.minimum_version, self.context.maximum_version = ssl.TLSVersion.TLSv1, newest
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=16)
         self.port = self.socket.getsockname()[1]
         self.connections = 0

@@ -1,8 +1,10 @@
 """A broker for tests: its CA and certificate, its configuration, its keys and tokens, its life as a process."""
 
+import contextlib
 import http.client
 import json
 import os
+import random
 import shutil
 import socket
 import ssl
@@ -12,6 +14,8 @@ import time
 from namespace import TREE, die_with_parent
 
 START_LIMIT = 20
+LOWEST_PORT = 10000  # what is below may be a service of the machine's own
+ports_given = set()
 
 
 CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
@@ -142,6 +146,16 @@ def built(name):
     return path
 
 
+# The least that a broker can decide by.
+POLICY = """[role admin]
+services = sudo
+requesters = op1
+hosts = *
+targets = root
+approvers = appr1
+[person op1]
+[person appr1]
+"""
 # A public P-256 key (RFC 7515, appendix A.3): whoever files with it gets sealed credentials that nobody here can open.
 PUBLIC_KEY = {"kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
               "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}
@@ -192,9 +206,17 @@ class Api:
 
 
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """One that stays free until somebody listens on it: below those that the kernel gives to connections going out, which
+    other tests make meanwhile, and given to nobody else here."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        above = int(file.read().split()[0])
+    while True:
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", random.randrange(LOWEST_PORT, above) if above > LOWEST_PORT else 0))
+            port = sock.getsockname()[1]
+            if port not in ports_given:
+                ports_given.add(port)
+                return port
 
 
 def make_broker(folder, conf, program=None):

@@ -3,6 +3,7 @@
 What a person would do is done as they would do it: keys and clicks are sent to the browser, not to the script."""
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -16,6 +17,7 @@ import unittest
 from namespace import die_with_parent
 from terminal import wait_until
 
+AWAY = 100  # from which descriptor on nobody else has one
 LIMIT = 15  # seconds that a page may take for anything
 FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
@@ -43,10 +45,10 @@ class Browser:
 
         def prepare():
             die_with_parent()
-            os.dup2(os.dup(to_browser), 13)  # both away from 3 and 4 first
-            os.dup2(os.dup(from_browser), 14)
-            os.dup2(13, 3)
-            os.dup2(14, 4)
+            # Both away from 3 and 4 first, and to where neither of them is.
+            ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, AWAY) for end in (to_browser, from_browser)]
+            for number, end in enumerate(ends, 3):
+                os.dup2(end, number)
 
         with open(log, "ab") as out:
             self.process = subprocess.Popen([program, *FLAGS, f"--user-data-dir={self.home}", "about:blank"],
@@ -59,13 +61,17 @@ class Browser:
         self._last = 0
         self.events = []
 
-    def close(self):
-        os.close(self._out)
+    def _end(self):
+        """Its status; of one that does not end by itself, SIGKILL's."""
         try:
-            self.process.wait(5)
+            return self.process.wait(5)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            return self.process.wait(5)
+
+    def close(self):
+        os.close(self._out)
+        self._end()
         os.close(self._in)
         shutil.rmtree(self.home, ignore_errors=True)
 
@@ -75,7 +81,7 @@ class Browser:
                 raise AssertionError(f"the browser did not answer within {LIMIT} s")
             data = os.read(self._in, 1 << 20)
             if not data:
-                raise AssertionError(f"the browser ended with {self.process.wait()}")
+                raise AssertionError(f"the browser ended with {self._end()}")
             self._buffer += data
         text, self._buffer = self._buffer.split(b"\0", 1)
         return json.loads(text)

@@ -1,4 +1,4 @@
-"""A DynamoDB on loopback: npm dynalite, in memory. Conditional writes are exact; it serves 150 ms after its start.
+"""A DynamoDB on loopback: npm dynalite, in memory or on a disk. Conditional writes are exact; it serves 150 ms after its start.
 
 Expiry (TTL) is not carried out and signatures are not checked: tests/interop/test_sigv4.py holds those against botocore."""
 
@@ -48,9 +48,11 @@ def node(packages):
 
 
 class Dynamo:
-    """with Dynamo(folder) as dynamo: dynamo.endpoint, dynamo.keys (a credentials file)"""
+    """with Dynamo(folder) as dynamo: dynamo.endpoint, dynamo.keys (a credentials file). What is `lasting` can be killed
+    and started again: it has its tables in the folder."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, lasting=False):
+        self.where = ["--path", os.path.join(folder, "tables")] if lasting else []
         self.packages, self.log = npm.packages(), os.path.join(folder, "dynalite.log")
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
@@ -60,15 +62,21 @@ class Dynamo:
             file.write("[default]\naws_access_key_id = test\naws_secret_access_key = test\n")
 
     def __enter__(self):
+        self.start()
+        return self
+
+    def start(self):
         cli = os.path.join(self.packages, "node_modules/dynalite/cli.js")
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([node(self.packages), cli, "--host", "127.0.0.1", "--port", str(self.port),
-                                             "--createTableMs", "0"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            preexec_fn=die_with_parent)
+                                             "--createTableMs", "0", *self.where], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, preexec_fn=die_with_parent)
         wait_for_port("127.0.0.1", self.port, self.process, self.log)
-        return self
 
     def __exit__(self, *_):
+        self.kill()
+
+    def kill(self):
         self.process.kill()
         self.process.wait()
 

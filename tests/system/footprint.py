@@ -2,8 +2,10 @@
 nothing of it."""
 
 import os
+import re
 
 ESTABLISHED = "01"  # in /proc/net/tcp
+WAITS = {"x86_64": "232", "aarch64": "22"}.get(os.uname().machine)  # epoll_wait, or epoll_pwait
 
 
 def memory(pid):
@@ -37,16 +39,33 @@ def connections(pid):
 
 
 def effort(pid):
-    """`ticks` of processor time (1/100 s), and how often it began to `wait` or was put `aside`, of all its threads."""
-    found = {"ticks": 0, "wait": 0, "aside": 0}
+    """`ns` of processor time, and how often it began to `wait` or was put `aside`, of all its threads."""
+    found = {"ns": 0, "wait": 0, "aside": 0}
     for thread in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{thread}/stat", encoding="utf-8") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        found["ticks"] += int(fields[11]) + int(fields[12])
+        with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as file:
+            found["ns"] += int(file.read().split()[0])
         with open(f"/proc/{pid}/task/{thread}/status", encoding="utf-8") as file:
             lines = dict(line.split(":", 1) for line in file)
         found["wait"] += int(lines["voluntary_ctxt_switches"])
         found["aside"] += int(lines["nonvoluntary_ctxt_switches"])
+    return found
+
+
+def alarms(pid):
+    """The timers of a sleeping process that can wake it up by itself, milliseconds each: its wait's time limit, and what is set
+    of its timerfds. None: it does not wait in its loop."""
+    with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
+        fields = file.read().split()
+    if fields[0] != WAITS:
+        return None
+    limit = int(fields[4], 16) & 0xffffffff
+    found = [] if limit >> 31 else [limit]  # -1: it has none
+    for number, what in descriptors(pid).items():
+        if what == "anon_inode:[timerfd]":
+            with open(f"/proc/{pid}/fdinfo/{number}", encoding="ascii") as file:
+                left = re.search(r"^it_value: \((\d+), (\d+)\)", file.read(), re.M)
+            if any(int(part) for part in left.groups()):
+                found.append(1000 * int(left[1]) + int(left[2]) // 10**6)
     return found
 
 

@@ -11,7 +11,6 @@ import re
 import shutil
 import socket
 import subprocess
-import threading
 import unittest
 import urllib.request
 
@@ -91,14 +90,9 @@ class Lab:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         sock.bind("/dev/log")
         os.chmod("/dev/log", 0o666)
-
-        def collect():
-            with open(self.log("syslog"), "wb") as out:
-                while True:
-                    out.write(sock.recv(65536).rstrip(b"\n\0") + b"\n")
-                    out.flush()
-
-        threading.Thread(target=collect, daemon=True).start()
+        with sock, open(self.log("syslog"), "wb") as out:
+            self.log_reader = subprocess.Popen([f"{TREE}/build/tests/load/logreader"], stdin=sock, stdout=out,
+                                               preexec_fn=die_with_parent)
 
     def _add_accounts(self):
         for name in ("_jit", "_jitbroker"):

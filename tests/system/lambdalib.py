@@ -20,6 +20,7 @@ import unittest
 import uuid
 import zipfile
 
+from brokerlib import POLICY
 from namespace import TREE, die_with_parent
 
 ROOT = "/2018-06-01/runtime/"
@@ -28,15 +29,6 @@ PATIENCE = 20
 TRACE = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=0"
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:jit"
 MACHINE = platform.machine().replace("aarch64", "arm64")  # as Lambda calls it
-POLICY = """[role admin]
-services = sudo
-requesters = op1
-hosts = *
-targets = root
-approvers = appr1
-[person op1]
-[person appr1]
-"""
 CONF = "[broker]\ntls = off\nstore = sqlite:/tmp/broker.db\nissuer = demo\n" + POLICY
 
 
@@ -188,6 +180,14 @@ class Function:
         """The most memory it has had so far."""
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
             return int(re.search(r"VmHWM:\s+(\d+) kB", file.read())[1])
+
+    def processor_time(self):
+        """What it has used so far, in seconds."""
+        used = 0
+        for path in glob.glob(f"/proc/{self.process.pid}/task/*/schedstat"):
+            with open(path, encoding="ascii") as file:
+                used += int(file.read().split()[0])
+        return used / 1e9
 
     def stop(self):
         """Ends it; its own exit status where it had ended."""

@@ -4,8 +4,8 @@ happens in them.
 
   tests/system/namespace.py tests/system/livesessions.py [SESSIONS [SECONDS]]
 
-prints a line of JSON: `empty` and `live` (bytes and counts of footprint.take), `bytes_each`, and of the quietest stretch of
-that many seconds `ticks` of processor time (1/100 s) and `wakeups`."""
+prints a line of JSON: `empty` and `live` (bytes and counts of footprint.take), `bytes_each`, its timers (`alarms`,
+milliseconds), and of that many seconds `ns` of processor time and `wakeups`."""
 
 import json
 import os
@@ -21,10 +21,8 @@ from lab import HELPER_STATE, Lab, read, write
 from namespace import TREE, die_with_parent
 from terminal import wait_until
 
+SOON = 5000  # milliseconds: what ticks more often is seen in its timers, what does less often in half a minute's wake-ups
 EACH = 50  # sessions of one person; the helper takes 64 grants of one
-# In 25 s it wakes up twice: for the broker's answer to the long poll, and when libcurl's limit for its beginning is over, 10 s
-# later. Stretches up to 7 s long, one after the other, have one between these.
-STRETCHES = 4
 BROKER_CONF = {**role("live", services="sshd", targets="self", scope="user", reason="optional", requesters="@crowd",
                       auto_approve="hours Mon-Sun 00:00-24:00", credential_lifetime="1h"), ("usage_plan default", "rate"): "10000"}
 HELPER_CONF = {("service sshd", "role"): "live", ("service sshd", "duration"): "1h"}
@@ -84,25 +82,25 @@ def crowd(name, count):
     return in_a_process(work)
 
 
-def quietest(pid, seconds, stretches):
-    """Of so many stretches that long the one with the least effort. That nothing happens has no event to wait for."""
-    found = []
-    for _ in range(stretches):
-        before = footprint.effort(pid)
-        time.sleep(seconds)
-        after = footprint.effort(pid)
-        found.append({"wakeups": after["wait"] + after["aside"] - before["wait"] - before["aside"],
-                      "ticks": after["ticks"] - before["ticks"]})
-        if not any(found[-1].values()):
-            break
-    return min(found, key=lambda stretch: (stretch["ticks"], stretch["wakeups"]))
+def idle(pid, seconds):
+    """One stretch. That nothing happens has no event to wait for."""
+    before = footprint.effort(pid)
+    time.sleep(seconds)
+    more = {what: n - before[what] for what, n in footprint.effort(pid).items()}
+    return {"wakeups": more["wait"] + more["aside"], "ns": more["ns"]}
+
+
+def far_off(pid):
+    """Its timers, where it has some and none of them ends within SOON."""
+    timers = footprint.alarms(pid)
+    return timers if timers and min(timers) > SOON else None
 
 
 def elevations():
     return len(json.loads(read(HELPER_STATE))["elevations"]) if os.path.exists(HELPER_STATE) else 0
 
 
-def measure(lab, sessions, seconds, stretches=STRETCHES):
+def measure(lab, sessions, seconds):
     """In a laboratory that runs with broker_conf(sessions) and HELPER_CONF. Everybody has left when it returns."""
     for name in people(sessions):
         if name not in read("/etc/passwd"):
@@ -115,16 +113,17 @@ def measure(lab, sessions, seconds, stretches=STRETCHES):
         wait_until("all of them are written down", lambda: elevations() == sessions, 30)
         wait_until("they have credentials", lambda: read(lab.log("jit-helper")).count(": credentials for ") >= sessions, 60)
         live = footprint.take(lab.helper.pid)
-        idle = quietest(lab.helper.pid, seconds, stretches)
+        alarms = wait_until("it waits, and has no timer that is soon over", lambda: far_off(lab.helper.pid), 10)
+        found = {"alarms": alarms, **idle(lab.helper.pid, seconds)}
     finally:
         for pid in processes:
             end(pid)
     wait_until("all of them have ended", lambda: elevations() == 0, 30)
     return {"sessions": sessions, "empty": empty, "live": live, "bytes_each": (live["own"] - empty["own"]) // sessions,
-            "seconds": seconds, **idle, "left": footprint.take(lab.helper.pid)}
+            "seconds": seconds, **found, "left": footprint.take(lab.helper.pid)}
 
 
-def main(sessions=500, seconds=7):
+def main(sessions=500, seconds=30):
     lab = Lab.here()
     process, conf = issuer()
     lab.restart({**broker_conf(sessions), **conf}, HELPER_CONF)

@@ -10,6 +10,7 @@ network is a loopback interface alone; process 1 only reaps.
 """
 
 import ctypes
+import faulthandler
 import fcntl
 import os
 import signal
@@ -33,6 +34,10 @@ MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 FIRST = [sys.executable, os.path.abspath(__file__), "--first"]  # process 1, then its command
 
 
+# Before any fork: what a child does between its fork and its program is as little as it can be, beside other threads.
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
 def inside():
     return os.environ.get(MARK) == "1"
 
@@ -50,7 +55,7 @@ def why_not():
 
 def die_with_parent():
     """For preexec_fn: the kernel kills this process when its parent ends."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def heed_the_keyboard():
@@ -89,8 +94,7 @@ def _mount(*args):
 
 
 def _libc_mount(source, target, flags):
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(source.encode(), target.encode(), None, ctypes.c_ulong(flags), None) < 0:
+    if LIBC.mount(source.encode(), target.encode(), None, ctypes.c_ulong(flags), None) < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), target)
 
 
@@ -199,6 +203,9 @@ def _forget_audit_session():
 
 def _first(argv):
     """Process 1: builds the walls, starts argv, reaps until it ends."""
+    limit = float(os.environ.get("PAM_JIT_LIMIT", "0"))
+    if limit:  # of a suite (tests/run): walls stand within a second, and where they do not it is said why
+        faulthandler.dump_traceback_later(limit / 2)
     _make_walls()
     _loopback_up()
     socket.sethostname(HOSTNAME)
@@ -206,6 +213,7 @@ def _first(argv):
         hosts.write(f"127.0.0.1 localhost {HOSTNAME} broker.example\n::1 localhost\n")
     _forget_audit_session()
     child = subprocess.Popen(argv, pass_fds=[int(fd) for fd in os.environ.get("PAM_JIT_PASS_FDS", "").split()])
+    faulthandler.cancel_dump_traceback_later()
     while True:
         pid, status = os.waitpid(-1, 0)
         if pid == child.pid:

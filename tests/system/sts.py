@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import urllib.error
 import urllib.request
 import uuid
 
+from brokerlib import free_port
 from namespace import die_with_parent
 
 NEEDED = ["ceph-mon", "ceph-osd", "radosgw", "ceph", "radosgw-admin", "monmaptool"]
@@ -74,12 +74,6 @@ rgw thread pool size = 32
 def why_not():
     missing = [program for program in NEEDED if not shutil.which(program)]
     return f"the STS peer is not installed ({', '.join(missing)})" if missing else None
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class Sts:

@@ -20,12 +20,13 @@ _serial = itertools.count(1)
 
 def log_in(user, audit_session=True, keys_error=None):
     """This process, still root, becomes a login session's first process, as login and sshd would make it; its standard
-    input is the terminal. With keys_error it lives in a container, where that is what the kernel's keys answer."""
+    input is a terminal of its own, which is given to the user. With keys_error it lives in a container, where that is
+    what the kernel's keys answer."""
     account = pwd.getpwnam(user)
     if audit_session and os.path.exists("/proc/self/loginuid"):  # a kernel without audit has none
         with open("/proc/self/loginuid", "w", encoding="ascii") as loginuid:
             loginuid.write(str(account.pw_uid))
-    os.fchown(0, account.pw_uid, -1)
+    os.chown(os.ttyname(0), account.pw_uid, -1)  # by its name: of what is no terminal there is none, and it stays whose it is
     if keys_error:
         container.refuse_keys(keys_error)
     os.initgroups(user, account.pw_gid)

@@ -11,7 +11,7 @@ import tempfile
 import unittest
 
 import npm
-from brokerlib import built
+from brokerlib import POLICY, built
 from cfn import ACCOUNT, ELEVATED, TABLE, listed, load, of_type
 from cfn_granted import boundary, trust
 from cfn_rules import (BROKER, CHECKS, DOES, ELSEWHERE, READS, STARS, alarms, calls, deployment, handlers, keys, kinds,
@@ -356,19 +356,7 @@ class Shipped(unittest.TestCase):
         self.assertIn("StatRole", found)
 
 
-CONF = """[broker]
-tls = off
-issuer = demo
-{store}
-[role admin]
-services = sudo
-requesters = op1
-hosts = *
-targets = root
-approvers = appr1
-[person op1]
-[person appr1]
-"""
+CONF = "[broker]\ntls = off\nissuer = demo\n{store}\n" + POLICY
 
 
 def _schema(description):

@@ -98,7 +98,8 @@ class Windows(ToolsCase):
 
     def test_the_sdk_for_javascript_asks_each_time_in_the_last_five_minutes_and_the_broker_is_not_asked(self):
         packages()
-        self.check("js", {"4m": (CALLS, CALLS + 1), "10m": (1,)})
+        # It does not wait for the new ones: of two calls while a program still runs there is one run.
+        self.check("js", {"4m": range(CALLS // 2, CALLS + 2), "10m": (1,)})
 
     def test_an_answer_takes_about_a_millisecond(self):
         """Beside a program that does nothing, one after the other: its start is what the answer costs most."""

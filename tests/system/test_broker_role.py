@@ -4,15 +4,18 @@ container's endpoint. An STS checks each signature against what was handed out."
 import http.server
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
+import ssl
 import tempfile
 import threading
 import unittest
 import unittest.mock
 
-from brokerlib import Api, make_broker, new_secret
+import memory
+from brokerlib import Api, make_broker, make_tls, new_secret
 from cloud import ISSUED, sts_xml
 from imds import Container, Imds
 from sigv4 import signature
@@ -56,21 +59,30 @@ class _Sts(http.server.BaseHTTPRequestHandler):
         self.send_response(200 if good else 403)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
-        self.wfile.write(text)
+        self.wfile.write(text[:-1])
+        self.server.go_on.wait(PATIENCE)
+        self.wfile.write(text[-1:])
 
     def log_message(self, *_):
         pass
 
 
 class Sts(http.server.ThreadingHTTPServer):
-    """`given` is what was handed out to sign with; `used` has the access key of each call, None where it was wrong."""
+    """`given` is what was handed out to sign with; `used` has the access key of each call, None where it was wrong. The
+    last byte of an answer waits for `go_on`. `tls`: a folder with its certificate."""
 
     daemon_threads = True
 
-    def __init__(self, given):
+    def __init__(self, given, tls=None):
         super().__init__(("127.0.0.1", 0), _Sts)
-        self.given, self.used = given, []
+        self.given, self.used, self.go_on = given, [], threading.Event()
+        self.go_on.set()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        if tls:
+            self.url = f"https://localhost:{self.server_address[1]}"
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(f"{tls}/tls.crt", f"{tls}/tls.key")
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def close(self):
@@ -84,12 +96,13 @@ class RoleCase(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
 
-    def begin(self, source, word, **env):
+    def begin(self, source, word, tls=None, **env):
         """A broker with that word; `source` hands out what the word stands for."""
-        self.source, self.sts = source, Sts(source.given)
+        self.source, self.sts = source, Sts(source.given, tls)
         self.addCleanup(source.close)
         self.addCleanup(self.sts.close)
-        self.broker = make_broker(self.folder, CONF.format(sts=self.sts.url, word=word, arn=ARN))
+        conf = CONF.format(sts=self.sts.url, word=word, arn=ARN)
+        self.broker = make_broker(self.folder, f"issuer_ca = {tls}/ca.pem\n{conf}" if tls else conf)
         key = new_secret(self.broker, "key", "add", "web-1")
         with unittest.mock.patch.dict(os.environ, env):
             for name in set(NAMES) - set(env):
@@ -103,10 +116,12 @@ class RoleCase(unittest.TestCase):
         return self.api.post("/request-access", CALL)
 
     def assert_issued(self):
+        """By the newest keys that the broker can have had, or by those before them, while the newest were on their way."""
+        oldest = max(len(self.source.given) - 2, 0)
         answer = self.ask()
         self.assertEqual((answer.status, answer.json["status"]), (200, "ACTIVE"), answer.body)
         self.assertIn(ISSUED[0], answer.body.decode())
-        self.assertEqual(self.sts.used[-1], self.source.given[-1]["AccessKeyId"])
+        self.assertIn(self.sts.used[-1], [keys["AccessKeyId"] for keys in self.source.given[oldest:]])
 
     def assert_refused(self, says):
         answer = self.ask()
@@ -118,12 +133,67 @@ class RoleCase(unittest.TestCase):
         health = self.api.get("/healthz")
         self.assertEqual((health.status, health.json["issuer"] != "ok"), (503, True), health.body)
 
-    def assert_no_secret_is_logged(self):
-        with open(self.broker.log, encoding="utf-8") as file:
-            text = file.read()
-        for keys in self.source.given:
-            self.assertNotIn(keys["SecretAccessKey"], text)
-            self.assertNotIn(keys["Token"][:40], text)
+    def assert_no_secret_is_written(self):
+        """In log, store, or anywhere else that is the broker's."""
+        paths = [os.path.join(folder, name) for folder, _, names in os.walk(self.folder) for name in names]
+        self.assertTrue({self.broker.log, f"{self.folder}/broker.db"} <= set(paths), paths)
+        for path in paths:
+            with open(path, "rb") as file:
+                content = file.read()
+            for keys in self.source.given:
+                self.assertNotIn(keys["SecretAccessKey"].encode(), content, path)
+                self.assertNotIn(keys["Token"][:40].encode(), content, path)
+
+    def in_memory(self):
+        """(what of its own secrets and of those that it gave the broker's memory holds, what of them outside of its locked
+        heap)."""
+        texts = {f"{name} {nth}": keys[name] for nth, keys in enumerate(self.source.given)
+                 for name in ("SecretAccessKey", "Token") if keys[name]}
+        texts.update({"issued key": ISSUED[0], "issued token": ISSUED[1], "host's key": self.api.headers["x-api-key"]})
+        found, bare = memory.places(self.broker.process.pid, {name: text.encode() for name, text in texts.items()})
+        return set(found), {name for name, _ in bare}
+
+
+    def assert_in_memory(self, *expected):
+        """Once the broker has gone on after its answer: who has it may be quicker."""
+        wait_until(f"its memory holds {expected}", lambda: self.in_memory() == expected, PATIENCE)
+
+
+class File:
+    """A file of static keys."""
+
+    def __init__(self, path):
+        self.given = [{"AccessKeyId": "AKIAEXAMPLE", "SecretAccessKey": secrets.token_urlsafe(30), "Token": None}]
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+            file.write("[default]\n" + "".join(f"{name} = {self.given[0][key]}\n" for name, key in (
+                ("aws_access_key_id", "AccessKeyId"), ("aws_secret_access_key", "SecretAccessKey"))))
+
+    def close(self):
+        """There is nothing to end."""
+
+
+@unittest.skipIf(memory.why_not(), memory.why_not())
+class Memory(RoleCase):
+    def test_a_static_key_lies_in_locked_memory_and_what_was_issued_nowhere(self):
+        path, tls = f"{self.folder}/keys", f"{self.folder}/sts"
+        os.mkdir(tls)
+        make_tls(tls)
+        self.begin(File(path), path, tls)
+        self.assertEqual(self.in_memory(), (set(), set()), "it is read for each call")
+        self.assert_issued()
+        self.assert_in_memory({"SecretAccessKey 0"}, set())  # libcurl keeps it with the connection
+
+    def test_what_is_not_locked_while_a_call_is_under_way_is_gone_after_it(self):
+        """libcurl's copy of the key, and the key of the host that waits, which is looked at again when it is answered."""
+        path = f"{self.folder}/keys"
+        self.begin(File(path), path)
+        self.sts.go_on.clear()
+        self.api.send("POST", "/request-access", CALL)
+        wait_until("STS's answer has nearly come", lambda: "issued token" in self.in_memory()[0], PATIENCE)
+        self.assertEqual(self.in_memory()[1], {"SecretAccessKey 0", "host's key"})
+        self.sts.go_on.set()
+        self.assertEqual(self.api.receive().status, 200)
+        self.assert_in_memory({"SecretAccessKey 0"}, set())
 
 
 class Instance(RoleCase):
@@ -136,7 +206,11 @@ class Instance(RoleCase):
         answer = self.ask()
         self.assertEqual(answer.status, 200, answer.body)
         self.assertNotIn(self.sts.used[-1], (first, None))
-        self.assert_no_secret_is_logged()
+        self.assert_no_secret_is_written()
+        if not memory.why_not():
+            found, bare = self.in_memory()
+            self.assertTrue(found, "it has some")
+            self.assertEqual(bare, set())
 
     def test_where_the_service_gives_nothing_it_is_said_and_what_comes_later_counts(self):
         imds = Imds()
@@ -211,7 +285,7 @@ class Task(RoleCase):
         before = len(container.given)
         wait_until("others have been fetched", lambda: len(container.given) > before, PATIENCE)
         self.assertEqual(self.ask().status, 200)
-        self.assert_no_secret_is_logged()
+        self.assert_no_secret_is_written()
 
     def test_a_pods_token_may_be_a_link_that_is_led_elsewhere(self):
         """As a kubelet lays it down: token -> ..data/token, ..data -> a folder of that moment's, replaced by rename."""
@@ -229,7 +303,7 @@ class Task(RoleCase):
         before = len(container.given)
         wait_until("others have been fetched", lambda: len(container.given) > before, PATIENCE)
         self.assert_issued()
-        self.assert_no_secret_is_logged()
+        self.assert_no_secret_is_written()
 
     @staticmethod
     def put_token(pod, folder, token):

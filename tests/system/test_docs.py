@@ -163,6 +163,13 @@ class Text(unittest.TestCase):
         done = subprocess.run(["make", "-n", "-C", TREE, target], capture_output=True, text=True, timeout=60)
         return done.stderr
 
+    def test_make_help_lists_every_target_that_is_described(self):
+        files = [f"{TREE}/Makefile", *glob.glob(f"{TREE}/tests/*.mk"), *glob.glob(f"{TREE}/packaging/*.mk")]
+        described = {target for path in files for target in re.findall(r"(?m)^([^\s:#=]+):.*## ", read(path))}
+        shown = subprocess.run(["make", "-s", "-C", TREE, "help"], capture_output=True, text=True, timeout=60, check=True).stdout
+        self.assertIn("lambda-arm64", described)
+        self.assertEqual(set(re.findall(r"(?m)^  make (\S+) ", shown)), described)
+
     def test_every_target_of_make_and_setup_is_there(self):
         setup = read(f"{TREE}/setup")
         for path in PAGES:

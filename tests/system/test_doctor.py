@@ -3,8 +3,10 @@ the fault, the fix that it tells makes the finding go away, and a sound host has
 
 import contextlib
 import datetime
+import glob
 import json
 import os
+import pwd
 import re
 import subprocess
 import time
@@ -192,9 +194,11 @@ class Sound(Doctor):
 
     def test_it_changes_nothing(self):
         def state():
-            files = {path: (read(path), os.stat(path).st_mtime_ns)
-                     for folder in ("/etc/pam.d", "/etc/pam-jit") for path in
-                     (os.path.join(folder, name) for name in os.listdir(folder))}
+            paths = [os.path.join(folder, name) for top in ("/etc", "/run/pam-jit", "/run/sudo", "/var/lib/pam-jit")
+                     for folder, folders, files in os.walk(top) for name in [*folders, *files]]
+            found = {path: os.lstat(path) for path in paths}
+            files = {path: (of.st_ino, of.st_mode, of.st_uid, of.st_gid, of.st_size, of.st_mtime_ns, of.st_ctime_ns)
+                     for path, of in found.items()}
             return files, self.lab.filed()
 
         before = state()
@@ -342,6 +346,24 @@ class Sshd(Doctor):
         write(SSHD, SSHD_SOUND + "Match User op1\n  AuthenticationMethods publickey\n")
         found = self.findings(above="")
         self.assertIn("Match User op1", found["sshd.silent"]["what"])
+
+
+class Module(Doctor):
+    def test_one_that_others_can_change(self):
+        [path] = glob.glob("/usr/lib*/security/pam_jit.so") or glob.glob("/usr/lib/*/security/pam_jit.so")
+        self.addCleanup(self.assert_sound)
+        self.addCleanup(os.chmod, path, 0o644)
+        self.addCleanup(os.chown, path, 0, 0)
+        for owner, mode in ((0, 0o666), (0, 0o664), (pwd.getpwnam("op1").pw_uid, 0o644)):
+            os.chown(path, owner, 0)
+            os.chmod(path, mode)
+            self.assert_found("module.writable", "error", None, path)
+
+    def test_one_that_is_not_there(self):
+        [path] = glob.glob("/usr/lib*/security/pam_jit.so") or glob.glob("/usr/lib/*/security/pam_jit.so")
+        self.addCleanup(os.rename, f"{path}.away", path)
+        os.rename(path, f"{path}.away")
+        self.assertEqual(self.findings()["module.missing"]["severity"], "error")
 
 
 class Broker(Doctor):

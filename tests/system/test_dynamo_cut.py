@@ -99,10 +99,20 @@ class CutTest(Several):
         self.relays["ab"[which]].after = stop
         return stopped
 
+    def let_a_seal(self):
+        """What there is, and, as nobody else runs and the lease is held then, what comes."""
+        self.brokers[1].stop()
+        self.sealed(self.brokers[0])
+        wait_until("A has the lease", lambda: self.leased_until() > time.time(), 20)
+
+    def leased_until(self):
+        found = self.dynamo.call("GetItem", TableName=self.table_name, Key={"requestId": {"S": "lease:sealer"}},
+                                 ConsistentRead=True)
+        return int(found.get("Item", {}).get("until", {"N": "0"})["N"]) / 1000
+
     def test_a_sealer_that_was_stopped_for_long_spoils_nothing(self):
-        self.brokers[1].stop()  # A seals
         host, approver = self.api(0, key=self.key), self.api(0, token=self.tokens[0])
-        self.sealed(self.brokers[1])
+        self.let_a_seal()
         self.brokers[1].start()
         other = self.api(1, key=self.key), self.api(1, token=self.tokens[0])
 
@@ -129,10 +139,11 @@ class CutTest(Several):
             self.end_lease()
             self.assertTrue(stopped.wait(20))
             os.kill(self.brokers[0].process.pid, signal.SIGCONT)
+            # The call that A was stopped in has timed out; until it asks the table again, it refuses at once.
+            wait_until("A serves", lambda: host.get("/requests").status == 200, 20)
             requests.append(change(host, approver))
             os.kill(self.brokers[1].process.pid, signal.SIGCONT)
-            self.brokers[1].stop()
-            self.sealed(self.brokers[0])
+            self.let_a_seal()
             self.brokers[1].start()
             other = self.api(1, key=self.key), self.api(1, token=self.tokens[0])
         self.check_chain(requests)

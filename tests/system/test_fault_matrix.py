@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import npm  # noqa: E402  (its folder has just been added)
 from faults import matrix, page  # noqa: E402
-from faults.case import FaultCase, TableCase  # noqa: E402
+from faults.case import FaultCase, StsCase, TableCase  # noqa: E402
 from faults.suite import add_cells  # noqa: E402
 
 prepare = npm.prepare
@@ -28,6 +28,10 @@ class Cells(FaultCase):
     pass
 
 
+class StsCells(StsCase):
+    pass
+
+
 class TableCells(TableCase):
     pass
 
@@ -40,6 +44,20 @@ class Page(unittest.TestCase):
         self.assertEqual({fault for _, fault, _ in SHORT}, set(matrix.FAULTS))
         self.assertEqual({victim for victim, _, _ in SHORT}, {victim for victim in matrix.ROWS if matrix.ROWS[victim]})
 
+    def test_whatever_goes_wrong_has_a_sentence(self):
+        """In a log at least; and to everybody who does not get what they asked for."""
+        nobody = {("helper", "stop", "close"),  # asks it, and it cannot say anything
+                  ("store", "slow", "wait")}  # may be slow enough to be too slow, and need not
+        no = ("refused", "not approved", "held back", "over")
+        for (victim, fault, phase), cell in matrix.CELLS.items():
+            unharmed = not cell.asked or cell is matrix.UNHARMED[phase] or (victim, fault, phase) in nobody
+            for option in cell.options:
+                which = (victim, fault, phase, option.came)
+                first, _, second = option.came.partition("; ")
+                self.assertTrue(unharmed or any(option.says) or any(option.other) or any(option.log), which)
+                self.assertTrue(first not in no or any(option.says), which)
+                self.assertTrue(second not in no or any(option.other), which)
+
     def test_every_cell_is_there_or_has_its_reason(self):
         for victim, rows in matrix.ROWS.items():
             self.assertEqual(list(rows), list(matrix.FAULTS), victim)
@@ -47,6 +65,6 @@ class Page(unittest.TestCase):
                 self.assertTrue(isinstance(row, str) or list(row) == list(matrix.PHASES), (victim, fault))
 
 
-add_cells(Cells, [cell for cell in SHORT if cell[0] != "table"])
-add_cells(TableCells, [cell for cell in SHORT if cell[0] == "table"])
-del FaultCase, TableCase
+for victim, host in {"broker": Cells, "helper": Cells, "store": Cells, "sts": StsCells, "table": TableCells}.items():
+    add_cells(host, [cell for cell in SHORT if cell[0] == victim])
+del FaultCase, StsCase, TableCase

@@ -3,16 +3,25 @@ is configured."""
 
 import os
 import re
+import resource
+import ssl
 import subprocess
+import sys
 import time
 
-import brokerlib
-from badserver import BadServer, hang, hang_up, http, send
-from lab import EXAMPLES, HELPER_CONF, WAITING, LabCase, read, write
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import brokerlib  # noqa: E402  (its folder has just been added)
+from badserver import BadServer, hang, hang_up, http, send  # noqa: E402
+from faults.gate import Gate, bad_gateway, dropped  # noqa: E402
+from lab import BROKER_CONF, EXAMPLES, HELPER_CONF, WAITING, Lab, LabCase, read, write  # noqa: E402
+from namespace import die_with_parent  # noqa: E402
+from terminal import wait_until  # noqa: E402
 
 CALL = 2  # seconds: broker_timeout
 WAIT = 6  # seconds: the module's timeout
 SLACK = 1.5
+OPENSSL_CONF = "/etc/ssl/openssl.cnf"
 
 
 class Faults(LabCase):
@@ -103,6 +112,24 @@ class Faults(LabCase):
     def test_it_does_not_speak_tls(self):
         self.assert_bad_server_is_refused(send(http(b"{}")), "cannot reach the broker at https", plain=True)
 
+    def test_it_sends_the_host_elsewhere(self):
+        """Nobody is followed: the other one, whose certificate is as good, hears nothing."""
+        other = BadServer(hang, "/run/lab/secrets")
+        self.addCleanup(other.close)
+        for status in ("301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"):
+            with self.subTest(status):
+                head = f"{status}\r\nLocation: https://broker.example:{other.port}/request-access"
+                self.assert_bad_server_is_refused(send(http(b"", status=head)), f"HTTP status {status[:3]}", WAIT)
+        self.assertEqual(other.connections, 0)
+
+    def test_it_speaks_tls_1_1_at_most(self):
+        """Where the host's own configuration of OpenSSL would have that."""
+        before = read(OPENSSL_CONF)
+        self.addCleanup(write, OPENSSL_CONF, before)
+        write(OPENSSL_CONF, re.sub(r"(?m)^(MinProtocol|CipherString)\b.*$", "", before).replace(
+            "[system_default_sect]", "[system_default_sect]\nMinProtocol = TLSv1\nCipherString = ALL:@SECLEVEL=0"))
+        self.assert_bad_server_is_refused(send(http(b"{}")), "protocol version", newest=ssl.TLSVersion.TLSv1_1)
+
     def test_it_does_not_know_the_hosts_key(self):
         self.point_helper_at(8443)
         good = self.lab.api_key
@@ -192,6 +219,89 @@ class MidWait(LabCase):
         terminal.expect(WAITING)
         terminal.interrupt()
         terminal.finish()
+
+
+class HurtMidWait(LabCase):
+    """The helper's call that waits for the decision comes to nothing: it asks again, and who waits notices nothing."""
+
+    @classmethod
+    def setUpClass(cls):
+        Lab.here()  # whose certificates it has
+        cls.gate = Gate("/run/lab/secrets", 8443)
+        cls.addClassCleanup(cls.gate.close)
+        cls.helper_conf = {("helper", "broker"): f"https://broker.example:{cls.gate.port}"}
+        super().setUpClass()
+
+    def assert_survived(self, harm, said):
+        terminal = self.open_terminal()
+        filed = self.lab.filed()
+        request = self.ask(terminal)
+        log = self.lab.log("jit-helper")
+        before = len(read(log))
+
+        def hurt():  # more than once: on a connection that was kept libcurl asks once more by itself
+            self.gate.hurt(harm)
+            return said in read(log)[before:]
+
+        wait_until("the helper says what its call that waits for changes came to", hurt, 10)
+        wait_until("it asks again", lambda: self.gate.waiting, 10)
+        self.lab.wait_for_status(request[0], "PENDING")
+        self.approve(request)
+        terminal.expect(rf"request {request[0]}: approved by appr1")
+        status, text = terminal.finish()
+        self.assertEqual((status, self.lab.filed() - filed), (0, 1), text)
+        self.assertIn("uid=0(root)", text)
+
+    def test_a_502_during_the_wait_is_survived_and_the_approval_lets_in(self):
+        self.assert_survived(bad_gateway, "failed with HTTP status 502")
+
+    def test_a_dropped_connection_during_the_wait_is_survived_and_the_approval_lets_in(self):
+        self.assert_survived(dropped, "broke the connection off")
+
+
+class Short(LabCase):
+    """Whichever descriptor is missing when a daemon starts, its unit tries again: 78 would be for good."""
+
+    def start_short(self, descriptors, command, log, identity):
+        """What it ends with and says; None where it serves."""
+        def poor():
+            die_with_parent()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+        before = len(read(log))
+        with open(log, "ab") as out:
+            daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=poor,
+                                      cwd="/", **identity)
+        said = lambda: read(log)[before:]
+        wait_until("it serves or ends", lambda: daemon.poll() is not None or " serves " in said() or " serves; " in said(),
+                   10)
+        if daemon.poll() is None and " serves" in said():
+            daemon.kill()
+            daemon.wait()
+            return None
+        return daemon.wait(10), said()
+
+    def assert_tries_again(self, command, log, **identity):
+        ends = []
+        for descriptors in range(4, 64):
+            ended = self.start_short(descriptors, command, log, identity)
+            if ended is None:
+                break
+            ends.append((descriptors, *ended))
+        self.assertIsNone(ended, ends)
+        self.assertGreater(len(ends), 2)
+        self.assertEqual([each for each in ends if each[1] != 1 or not each[2]], [])
+
+    def test_the_helper_is_started_again(self):
+        self.lab.stop_helper()
+        self.addCleanup(self.lab.start_helper)
+        self.assert_tries_again(["/usr/sbin/jit-helper"], self.lab.log("jit-helper"))
+
+    def test_the_broker_is_started_again(self):
+        self.lab.broker.stop()
+        self.addCleanup(self.lab.broker.start)
+        self.assert_tries_again(["/usr/sbin/jit-broker", "serve", "--config", BROKER_CONF],
+                                self.lab.log("jit-broker"), user="_jitbroker", group="_jitbroker", extra_groups=[])
 
 
 class Check(LabCase):

@@ -228,6 +228,18 @@ class Glass(LabCase):
         wait_until("it ends", lambda: terminal.run("jit status")[0] == 1, 10)
         self.assert_shut(terminal.run("sudo -n id"), "connection refused")
 
+    def test_it_gives_no_credentials_of_aws_when_the_broker_is_back_either(self):
+        self.stop_broker()
+        terminal = self.open_terminal(reason=WHY)
+        self.assert_open(terminal.run("JIT_BREAK_GLASS=yes sudo -n id"))
+        self.broker_returns()
+        status, text = terminal.run("sudo -n jit credentials")
+        self.assertNotEqual(status, 0, text)
+        self.assertNotIn("SecretAccessKey", text)
+        self.assertIn("the role of this session has no AWS credentials", text)
+        self.assertEqual(terminal.run("jit end")[0], 0)
+        self.wait_for_events(2)
+
     def test_no_answer_that_refuses_opens_it_and_none_that_makes_no_sense(self):
         answers = {
             "403": http(b'{"message":"no","error":"policy.requester"}', status="403 Forbidden"),

@@ -158,6 +158,30 @@ class PlayedBrokers(LabCase):
             self.assertEqual(module.recv(16384), b"")
         self.assertFalse(broker.called(f"/requests/{ID}/cancel"))
 
+    def test_a_decision_that_overtook_the_word_of_its_filing_is_asked_for(self):
+        """The change named a request that nobody here knew yet, and comes no second time."""
+        def play(broker, path, nth):
+            if path == "/request-access":
+                wait_until("the change has overtaken", lambda: len(broker.called("/changes")) > 2, GENEROUS)
+                return 200, PENDING
+            if path == "/changes":
+                if nth == 2:
+                    wait_until("it is being filed", lambda: broker.called("/request-access"), GENEROUS)
+                    return 200, {"changes": [APPROVED], "next": 2}
+                if nth > 2:
+                    time.sleep(1)
+                return 200, {"changes": [], "next": 2}
+            if path == f"/requests/{ID}":
+                return (503, {"message": "busy"}) if nth == 1 else (200, APPROVED)
+            return 200, {**PENDING, "status": "CANCELLED"}
+
+        broker = self.play(play)
+        with Module() as module:
+            module.ask(ELEVATE)
+            self.assertEqual(module.expect(VERDICT)[OUTCOME][3], ALLOW)
+            module.send(frame(TAKEN))
+        self.assertEqual(len(broker.called(f"/requests/{ID}")), 2)
+
     def test_a_broker_that_does_not_hold_the_poll_is_not_asked_without_a_pause(self):
         broker = self.play(lambda *_: (200, {"changes": [], "next": 1}))
         wait_until("it is polled", lambda: len(broker.called("/changes")) > 1, GENEROUS)

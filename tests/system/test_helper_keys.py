@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import brokerlib
+import memory
 from brokerlib import make_certificate, make_tls
 from lab import Lab, LabCase, read, write
 from namespace import HOSTNAME
@@ -141,6 +142,9 @@ class Certificate(LabCase):
         self.restart_with("mine")
         _, text = self.run_approved(self.open_terminal())
         self.assertIn("uid=0(root)", text)
+        if not memory.why_not():
+            found, bare = memory.places(self.lab.helper.pid, memory.key_texts("/etc/pam-jit/host.key"))
+            self.assertEqual((set(found), bare), ({"key in limbs", "key's file"}, []), "in locked memory alone")
 
     def test_without_it_or_with_another_hosts_its_key_is_not_known(self):
         for name in (None, "other"):

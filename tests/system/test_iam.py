@@ -1,12 +1,15 @@
 """broker_auth = iam: a host is known by its instance's role. A front door that signs each call again with botocore lets
 those through alone whose signature is the same."""
 
+import glob
 import json
+import os
 import socket
 import subprocess
 import time
 import unittest
 
+import memory
 import signatures
 from badserver import BadServer, http, send
 from gateway import Gateway
@@ -120,6 +123,9 @@ class IamCase(LabCase):
         self.assertEqual(status, 1, text)
         self.assertIn("the instance's metadata service at 127.0.0.1", text)
         self.assertIn("gives no role: HTTP status 500; tell the operator of this host", text)
+        self.serve(break_glass_group="op1")  # whose only member is op1
+        status, text = self.open_terminal(reason="no role at all", columns=400).run("JIT_BREAK_GLASS=yes sudo id")
+        self.assertEqual((status, "gives no role" in text, "glass" in text), (1, True, False), text)
         self.imds.broken = False
         wait_until("it is let in", lambda: self.door.let_in, 20)
         self.run_approved(self.open_terminal())
@@ -137,11 +143,20 @@ class IamCase(LabCase):
     def test_no_secret_of_the_instance_is_kept_or_logged(self):
         self.serve()
         self.door.wait_for("answered", "/changes", 1)
-        for path in ("jit-helper", "syslog"):
-            text = read(self.lab.log(path))
+        self.run_approved(self.open_terminal())
+        kept = [path for path in glob.glob("/run/pam-jit/**", recursive=True) if os.path.isfile(path)]
+        self.assertTrue(kept, "its state is there")
+        for path in [self.lab.log("jit-helper"), self.lab.log("syslog"), *kept]:
+            text = read(path)
             for keys in self.imds.given:
-                self.assertNotIn(keys["SecretAccessKey"], text)
-                self.assertNotIn(keys["Token"], text)
+                self.assertNotIn(keys["SecretAccessKey"], text, path)
+                self.assertNotIn(keys["Token"], text, path)
+        if not os.environ.get("PAM_JIT_SAN"):  # whose shadow memory is terabytes
+            secrets = {name: self.imds.given[-1][name].encode() for name in ("SecretAccessKey", "Token")}
+            found, bare = memory.places(self.lab.helper.pid, secrets)
+            self.assertEqual(set(found), set(secrets))
+            # What libcurl signs with it has copied, for as long as the call lasts.
+            self.assertEqual([name for name, _ in bare if name != "SecretAccessKey"], [])
 
     def check(self):
         return subprocess.run(["jit-helper", "--check"], capture_output=True, text=True, timeout=20)

@@ -1,6 +1,6 @@
 """A broker with thousands of hosts that wait: what each costs, how others are served meanwhile, how soon all know of a
 decision, and what is left of those that vanish or never finish a request. `waiters` (tests/load) plays the hosts. With
---full in full size, with the promised times and sizes; else in a tenth of it and with generous ones."""
+--full in full size, with the promised times and sizes (of waking a guard: see there); else in a tenth of it and with generous ones."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ PER_HOST = 64
 HOSTS = -(-WAITING // PER_HOST)
 BYTES_EACH = 20000 if FULL else 30000  # the short form shares what any broker has in use among fewer
 LATE_MS = 20 if FULL else 5000
-WOKEN_S = 1 if FULL else 10
+WOKEN_S = 1 if FULL else 10  # the goal is 0.5 s: see the test
 GONE_S = 2 if FULL else 10
 SHORT_OF_FILES = "max_connections is 200, but the limit of open files (LimitNOFILE in the unit) allows for 120"
 CONF = f"""issuer = demo
@@ -144,7 +144,9 @@ class Load(unittest.TestCase):
         self.assertLess(late["fresh"], LATE_MS, "a listing on a connection of its own")
         self.assertLess(late["kept"], LATE_MS, "a filing on a kept connection")
 
-    def test_all_are_woken_within_a_second_of_the_first_decision(self):
+    def test_no_decision_leaves_any_of_them_waiting_for_long(self):
+        """A guard, not the goal: WOKEN_S is what a machine with other tests beside it keeps to. That all 10,000 are woken
+        within 0.5 s is measured by `make bench BENCH_ONLY=growth`: the row "all 10,000 woken after the first of 157 decisions"."""
         with open(f"{self.folder}/ids", "w", encoding="ascii") as file:
             for key in self.keys:
                 api = Api(self.broker.port, f"{self.folder}/ca.pem", key=key)

@@ -115,6 +115,27 @@ class Callers(EnvironmentCase):
         self.assertIn("uid=0(root)", text)
         self.assert_nothing_was_trapped()
 
+    def test_jit_does_as_without_it(self):
+        """For op1, and for root in an elevated session. What loads a library into it is left out: it is nobody's but its
+        caller's, and has no more rights."""
+        hostile = "env " + " ".join(f"{name}='{value}'" for name, value in self.hostile.items())
+        terminal = self.open_terminal()
+        short, text = self.run_approved(terminal, f"sudo {hostile} jit credentials")
+        given = json.loads(re.search(r"^\{.*\}$", text, re.M)[0])
+        self.assertEqual((given["Version"], given["AccessKeyId"] != "AKIAFORGED"), (1, True))
+        asks = f"sudo {hostile} jit exec -- sh -c 'echo \"<$AWS_ACCESS_KEY_ID>\"'"
+        status, text = terminal.run(asks)
+        self.assertEqual((status, f"<{given['AccessKeyId']}>" in text), (0, True), text)
+        status, text = terminal.run(f"{hostile} jit status")
+        self.assertEqual((status, short in text, "admin" in text), (0, True, True), text)
+        status, text = terminal.run(f"{hostile} jit request --role admin --for 10m --reason 'disk full'")
+        self.assertEqual(status, 10, text)  # it waits for a decision
+        self.assertEqual([(asked["requester"], asked["host"]) for asked in self.lab.pending()], [("op1", "web-1")])
+        status, text = terminal.run(f"{hostile} jit end")
+        self.assertEqual(status, 0, text)
+        self.lab.wait_for_status(short, "ENDED")
+        self.assert_nothing_was_trapped()
+
     def test_no_limit_missing_descriptor_or_program_name_lets_anybody_by(self):
         """Refused, or asked for like any other, and nobody approves it."""
         self.lab.set_pam(account="timeout=3")

@@ -1,12 +1,14 @@
 """Somebody with a shell on the host wants what another's elevated session gets: with a key of their own making, with its
 token, with the number of one of its processes. They get a refusal, and the session goes on."""
 
+import array
 import contextlib
 import os
 import select
 import signal
 import socket
 
+import attackers
 import frames
 from frames import FAULT, GENEROUS, TEXT
 from lab import LabCase, read
@@ -103,6 +105,17 @@ class Thieves(LabCase):
         self.assertEqual(self.speak(other, token), "the elevation that this process belonged to has ended")
         other.run("exit")
 
+    def test_lies_about_who_sends_are_not_believed(self):
+        """SCM_CREDENTIALS of a process of root's may name any other; who asks is whoever connected."""
+        inside = int(self.victim.run("echo $$")[1])
+        self.assertEqual(int(read(f"/proc/{inside}/sessionid")), self.victim.audit_session())
+        credentials = array.array("i", [inside, 0, 0])
+        with attackers.connection() as jit:
+            jit.sendmsg([frames.frame(CREDENTIALS, TOKEN=self.token)],
+                        [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, credentials)])
+            kind, fields = frames.parse(jit.recv(16384))
+        self.assertEqual((kind, fields.get(TEXT)), (FAULT, b"this process is not in the elevated session"))
+
     def test_a_forged_key_in_any_keyring_opens_nothing(self):
         """With the module's name, and content that is guessed, or stolen."""
         thief = self.open_terminal("op2")
@@ -173,7 +186,8 @@ class Thieves(LabCase):
         finally:
             os.kill(self.lab.helper.pid, signal.SIGCONT)
             jit.close()
-            self.victim.run("kill $! 2>/dev/null; wait")
+            # A shell ignores SIGTERM, and so does a child of its own that has not got as far as its command.
+            self.victim.run("kill -KILL $! 2>/dev/null; wait")
 
     def reborn_in_the_session(self, pid):
         """The next process that is made gets the number after the last one's; here it is one of the root shell's."""

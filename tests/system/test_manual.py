@@ -402,7 +402,7 @@ class Behaviour(unittest.TestCase):
         code = one_line(sources("jit-helper/status.c", "jit-helper/ahead.c", "jit-helper/ahead_side.c",
                                 "jit-helper/session_side.c", "jit-helper/doctor_print.c"))
         written = set(re.findall(
-            r'(?:add_text|put_text|put_seconds|put_string|json_object_object_add|add_list)\(\w+, "(\w+)"', code))
+            r'(?:add_text|add_flag|add_words|put_text|put_seconds|put_string|jit_json_add|json_object_object_add|add_list)\(\w+, "(\w+)"', code))
         page = PAGES["jit.1"]
         self.assertEqual(set(page.words("Va", page.part("DOCUMENTS"))), written)
 

@@ -19,6 +19,7 @@ import unittest
 import urllib.parse
 import uuid
 
+import memory
 import npm
 import receivers
 from brokerlib import Api, free_port, make_broker, make_certificate, make_tls, new_secret
@@ -182,6 +183,22 @@ class TenMinutes(NotifyCase):
         self.assertGreater(len(hook.calls), 5)
         self.assertEqual(hook.taken(), [])
         self.check_all_came(hook, wanted, 1000)
+
+
+class Memory(NotifyCase):
+    @unittest.skipIf(memory.why_not(), memory.why_not())
+    def test_the_receivers_secrets_lie_in_locked_memory_alone(self):
+        mail = receivers.MailServer(self.peers)
+        self.addCleanup(mail.close)
+        hook = self.hook("chat")
+        self.begin(self.section("chat"), mail=mail)
+        self.file()
+        self.wait(lambda: hook.taken() and mail.messages("appr1@example.com"))
+        password = receivers.MailServer.PASSWORD.encode()
+        secrets = {"webhook": self.keys["chat"], "webhook's file": base64.b64encode(self.keys["chat"]), "mail": password,
+                   "mail's login": base64.b64encode(b"\0".join((b"", receivers.MailServer.USER.encode(), password)))}
+        found, bare = memory.places(self.broker.process.pid, secrets)
+        self.assertEqual((set(found), bare), ({"webhook's file", "mail"}, []))
 
 
 class Webhooks(NotifyCase):
@@ -593,11 +610,15 @@ class Mail(NotifyCase):
         self.assertEqual(mail.envelopes, [])
 
     def test_the_password_stands_nowhere_and_the_tests_mail_arrives(self):
-        mail = self.start_mail()
+        mail = self.start_mail(at_rcpt={"gone@example.com": "550 nobody of that name"})
         self.begin(mail=mail)
         said = self.broker.admin("notify", "test", "appr1")
         self.assertEqual(said.stdout, "approver:appr1: taken: the mail server took it\n")
         self.assertEqual(mail.messages()[0]["Subject"], "[jit] a test of jit-broker's notifications")
+        said = self.broker.admin("notify", "test", "ops", check=False)  # each address of a list by itself
+        self.assertEqual(said.returncode, 1)
+        self.assertRegex(said.stdout, "list:ops:ops@example.com: taken: the mail server took it\n"
+                                      "list:ops:gone@example.com: not taken: .*550")
         with open(f"{self.folder}/mail.credentials", "w", encoding="ascii") as file:
             file.write("jit\nwrong-password\n")
         said = self.broker.admin("notify", "test", "appr1", check=False)

@@ -10,6 +10,7 @@ import time
 import unittest
 import urllib.parse
 
+import memory
 import npm
 from brokerlib import Api, edit_ini, make_broker
 from oidclib import ANSWER, Browser, Provider, make_key
@@ -212,13 +213,17 @@ class SignIn(OidcCase):
         self.assertEqual(len({sent["state"], sent["nonce"], sent["code_challenge"]}), 3)
         self.assertTrue(all(re.fullmatch(r"[\w-]{43}", sent[name]) for name in ("state", "nonce", "code_challenge")))
 
-    def test_no_secret_is_in_the_log(self):
+    def test_no_secret_is_in_the_log_or_stays_in_memory(self):
         answer = self.held_back()
         code = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(answer).query))["code"]
         self.browser.once("GET", answer)
-        for secret in (code, self.session(), self.browser.cookies["localhost"][VISITOR],
-                       self.provider.client["client_secret"]):
+        secrets = {"code": code, "session": self.session(), "visitor": self.browser.cookies["localhost"][VISITOR],
+                   "client": self.provider.client["client_secret"]}
+        for secret in secrets.values():
             self.assertNotIn(secret, self.logged())
+        if not memory.why_not():
+            texts = {name: text.encode() for name, text in secrets.items()}
+            self.assertEqual(memory.places(self.broker.process.pid, texts)[0], {}, "the broker's memory has none either")
 
 
 class SecretInForm(OidcCase):

@@ -1,6 +1,7 @@
 """The page without a browser: whose word counts on the proxy's socket, what a form must carry before anything changes, and
 what every answer says to protect its reader."""
 
+import glob
 import html
 import os
 import re
@@ -173,7 +174,13 @@ class Sessions(PageHttp):
         self.broker.start()
         self.assertEqual((first.get().status, second.get().status), (200, 200))
         self.assertRegex(self.broker.admin("sessions", "list").stdout, r"(?m)^[0-9a-f]{16}\s+appr2\s+proxy ")
-        self.assertNotIn(first.cookie.split("_")[-1], self.broker.admin("sessions", "list").stdout)
+        secret = first.cookie.split("_", 4)[-1]
+        self.assertNotIn(secret, self.broker.admin("sessions", "list").stdout)
+        files = glob.glob(f"{self.folder}/broker.db*")
+        self.assertTrue(files)
+        for path in files:
+            with open(path, "rb") as file:
+                self.assertNotIn(secret.encode(), file.read(), "it is stored hashed")
         self.broker.admin("sessions", "end", "appr2")
         self.assertEqual((first.get().status, second.get().status), (303, 200))
         log = self.broker.admin("audit", "show").stdout

@@ -8,6 +8,7 @@ import os
 import subprocess
 
 import golden
+import memory
 from lab import HELPER_STATE, LabCase, read
 from reference import KEY, Deployment
 from terminal import wait_until
@@ -87,6 +88,10 @@ class ReferenceCase(LabCase):
         for path in filter(os.path.isfile, files):
             for secret in (given["SecretAccessKey"], given["SessionToken"]):
                 self.assertNotIn(secret, read(path), path)
+        if not os.environ.get("PAM_JIT_SAN"):  # whose shadow memory is terabytes
+            secrets = {name: given[name].encode() for name in ("SecretAccessKey", "SessionToken")}
+            found, bare = memory.places(self.lab.helper.pid, secrets)
+            self.assertEqual((set(found), bare), (set(secrets), []))
 
     def test_it_ends_with_its_credentials_where_these_end_first(self):
         self.deployment.life = datetime.timedelta(seconds=3)

@@ -123,13 +123,9 @@ class Sandboxed:
             self.assertEqual(held.call("prctl", 4, 1, 0, 0, 0), 0 if self.is_loose else -errno.ENOSYS)  # PR_SET_DUMPABLE
             self.assertEqual(held.call("setuid", 0), -errno.ENOSYS)
             self.assertEqual(held.call("kill", 1, 0), -errno.ENOSYS)
-            if has_landlock(1):
-                self.assert_no_file_of_its_users(held)
             fd = held.call("socket", socket.AF_INET, socket.SOCK_STREAM, 0)
             self.assertGreater(fd, 0)
             self.assertEqual(held.call("sendto", fd, "x", 1, socket.MSG_FASTOPEN, place, len(place)), -errno.ENOSYS)
-            if has_landlock(4):
-                self.assertEqual(held.call("connect", fd, place, len(place)), -errno.EACCES)
             self.assertEqual(held.call("close", fd), 0)
             # and what it does need it has
             fd = held.call("openat", AT_FDCWD, self.own_conf, os.O_RDONLY)
@@ -137,9 +133,35 @@ class Sandboxed:
             self.assertEqual(held.call("close", fd), 0)
         self.still_serves()
 
-    def assert_no_file_of_its_users(self, held):
+    @unittest.skipUnless(inject.possible() and has_landlock(4), "Landlock of this kernel limits no ports, or no calls can be made")
+    def test_who_takes_it_over_reaches_no_other_port(self):
+        with socket.create_server(("127.0.0.1", 0)) as other, inject.Process(self.pid) as held:
+            place = struct.pack("=HH4s8x", socket.AF_INET, socket.htons(other.getsockname()[1]),
+                                socket.inet_aton("127.0.0.1"))
+            fd = held.call("socket", socket.AF_INET, socket.SOCK_STREAM, 0)
+            self.assertGreater(fd, 0)
+            self.assertEqual(held.call("connect", fd, place, len(place)), -errno.EACCES)
+            self.assertEqual(held.call("close", fd), 0)
+        self.still_serves()
+
+    @unittest.skipUnless(inject.possible() and has_landlock(6), "Landlock of this kernel knows no abstract sockets, or no calls "
+                                                                "can be made")
+    def test_who_takes_it_over_reaches_no_abstract_socket(self):
+        name = b"\0jit-test-%d" % os.getpid()
+        with socket.socket(socket.AF_UNIX) as other, inject.Process(self.pid) as held:
+            other.bind(name)
+            other.listen()
+            place = struct.pack("=H", socket.AF_UNIX) + name
+            fd = held.call("socket", socket.AF_UNIX, socket.SOCK_STREAM, 0)
+            self.assertGreater(fd, 0)
+            self.assertEqual(held.call("connect", fd, place, len(place)), -errno.EPERM)
+            self.assertEqual(held.call("close", fd), 0)
+        self.still_serves()
+
+    @unittest.skipUnless(inject.possible() and has_landlock(1), "this kernel has no Landlock, or no calls can be made")
+    def test_who_takes_it_over_gets_at_no_file_of_its_users(self):
         """In a folder that no configuration names, where its user may do everything."""
-        with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder, inject.Process(self.pid) as held:
             account = pwd.getpwnam(self.user)
             path = f"{folder}/file"
             write(path, "text", 0o600, self.user, self.user)
@@ -150,6 +172,7 @@ class Sandboxed:
                              -errno.EACCES)
             self.assertEqual(held.call("unlinkat", AT_FDCWD, path, 0), -errno.EACCES)
             self.assertEqual(sorted(os.listdir(folder)), ["file", "new"])
+        self.still_serves()
 
     @property
     def is_loose(self):
@@ -190,6 +213,7 @@ class Broker(Sandboxed, LabCase):
     def still_serves(self):
         self.assertIn("uid=0(root)", self.run_approved(self.open_terminal())[1])
 
+    @unittest.skipUnless(has_landlock(4), "Landlock of this kernel limits no ports")
     def test_a_reload_that_needs_more_says_what_and_to_restart(self):
         before = read(self.own_conf)
         self.addCleanup(write, self.own_conf, before, 0o640, "root", "_jitbroker")

@@ -4,10 +4,12 @@ import glob
 import grp
 import json
 import os
-import re
+import signal
 import subprocess
 
+import memory
 from lab import LabCase, read
+from terminal import wait_until
 
 CAP_KILL = 1 << 5
 HELD = "/run/lab/held"  # root's: what the elevated session got
@@ -98,13 +100,49 @@ class Secrets(LabCase):
         if os.environ.get("PAM_JIT_SAN"):
             self.skipTest("the sanitizer's shadow memory makes a core of terabytes")
         pid = self.helper_pid()
-        self.assertIn("SecretAccessKey", found_in(self.memory_of(pid), self.secrets), "the search itself works")
+        self.assertIn("SecretAccessKey", memory.places(pid, self.secrets)[0], "the search itself works")
         done = subprocess.run(["gcore", "-o", f"{HELD}/core", str(pid)], capture_output=True, text=True, timeout=120)
         core = f"{HELD}/core.{pid}"
         self.assertTrue(os.path.exists(core), done.stderr)
         data = contents(core)
         self.assertIn(b"broker.example", data, "the core has the helper's ordinary memory")
         self.assertEqual(found_in(data, self.secrets), [])
+
+    def test_the_helpers_secrets_lie_in_locked_memory_alone(self):
+        """Which is never written to swap."""
+        if memory.why_not():
+            self.skipTest(memory.why_not())
+        found, bare = memory.places(self.helper_pid(), self.secrets)
+        self.assertIn("API key", found)
+        self.assertEqual(bare, [])
+
+    def test_the_brokers_own_key_lies_in_locked_memory_alone(self):
+        """After it has read it anew, too."""
+        if memory.why_not():
+            self.skipTest(memory.why_not())
+        key = memory.key_texts("/etc/jit-broker/tls.key")
+        self.assert_locked(key)
+        log = self.lab.log("jit-broker")
+        before = read(log).count("has been read anew")
+        self.lab.broker.process.send_signal(signal.SIGHUP)
+        wait_until("it has", lambda: read(log).count("has been read anew") > before)
+        self.assert_locked(key)
+
+    def assert_locked(self, key):
+        found, bare = memory.places(self.lab.broker.process.pid, key)
+        self.assertEqual((set(found), bare), ({"key in limbs"}, []))
+
+    def test_the_broker_keeps_neither_what_it_gave_nor_what_people_and_hosts_proved_themselves_with(self):
+        """But for the key of a host whose call waits."""
+        if memory.why_not():
+            self.skipTest(memory.why_not())
+        self.lab.stop_helper()
+        try:
+            self.lab.as_approver("appr1", "list")
+            found = memory.places(self.lab.broker.process.pid, self.secrets)[0]
+        finally:
+            self.lab.start_helper()
+        self.assertEqual(found, {})
 
     def test_the_helper_cannot_be_dumped_or_traced_by_its_own_user(self):
         limits = read(f"/proc/{self.helper_pid()}/limits")
@@ -123,19 +161,3 @@ class Secrets(LabCase):
 
     def helper_pid(self):
         return self.lab.helper.pid
-
-    @staticmethod
-    def memory_of(pid):
-        """All that can be read of a process's memory, as root."""
-        data = []
-        with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-            for line in read(f"/proc/{pid}/maps").splitlines():
-                start, end, mode = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()
-                if not mode.startswith("rw"):
-                    continue
-                try:
-                    memory.seek(int(start, 16))
-                    data.append(memory.read(int(end, 16) - int(start, 16)))
-                except OSError:
-                    continue
-        return b"".join(data)

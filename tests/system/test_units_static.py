@@ -64,6 +64,10 @@ class Units(unittest.TestCase):
         for path in SERVICES:
             self.assertRegex(read(path), r"(?m)^RestartPreventExitStatus=78$")
 
+    def test_nothing_of_a_daemon_goes_to_a_swap_device(self):
+        for path in SERVICES:
+            self.assertRegex(read(path), r"(?m)^MemorySwapMax=0$", path)
+
     def test_nothing_in_a_folder_that_a_daemon_writes_is_executed(self):
         """What it could write it could else map as a program, too."""
         for path in SERVICES:

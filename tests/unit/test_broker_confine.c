@@ -126,7 +126,7 @@ static void a_broker_does_in_its_sandbox_what_it_needs_and_nothing_else(void **s
 	(void)state;
 	if (is_under_valgrind()) /* it makes system calls of its own */
 		skip();
-	assert_sandboxed(enter);
+	assert_sandboxed();
 	assert_int_equal(in_sandbox(enter, signal_another_process), ENOSYS);
 	assert_int_equal(in_sandbox(enter_with_a_store, keep_its_store), 0);
 }
@@ -146,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_broker_does_in_its_sandbox_what_it_needs_and_nothing_else),
+		LANDLOCK_TESTS,
 		cmocka_unit_test(a_changed_configuration_that_needs_more_is_told_to_restart),
 	};
 	return cmocka_run_group_tests(tests, make, unmake);

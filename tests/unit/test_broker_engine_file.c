@@ -75,6 +75,8 @@ static void waiting_requests_are_limited(void **state)
 	r[3] = file(&f, NOW);
 	file_refused(&f, 429, "limit.waiting"); /* four on this host */
 	assert_string_equal(cancel(r[0], NOW), "");
+	file_refused(&f, 429, "limit.waiting"); /* the last place is for who has none */
+	assert_string_equal(cancel(r[3], NOW), "");
 	r[4] = file(&f, NOW);
 	for (int i = 0; i < 5; i++)
 		drop(&r[i]);
@@ -89,7 +91,7 @@ static void what_another_host_filed_counts_against_that_host(void **state)
 	(void)state;
 	f.for_host = "web-1";
 	for (int i = 0; i < 4; i++) {
-		f.requester = i < 2 ? "op1" : "op2";
+		f.requester = i < 3 ? "op1" : "op2";
 		assert_int_equal(jb_engine_file(b->engine, "ctl", &f, NOW, &r, &replayed, &b->fault), 0);
 		drop(&r);
 	}

@@ -326,6 +326,23 @@ static void credentials_are_read_from_the_answer(void **state)
 	assert_int_equal(answer.credentials.expiration, NOW + 900);
 }
 
+/* expat's own memory grows under it, with what was read in it. */
+static void an_answer_may_say_much_beside_the_credentials(void **state)
+{
+	char *xml = NULL;
+	struct jb_sts_answer answer;
+	char more[1024] = "";
+
+	(void)state;
+	for (size_t i = 0, at = 0; i < 40; i++)
+		at += (size_t)snprintf(more + at, sizeof(more) - at, " attribute%zu=\"%zu\"", i, i);
+	assert_true(asprintf(&xml, "%s<%s%0200d%s/>%s%s", OPENING, "Other", 0, more, CREDENTIALS, CLOSING) > 0);
+	parse(xml, &answer);
+	free(xml);
+	assert_int_equal(answer.kind, JB_STS_CREDENTIALS);
+	assert_string_equal(answer.credentials.session_token, "tok==");
+}
+
 static void an_error_is_read_in_both_its_forms(void **state)
 {
 	struct jb_sts_answer answer;
@@ -583,6 +600,7 @@ int main(void)
 		cmocka_unit_test(the_session_policy_denies_all_from_the_end_on_and_chaining),
 		cmocka_unit_test(a_role_policy_that_is_none_or_too_long_issues_nothing),
 		cmocka_unit_test(credentials_are_read_from_the_answer),
+		cmocka_unit_test(an_answer_may_say_much_beside_the_credentials),
 		cmocka_unit_test(an_error_is_read_in_both_its_forms),
 		cmocka_unit_test(a_malformed_answer_gives_no_credentials),
 		cmocka_unit_test(refusals_for_good_are_told_from_passing_ones),

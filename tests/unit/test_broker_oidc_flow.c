@@ -8,7 +8,8 @@
 #include "b64.h"
 #include "oidc_flow.h"
 
-static const struct jb_address here = {.known = true, .byte = {[15] = 1}}, there = {.known = true, .byte = {[15] = 2}};
+static const struct jb_address here = {.known = true, .byte = {[15] = 1}};
+static const struct jb_address there = {.known = true, .byte = {[0] = 0x20, [15] = 2}};
 static const struct jb_address socket_peer = {.known = false};
 
 static int setup(void **state)
@@ -108,6 +109,21 @@ static void an_address_forgets_its_own_sign_ins_alone(void **state)
 	assert_true(jb_oidc_flows_take(*state, last.state, last.cookie, 5000, &flow));
 }
 
+/* One machine may have all of a /64. */
+static void the_addresses_of_a_site_forget_their_own_sign_ins_alone(void **state)
+{
+	struct jb_oidc_begun mine = begin(*state, &here, 1000);
+	struct jb_address one_of_many = there;
+	struct jb_oidc_flow flow;
+
+	for (int i = 0; i < JB_OIDC_FLOWS * 2; i++) {
+		one_of_many.byte[14] = (uint8_t)(i >> 8);
+		one_of_many.byte[15] = (uint8_t)i;
+		begin(*state, &one_of_many, 1001 + i);
+	}
+	assert_true(jb_oidc_flows_take(*state, mine.state, mine.cookie, 5000, &flow));
+}
+
 static void a_full_table_forgets_the_oldest(void **state)
 {
 	struct jb_oidc_begun first = begin(*state, &here, 1000), second = begin(*state, &socket_peer, 1001);
@@ -140,6 +156,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(two_tabs_of_a_browser_share_its_cookie, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_cookie_that_somebody_planted_is_not_taken_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_address_forgets_its_own_sign_ins_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_addresses_of_a_site_forget_their_own_sign_ins_alone, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_full_table_forgets_the_oldest, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_path_that_is_too_long_is_refused, setup, teardown),
 	};

@@ -1,6 +1,7 @@
 /* Keys and tokens: their form, their hashes, and comparisons that fail closed. */
 #include "unit.h"
 
+#include <openssl/crypto.h>
 #include <string.h>
 
 #include "secret.h"
@@ -70,6 +71,34 @@ static void only_equal_texts_are_the_same(void **state)
 	assert_false(jb_secret_same("", NULL));
 }
 
+static size_t compared; /* bytes, in constant time */
+
+/* In OpenSSL's place for this program: the linker finds it first. */
+int CRYPTO_memcmp(const void *a, const void *b, size_t len)
+{
+	compared += len;
+	return memcmp(a, b, len);
+}
+
+static void a_comparison_takes_as_long_wherever_the_difference_is(void **state)
+{
+	char key[JB_SECRET_SIZE], id[JB_SECRET_ID_SIZE], hash[JB_HASH_SIZE];
+
+	(void)state;
+	assert_int_equal(jb_secret_new_key(key, id, hash), 0);
+	for (size_t i = 0; i < sizeof(hash) - 1; i++) {
+		hash[i] ^= 1;
+		compared = 0;
+		assert_false(jb_secret_fits(key, hash));
+		assert_int_equal(compared, sizeof(hash) - 1);
+		hash[i] ^= 1;
+	}
+	assert_true(jb_secret_fits(key, hash));
+	compared = 0;
+	assert_false(jb_secret_same("47", "57"));
+	assert_int_equal(compared, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -77,6 +106,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_key_has_no_id),
 		cmocka_unit_test(hashing_is_sha256),
 		cmocka_unit_test(only_equal_texts_are_the_same),
+		cmocka_unit_test(a_comparison_takes_as_long_wherever_the_difference_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,8 @@
 
 #include "http.h"
 #include "listen.h"
+#include "logged.h"
+#include "no_memory.h"
 #include "server.h"
 
 #define PATIENCE_MS 5000
@@ -647,6 +649,47 @@ static void an_address_of_either_family_is_listened_on(void **state)
 	}
 }
 
+#ifdef JIT_TEST_NO_MEMORY
+#define TAKES 5 /* allocations until libevent makes a connection of its own; some of those it does not bear to miss */
+
+/* Runs the loop until the nth allocation from here on has failed; what was logged. */
+static const char *lack(struct bench *b, long nth)
+{
+	static char said[512];
+
+	log_begin();
+	for (left = nth; left >= 0;)
+		event_base_loop(b->base, EVLOOP_ONCE);
+	left = LONG_MAX;
+	log_end(said, sizeof(said));
+	return said;
+}
+
+static void without_memory_it_says_so_once_and_lets_the_others_wait(void **state)
+{
+	(void)state;
+	if (!memory_can_run_out())
+		skip();
+	for (long nth = 0; nth < TAKES; nth++) {
+		struct bench *b = start(NULL);
+		struct peer *first = connect_to(b), *second = connect_to(b), *third = connect_to(b);
+
+		const char *said = lack(b, nth);
+		if (!strstr(said, "no further connection can be taken: Cannot allocate memory; until there is room "))
+			fail_msg("without allocation %ld: \"%s\"", nth, said);
+		assert_int_equal(jb_server_connections(b->server), 0);
+		assert_string_equal(lack(b, nth), "");
+		assert_int_equal(jb_server_connections(b->server), 0);
+		ask(third, "/");
+		assert_true(UNTIL(b, first->closed && second->closed));
+		leave(first);
+		leave(second);
+		leave(third);
+		stop(b);
+	}
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -673,6 +716,9 @@ int main(void)
 		cmocka_unit_test(expect_100_is_answered_before_the_body),
 		cmocka_unit_test(plain_http_is_served_on_loopback_alone),
 		cmocka_unit_test(query_parameters_are_decoded_strictly),
+#ifdef JIT_TEST_NO_MEMORY
+		cmocka_unit_test(without_memory_it_says_so_once_and_lets_the_others_wait),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

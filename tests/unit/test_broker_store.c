@@ -272,6 +272,24 @@ static void a_file_that_others_can_read_is_refused(void **state)
 	broker_start(b, NOW);
 }
 
+/* There another's PATH-journal would be rolled back into it. */
+static void a_store_in_a_folder_where_others_make_files_is_refused(void **state)
+{
+	char store_name[64], why[512] = "";
+	const char *path = store_name + strlen("sqlite:");
+
+	(void)state;
+	snprintf(store_name, sizeof(store_name), "sqlite:/tmp/jit-broker-store-%d", getpid());
+	if (geteuid() != 0 || seteuid(65534) < 0)
+		skip();
+	struct jb_store *store = jb_store_open(&(struct jb_conf){.store = store_name}, why, sizeof(why));
+	jb_store_close(store);
+	assert_int_equal(seteuid(0), 0);
+	unlink(path);
+	assert_null(store);
+	assert_non_null(strstr(why, "others can make files beside the store"));
+}
+
 /* With ever more room, until there is enough: each step of a write is the first that has none. */
 static void what_ran_out_of_memory_is_rolled_back(void **state)
 {
@@ -307,6 +325,7 @@ int main(void)
 		TEST(the_file_holds_no_secret),
 		TEST(a_store_of_the_first_version_is_brought_up),
 		TEST(a_file_that_others_can_read_is_refused),
+		TEST(a_store_in_a_folder_where_others_make_files_is_refused),
 		TEST(what_ran_out_of_memory_is_rolled_back),
 	};
 

@@ -2,6 +2,8 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "fetch.h"
 #include "fetch_fault.h"
@@ -10,6 +12,7 @@
 struct outcome {
 	bool done;
 	enum jit_fetch_fault fault;
+	char why[256];
 };
 
 static void on_done(void *arg, const struct jit_fetch_result *result)
@@ -18,9 +21,21 @@ static void on_done(void *arg, const struct jit_fetch_result *result)
 
 	o->done = true;
 	o->fault = result->fault;
+	snprintf(o->why, sizeof(o->why), "%s", result->why);
 }
 
-static enum jit_fetch_fault ask(bool plain_loopback, const char *url)
+/* From here on this process has no descriptor left; `ret` restores them. */
+static void use_up_descriptors(struct rlimit *ret)
+{
+	const int first_free = dup(STDERR_FILENO);
+
+	close(first_free);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, ret), 0);
+	const struct rlimit none = {.rlim_cur = (rlim_t)first_free, .rlim_max = ret->rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+static struct outcome ask_short(bool plain_loopback, const char *url, bool no_descriptors)
 {
 	const struct jit_fetch_options options = {.plain_loopback = plain_loopback};
 	const struct jit_fetch_request request = {.method = "GET", .url = url, .timeout_ms = 5000, .max_body = 1};
@@ -31,11 +46,21 @@ static enum jit_fetch_fault ask(bool plain_loopback, const char *url)
 	assert_non_null(fetch);
 	assert_non_null(jit_fetch_start(fetch, &request, on_done, &o));
 	assert_false(o.done); /* never from within the call */
+	struct rlimit limit;
+	if (no_descriptors)
+		use_up_descriptors(&limit);
 	event_base_dispatch(base);
+	if (no_descriptors)
+		setrlimit(RLIMIT_NOFILE, &limit);
 	assert_true(o.done);
 	jit_fetch_free(fetch);
 	event_base_free(base);
-	return o.fault;
+	return o;
+}
+
+static enum jit_fetch_fault ask(bool plain_loopback, const char *url)
+{
+	return ask_short(plain_loopback, url, false).fault;
 }
 
 /* Port 1 is closed: whoever is asked at all refuses the connection. */
@@ -58,6 +83,30 @@ static void other_protocols_are_not_spoken(void **state)
 	assert_int_equal(ask(true, "ftp://127.0.0.1:1/"), JIT_FETCH_LOCAL);
 	assert_int_equal(ask(true, ""), JIT_FETCH_LOCAL);
 	assert_int_equal(ask(false, "https://127.0.0.1:1/"), JIT_FETCH_CONNECT);
+}
+
+/* libcurl says no more than that it could not connect: whose fault it is decides what to do. */
+static void who_has_no_descriptor_left_says_so(void **state)
+{
+	static const char url[] = "http://127.0.0.1:1/";
+	struct outcome o = ask_short(true, url, true);
+	struct rlimit limit;
+
+	(void)state;
+	assert_int_equal(o.fault, JIT_FETCH_CONNECT);
+	assert_string_equal(o.why, "this process has no descriptor left");
+	o = ask_short(true, url, false);
+	assert_int_equal(o.fault, JIT_FETCH_CONNECT);
+	assert_string_equal(o.why, "connection refused");
+	CURL *easy = curl_easy_init();
+	assert_string_equal(jit_fetch_why(JIT_FETCH_CONNECT, CURLE_COULDNT_CONNECT, easy, ""), "it cannot be reached");
+	const char *resolved = jit_fetch_why(JIT_FETCH_DNS, CURLE_COULDNT_RESOLVE_HOST, easy, "");
+	assert_string_equal(resolved, "its name cannot be resolved");
+	use_up_descriptors(&limit);
+	resolved = jit_fetch_why(JIT_FETCH_DNS, CURLE_COULDNT_RESOLVE_HOST, easy, "");
+	setrlimit(RLIMIT_NOFILE, &limit);
+	assert_string_equal(resolved, "this process has no descriptor left");
+	curl_easy_cleanup(easy);
 }
 
 /* What libcurl says when a TLS 1.3 server refuses our certificate: only with the first bytes that it sends. */
@@ -88,6 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_alert_of_tls_is_told_by_its_name),
 		cmocka_unit_test(plain_http_goes_to_this_machine_alone_and_only_when_allowed),
+		cmocka_unit_test(who_has_no_descriptor_left_says_so),
 		cmocka_unit_test(other_protocols_are_not_spoken),
 	};
 

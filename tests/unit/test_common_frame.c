@@ -78,7 +78,7 @@ static void one_descriptor_is_taken_and_of_several_none_stays(void **state)
 	for (size_t n = 0; n <= 2; n++) {
 		int passed = 9999;
 
-		assert_int_equal(pipe(pipe_fd), 0);
+		assert_int_equal(pipe2(pipe_fd, O_NONBLOCK), 0);
 		send_with(fd[0], &f, (int[]){pipe_fd[1], pipe_fd[1]}, n);
 		close(pipe_fd[1]);
 		assert_int_equal(jit_frame_recv_fd(fd[1], &came, &passed), 1);

@@ -1,4 +1,7 @@
-/* An idle host whose question for changes is refused asks again ever later, and not before it was asked to. */
+/*
+ * An idle host whose question for changes is refused asks again ever later, and not before it was asked to. What could
+ * not be heard for want of memory is asked for again, and until then nothing ends.
+ */
 #include "helper_http.h"
 
 #include <event2/buffer.h>
@@ -6,7 +9,11 @@
 
 #include "changes.h"
 #include "clock.h"
+#include "grant.h"
+#include "no_memory.h"
 #include "pam_side.h"
+#include "request_decision.h"
+#include "spool.h"
 
 #define POLLS 4
 
@@ -71,11 +78,115 @@ static void it_is_not_sooner_than_the_broker_asked_for(void **state)
 		assert_true(came_ms[i] - came_ms[i - 1] >= 1000);
 }
 
+#ifdef JIT_TEST_NO_MEMORY
+#define ID     "0b6c1111-2222-4333-8444-555555667777"
+#define SEALED 20011 /* bytes that nothing else has */
+
+static char asked[256];
+
+/* Of each list the first copy of the sealed credentials cannot be had: of the first one, and of one that comes later.
+ */
+static void on_lists(struct evhttp_request *request, void *arg)
+{
+	struct evbuffer *out = evbuffer_new();
+	const char *uri = evhttp_request_get_uri(request);
+	size_t used = strlen(asked);
+
+	(void)arg;
+	snprintf(asked + used, sizeof(asked) - used, "%s ", uri);
+	evbuffer_add_printf(out,
+			    "{\"next\":%d,\"host\":\"web-1\",\"changes\":[{\"requestId\":\"" ID
+			    "\",\"shortId\":\"R7KD-2M9Q\",\"status\":\"ACTIVE\",\"requester\":\"op1\","
+			    "\"role\":\"admin\",\"services\":[\"sudo\"],\"targets\":[\"root\"],"
+			    "\"scope\":\"session\",\"remaining\":600,\"sealedCredentials\":\"%0*d\"}]}",
+			    polls < 2 ? 5 : 6, SEALED, 0);
+	evhttp_send_reply(request, 200, "", out);
+	evbuffer_free(out);
+	of_size = SEALED + 1;
+	left = polls % 2 == 0 ? 0 : LONG_MAX;
+	polls++;
+}
+
+static void what_there_is_no_memory_for_is_asked_for_again_and_ends_no_grant(void **state)
+{
+	(void)state;
+	if (!memory_can_run_out())
+		skip();
+	struct jh_grant *g = calloc(1, sizeof(*g));
+	http_broker_start(&broker, &helper, &conf, on_lists);
+	polls = 0;
+	helper.pam = jh_pam_side_new(&helper, socket(AF_UNIX, SOCK_SEQPACKET, 0));
+	assert_non_null(helper.pam);
+	conf.spool_dir = broker.folder;
+	assert_non_null(helper.spool = jh_spool_new(&helper));
+	snprintf(g->id, sizeof(g->id), ID);
+	g->until_ms = jit_boottime_ms() + 600000;
+	assert_int_equal(jh_grant_restore(&helper, g), 0);
+	assert_true(g->unconfirmed);
+	jh_grant_list(g);
+	assert_non_null(helper.changes = jh_changes_new(&helper));
+	while (polls < 4) {
+		assert_int_equal(event_base_loop(helper.base, EVLOOP_ONCE), 0);
+		assert_ptr_equal(LIST_FIRST(&helper.grants), g);
+	}
+	assert_false(g->unconfirmed);
+	assert_string_equal(asked, "/changes /changes /changes?after=5&wait=25 /changes?after=5&wait=25 ");
+	of_size = 0;
+	left = LONG_MAX;
+	jh_changes_free(helper.changes);
+	jh_grant_free(g);
+	jh_spool_free(helper.spool);
+	jh_listener_free(helper.pam);
+	http_broker_stop(&broker, &helper);
+}
+
+static void on_look(struct evhttp_request *request, void *arg)
+{
+	struct evbuffer *out = evbuffer_new();
+
+	(void)arg;
+	evbuffer_add_printf(out,
+			    "{\"requestId\":\"" ID "\",\"shortId\":\"R7KD-2M9Q\",\"status\":\"PENDING\","
+			    "\"requester\":\"op1\",\"role\":\"admin\",\"sealedCredentials\":\"%0*d\"}",
+			    SEALED, 0);
+	evhttp_send_reply(request, 200, "", out);
+	evbuffer_free(out);
+	of_size = SEALED + 1;
+	left = 0;
+}
+
+/* The change itself came before the request's id was known: nothing else tells of it. */
+static void a_look_whose_answer_there_is_no_memory_for_is_taken_again(void **state)
+{
+	static struct jh_request request;
+
+	(void)state;
+	if (!memory_can_run_out())
+		skip();
+	http_broker_start(&broker, &helper, &conf, on_look);
+	request = (struct jh_request){.helper = &helper, .id = ID, .stage = JH_REQUEST_PENDING};
+	jh_alarm_init(&request.again, helper.alarms, NULL, &request);
+	jh_request_look(&request);
+	while (request.call)
+		assert_int_equal(event_base_loop(helper.base, EVLOOP_ONCE), 0);
+	assert_true(left < 0);
+	assert_true(request.again.when_ms);
+	of_size = 0;
+	left = LONG_MAX;
+	jh_alarm_clear(&request.again);
+	http_broker_stop(&broker, &helper);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whatever_the_refusal_each_wait_is_longer_than_the_one_before),
 		cmocka_unit_test(it_is_not_sooner_than_the_broker_asked_for),
+#ifdef JIT_TEST_NO_MEMORY
+		cmocka_unit_test(what_there_is_no_memory_for_is_asked_for_again_and_ends_no_grant),
+		cmocka_unit_test(a_look_whose_answer_there_is_no_memory_for_is_taken_again),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

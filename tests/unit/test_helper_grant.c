@@ -1,10 +1,19 @@
 /* Who a grant covers, where it reaches, and how its time runs. */
 #include "unit.h"
 
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "clock.h"
 #include "collect.h"
 #include "grant.h"
+#include "helper.h"
+#include "no_memory.h"
 #include "place.h"
 
 #define NOW 1000000
@@ -383,6 +392,96 @@ static void back_off_doubles_up_to_its_cap(void **state)
 	}
 }
 
+#ifdef JIT_TEST_NO_MEMORY
+static struct jh_helper helper;
+
+static pid_t child_that_waits(void)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	assert_true(child > 0);
+	return child;
+}
+
+/* A grant of the login session whose leader is that process, not listed; NULL: there was no memory to watch it. */
+static struct jh_grant *bound_to(pid_t leader, long memory)
+{
+	struct jh_grant *g = calloc(1, sizeof(*g));
+	int fd = jh_pidfd_open(leader);
+
+	assert_true(g && fd >= 0);
+	g->demo = true; /* no broker is to be told */
+	g->until_ms = jit_boottime_ms() + 600000;
+	assert_int_equal(jh_grant_restore(&helper, g), 0);
+	left = memory;
+	int r = jh_grant_bind(g, &here, fd);
+	left = LONG_MAX;
+	if (r == 0)
+		return g;
+	assert_int_equal(fcntl(fd, F_GETFD), -1); /* taken over, and closed */
+	jh_grant_free(g);
+	return NULL;
+}
+
+static void end_of(pid_t child)
+{
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
+/* Until there is no grant any more; the alarm of none is due. */
+static void run(void)
+{
+	const struct timeval patience = {.tv_sec = 5};
+
+	event_base_loopexit(helper.base, &patience);
+	event_base_loop(helper.base, LIST_EMPTY(&helper.grants) ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+}
+
+static void what_watches_its_session_is_had_before_it_is_listed(void **state)
+{
+	struct jh_grant *g = NULL;
+	long memory = 0;
+
+	(void)state;
+	int pidfd = jh_pidfd_open(getpid());
+	if (!memory_can_run_out() || pidfd < 0)
+		skip();
+	close(pidfd);
+	helper = (struct jh_helper){.passed = -1, .base = event_base_new()};
+	helper.alarms = jh_alarms_new(helper.base);
+	pid_t child = child_that_waits();
+	for (; !g && memory < 100; memory++)
+		g = bound_to(child, memory);
+	assert_non_null(g);
+	assert_true(memory > 1);
+	left = 0; /* nothing more is to be had */
+	jh_grant_list(g);
+	left = LONG_MAX;
+	event_base_loop(helper.base, EVLOOP_NONBLOCK);
+	assert_ptr_equal(LIST_FIRST(&helper.grants), g);
+	end_of(child);
+	run();
+	assert_true(LIST_EMPTY(&helper.grants));
+
+	child = child_that_waits();
+	g = bound_to(child, LONG_MAX);
+	end_of(child); /* while somebody reads that it was approved */
+	event_base_loop(helper.base, EVLOOP_ONCE);
+	assert_true(LIST_EMPTY(&helper.grants));
+	jh_grant_list(g);
+	run();
+	assert_true(LIST_EMPTY(&helper.grants));
+	jh_alarms_free(helper.alarms);
+	event_base_free(helper.base);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -402,6 +501,9 @@ int main(void)
 		cmocka_unit_test(credentials_live_by_the_brokers_clock),
 		cmocka_unit_test(credentials_are_held_back_only_while_others_are_on_their_way),
 		cmocka_unit_test(back_off_doubles_up_to_its_cap),
+#ifdef JIT_TEST_NO_MEMORY
+		cmocka_unit_test(what_watches_its_session_is_had_before_it_is_listed),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* What a thousand sessions want is there: locked memory for their credentials, and descriptors. */
+/* What twelve hundred sessions want is there: locked memory for their credentials, and descriptors. */
 #include "unit.h"
 
 #include <openssl/crypto.h>
@@ -8,7 +8,7 @@
 
 #include "harden.h"
 
-#define SESSIONS    1000
+#define SESSIONS    1200
 #define OF_SESSION  4	      /* its connection, its process, its terminal, its grant's leader */
 #define OF_OTHERS   (2 * 256) /* connections to session.sock, with their processes */
 #define CREDENTIALS 1500      /* bytes, with a session token of 1 kB */

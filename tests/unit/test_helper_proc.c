@@ -145,6 +145,25 @@ static void login_sessions_match_only_their_own(void **state)
 	assert_false(jh_session_same(&leader, &other));
 }
 
+static void who_cannot_be_looked_at_is_neither_a_descendant_nor_none(void **state)
+{
+	struct rlimit limit;
+	struct jh_proc self;
+
+	(void)state;
+	assert_int_equal(jh_proc_read(getpid(), &self), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	int free_fd = dup(STDERR_FILENO);
+	close(free_fd);
+	const struct rlimit none = {.rlim_cur = (rlim_t)free_fd, .rlim_max = limit.rlim_max};
+	setrlimit(RLIMIT_NOFILE, &none);
+	int r = jh_proc_descends(self.pid, self.pid, self.start);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	assert_int_equal(r, -EMFILE);
+	assert_int_equal(jh_proc_descends(self.pid, self.pid, self.start), 1);
+	assert_int_equal(jh_proc_descends(0, self.pid, self.start), 0);
+}
+
 static void a_process_that_cannot_be_looked_at_is_not_taken_for_gone(void **state)
 {
 	struct rlimit limit, short_of;
@@ -176,6 +195,7 @@ int main(void)
 		cmocka_unit_test(own_process_is_what_the_kernel_says),
 		cmocka_unit_test(a_process_that_is_gone_is_not_alive),
 		cmocka_unit_test(a_process_that_cannot_be_looked_at_is_not_taken_for_gone),
+		cmocka_unit_test(who_cannot_be_looked_at_is_neither_a_descendant_nor_none),
 		cmocka_unit_test(descent_is_by_pid_and_start_time),
 		cmocka_unit_test(the_peer_of_a_socket_is_who_connected),
 		cmocka_unit_test(login_sessions_match_only_their_own),

@@ -61,7 +61,8 @@ static int set_up(void **state)
 	memset(elevation.hash, 0xa5, sizeof(elevation.hash));
 	not_taken = elevation;
 	not_taken.stands = false;
-	ending = (struct jh_ending){.short_id = "8DFD-NS2K", .kill_ms = NOW - 5, .traces = grant.traces};
+	ending = (struct jh_ending){
+		.short_id = "8DFD-NS2K", .requester = "op2", .kill_ms = NOW - 5, .traces = grant.traces};
 	LIST_INSERT_HEAD(&helper.grants, &grant, link);
 	LIST_INSERT_HEAD(&helper.elevations, &elevation, link);
 	LIST_INSERT_HEAD(&helper.elevations, &not_taken, link);
@@ -144,9 +145,10 @@ static void it_comes_back_as_it_was(void **state)
 	assert_true(e->facts.keyless && e->facts.descent);
 	assert_same_session(&e->facts.session, &elevation.session);
 
-	const struct jh_saved_ending *n = LIST_FIRST(&saved.endings);
+	const struct jh_ending *n = LIST_FIRST(&saved.endings);
 	assert_non_null(n);
 	assert_string_equal(n->short_id, "8DFD-NS2K");
+	assert_string_equal(n->requester, "op2");
 	assert_true(n->kill_ms == NOW - 5);
 	assert_int_equal(n->traces.count, 1);
 
@@ -246,6 +248,8 @@ static void what_is_not_quite_a_state_is_refused_whole(void **state)
 		{"\"hash\":\"p", "\"hash\":\"pp"},
 		{"\"hash\":\"p", "\"hash\":\"!"},
 		{"\"kill\":", "\"kill\":-"},
+		{"\"requester\":\"op2\"", "\"requester\":7"},
+		{"\"requester\":\"op2\"", "\"requester\":\"op2\\u001b[2J\""},
 		{"\"withdrawals\":[", "\"x\":["},
 		{"\"withdrawals\":[", "\"withdrawals\":[7,"},
 		{"\"unheard\":", "\"unheard\":1,\"x\":"},
@@ -317,6 +321,18 @@ static void the_versions_before_are_read_and_would_know_this_one_for_another(voi
 	}
 }
 
+static void whose_an_ending_is_was_not_always_written(void **state)
+{
+	struct jh_saved saved;
+	char *text = edited(",\"requester\":\"op2\"", "");
+
+	(void)state;
+	assert_int_equal(parse(text, &saved), 0);
+	assert_string_equal(LIST_FIRST(&saved.endings)->requester, "");
+	jh_saved_clear(&saved);
+	free(text);
+}
+
 static void what_a_text_holds_stays_in_it(void **state)
 {
 	struct jh_saved saved;
@@ -378,22 +394,84 @@ static void a_list_longer_than_is_read_is_not_written(void **state)
 	free(many);
 }
 
+struct many {
+	struct jh_grant grant;
+	struct jh_elevation elevation;
+	struct jh_ending ending;
+};
+
+static void fill_text(char *text, size_t size)
+{
+	memset(text, 'x', size - 1);
+	text[size - 1] = '\0';
+}
+
+static void fill_traces(struct jh_traces *traces)
+{
+	for (traces->count = 0; traces->count < JH_TRACES_MAX; traces->count++)
+		traces->at[traces->count] =
+			(struct jh_trace){.audit = 1000000, .uid = 100000000, .pid = 4194304, .start = 99999999999};
+}
+
+/* So many of each kind, as long as they can be. */
+static struct many *fill(size_t count)
+{
+	struct many *many = calloc(count, sizeof(*many));
+
+	assert_non_null(many);
+	for (size_t i = 0; i < count; i++) {
+		struct jh_grant *g = &many[i].grant;
+
+		*g = grant;
+		fill_text(g->requester, sizeof(g->requester));
+		fill_text(g->role, sizeof(g->role));
+		fill_text(g->approved_by, sizeof(g->approved_by));
+		fill_text(g->services, sizeof(g->services));
+		fill_text(g->targets, sizeof(g->targets));
+		fill_text(g->region, sizeof(g->region));
+		fill_text(g->session.place, sizeof(g->session.place));
+		fill_traces(&g->traces);
+		many[i].elevation = elevation;
+		many[i].elevation.grant = g;
+		many[i].elevation.session = g->session;
+		fill_text(many[i].elevation.target, sizeof(many[i].elevation.target));
+		many[i].ending = ending;
+		many[i].ending.traces = g->traces;
+		fill_text(many[i].ending.requester, sizeof(many[i].ending.requester));
+		LIST_INSERT_HEAD(&helper.grants, g, link);
+		LIST_INSERT_HEAD(&helper.elevations, &many[i].elevation, link);
+		LIST_INSERT_HEAD(&helper.endings, &many[i].ending, link);
+	}
+	return many;
+}
+
 static void more_text_than_is_read_is_not_written(void **state)
 {
-	struct jh_grant *many = calloc(JH_SAVED_LIST_MAX / 2, sizeof(*many));
+	struct many *many = fill(JH_SAVED_LIST_MAX);
 	char *text = NULL;
 	size_t len = 0;
 
 	(void)state;
-	assert_non_null(many);
-	for (size_t i = 0; i < JH_SAVED_LIST_MAX / 2; i++) {
-		many[i] = grant;
-		for (size_t j = many[i].traces.count = JH_TRACES_MAX; j-- > 0;)
-			many[i].traces.at[j] = grant.traces.at[0];
-		LIST_INSERT_HEAD(&helper.grants, &many[i], link);
-	}
+	for (size_t i = 0; i < JH_SAVED_LIST_MAX; i++) /* no name has so many characters that want an escape */
+		memset(many[i].grant.targets, '"', sizeof(many[i].grant.targets) - 1);
+	LIST_REMOVE(&grant, link);
+	LIST_REMOVE(&ending, link);
 	assert_int_equal(jh_saved_format(&helper, BOOT, &text, &len), -EFBIG);
 	assert_null(text);
+	free(many);
+}
+
+/* Twelve hundred grants and as many sessions, each of which has left as much behind as is remembered. */
+static void all_that_the_limits_allow_is_written(void **state)
+{
+	struct many *many = fill(1200);
+	char *text = NULL;
+	size_t len = 0;
+
+	(void)state;
+	assert_int_equal(jh_saved_format(&helper, BOOT, &text, &len), 0);
+	assert_true(len > JH_SAVED_MAX / 2);
+	free(text);
 	free(many);
 }
 
@@ -445,10 +523,12 @@ int main(void)
 		cmocka_unit_test_setup(what_was_cut_off_is_refused, set_up),
 		cmocka_unit_test_setup(more_than_can_be_is_refused, set_up),
 		cmocka_unit_test_setup(the_versions_before_are_read_and_would_know_this_one_for_another, set_up),
+		cmocka_unit_test_setup(whose_an_ending_is_was_not_always_written, set_up),
 		cmocka_unit_test_setup(what_a_text_holds_stays_in_it, set_up),
 		cmocka_unit_test_setup(of_more_withdrawals_than_are_read_the_newest_are_written, set_up),
 		cmocka_unit_test_setup(a_list_longer_than_is_read_is_not_written, set_up),
 		cmocka_unit_test_setup(more_text_than_is_read_is_not_written, set_up),
+		cmocka_unit_test_setup(all_that_the_limits_allow_is_written, set_up),
 #ifdef JIT_TEST_NO_MEMORY
 		cmocka_unit_test_setup(without_memory_nothing_is_written_rather_than_a_broken_state, set_up),
 #endif

@@ -1,13 +1,16 @@
 /* The spool: what is kept survives, is told in order, once, and whatever the broker answers meanwhile. */
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <event2/buffer.h>
+#include <event2/event.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
 #include "helper_http.h"
 #include "json.h"
+#include "no_memory.h"
 #include "spool.h"
 
 static struct jh_helper helper;
@@ -20,7 +23,21 @@ static char order[256];		/* the reasons of the events in the order in which they
 static char last_id[64];	/* of the event that came last */
 static int repeated;		/* how many came with the id of the one before */
 static const char *poison = ""; /* a reason that the broker does not take */
+static int names_left = -1;	/* so many does a folder tell before the kernel is out of memory; -1: all */
 static bool proxied;		/* a 400 is somebody's who stands before the broker */
+
+__attribute__((visibility("default"))) struct dirent *readdir(DIR *list)
+{
+	struct dirent *(*next)(DIR * list);
+
+	*(void **)&next = dlsym(RTLD_NEXT, "readdir"); /* as POSIX has it */
+	if (names_left == 0) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	names_left -= names_left > 0;
+	return next(list);
+}
 
 static void append(char *buf, size_t size, const char *text)
 {
@@ -86,6 +103,7 @@ static int setup(void **state)
 	last_id[0] = '\0';
 	repeated = 0;
 	proxied = false;
+	names_left = -1;
 	start();
 	return 0;
 }
@@ -151,6 +169,36 @@ static void run_until(size_t waiting)
 	jh_spool_deliver(spool);
 	while (jh_spool_waiting(spool) > waiting)
 		event_base_loop(helper.base, EVLOOP_ONCE);
+}
+
+static void wait_until_told(int count)
+{
+	struct event *deadline = evtimer_new(helper.base, NULL, NULL);
+
+	assert_int_equal(event_add(deadline, &(struct timeval){.tv_sec = 20}), 0);
+	while (told < count && event_pending(deadline, EV_TIMEOUT, NULL))
+		event_base_loop(helper.base, EVLOOP_ONCE);
+	event_free(deadline);
+	assert_int_equal(told, count);
+}
+
+static void open_end(const char *key)
+{
+	JIT_JSON json_object *end = json_object_new_object();
+	char why[512];
+
+	json_object_object_add(end, "requester", json_object_new_string("op1"));
+	json_object_object_add(end, "reason", json_object_new_string("end"));
+	assert_int_equal(jh_spool_open(spool, key, end, why, sizeof(why)), 0);
+}
+
+static void descriptors(rlim_t count)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = count;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
 static void what_is_kept_survives_and_is_told_once_in_order(void **state)
@@ -242,19 +290,165 @@ static void only_the_broker_itself_can_say_that_it_will_never_take_one(void **st
 
 static void a_moment_without_descriptors_costs_no_event(void **state)
 {
-	struct rlimit limit, none;
+	struct rlimit limit;
 
 	(void)state;
 	assert_int_equal(add("op1", "one", false), 0);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-	none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	descriptors(0);
 	jh_spool_deliver(spool);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	descriptors(limit.rlim_cur);
 	assert_int_equal(jh_spool_waiting(spool), 1);
 	run_until(0);
 	assert_int_equal(told, 1);
 }
+
+/* Else numbers would be given twice, and no break-glass be recorded any more. */
+static void it_starts_with_all_that_is_kept_or_not_at_all(void **state)
+{
+	const int first = dup(0);
+	struct rlimit limit;
+
+	(void)state;
+	close(first);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(add("op1", "one", false), 0);
+	jh_spool_free(spool);
+	for (int n = 0; n < 4; n++) {
+		descriptors((rlim_t)first + (rlim_t)n - 1); /* one of them is free already: the spool's own */
+		spool = jh_spool_new(&helper);
+		descriptors(limit.rlim_cur);
+		if (spool)
+			assert_int_equal(jh_spool_waiting(spool), 3);
+		assert_true(n > 0 || !spool);
+		jh_spool_free(spool);
+	}
+	for (names_left = 0; names_left < 10; names_left++) {
+		const int names = names_left;
+		spool = jh_spool_new(&helper);
+		names_left = names;
+		assert_null(spool);
+	}
+	names_left = -1;
+	start();
+	assert_int_equal(add("op1", "two", false), 0);
+	run_until(0);
+	assert_string_equal(order, "oneoneonetwo");
+}
+
+/* Found unusable at the start, and a moment's want when it is usable again. */
+static void what_is_found_later_is_all_found_too(void **state)
+{
+	(void)state;
+	assert_int_equal(add("op1", "one", false), 0);
+	jh_spool_free(spool);
+	chmod(spool_dir, 0755);
+	start();
+	chmod(spool_dir, 0700);
+	names_left = 0;
+	assert_int_equal(add("op1", "two", false), -ENOMEM);
+	names_left = -1;
+	assert_int_equal(add("op1", "two", false), 0);
+	assert_int_equal(jh_spool_waiting(spool), 2);
+	run_until(0);
+	assert_string_equal(order, "onetwo");
+}
+
+static void an_end_that_meets_a_want_of_descriptors_is_told_without_a_restart(void **state)
+{
+	struct rlimit limit;
+
+	(void)state;
+	open_end("11111111-2222-4333-8444-555555555555");
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	descriptors(0);
+	jh_spool_end(spool, "11111111-2222-4333-8444-555555555555", "its time is over");
+	descriptors(limit.rlim_cur);
+	assert_int_equal(files(), 1);
+	wait_until_told(1);
+	run_until(0);
+	assert_string_equal(order, "end");
+	assert_int_equal(files(), 0);
+}
+
+#ifdef JIT_TEST_NO_MEMORY
+static void an_end_that_meets_a_want_of_memory_is_told_without_a_restart(void **state)
+{
+	char key[64];
+	bool all = false;
+	int ends = 0;
+
+	(void)state;
+	if (!memory_can_run_out())
+		skip();
+	for (; !all; ends++) {
+		snprintf(key, sizeof(key), "11111111-2222-4333-8444-%012d", ends);
+		open_end(key);
+		left = ends;
+		jh_spool_end(spool, key, "its time is over");
+		all = left >= 0;
+		left = LONG_MAX;
+	}
+	assert_true(ends > 10);
+	assert_true(jh_spool_waiting(spool) < (size_t)ends); /* some did not come about */
+	jh_spool_deliver(spool);
+	wait_until_told(ends);
+	run_until(0);
+	assert_int_equal(files(), 0);
+}
+
+static void one_that_is_kept_but_not_known_is_told_without_a_restart(void **state)
+{
+	char why[512];
+	int r = -1;
+
+	(void)state;
+	if (!memory_can_run_out())
+		skip();
+	JIT_JSON json_object *event = json_object_new_object();
+	json_object_object_add(event, "reason", json_object_new_string("one"));
+	for (long nth = 0; r < 0; nth++) {
+		left = nth;
+		r = jh_spool_add(spool, event, "op1", false, why, sizeof(why));
+		left = LONG_MAX;
+	}
+	assert_int_equal(files(), 1);
+	assert_int_equal(jh_spool_waiting(spool), 0);
+	wait_until_told(1);
+	run_until(0);
+	assert_int_equal(files(), 0);
+}
+
+/* Read again at each start, while each allocation fails in turn. */
+static void a_moment_without_memory_costs_no_event(void **state)
+{
+	char event[128];
+	bool all = false;
+	unsigned failed = 0;
+
+	(void)state;
+	if (!memory_can_run_out())
+		skip();
+	assert_int_equal(add("op1", "one", false), 0);
+	snprintf(event, sizeof(event), "%s/0000000000000001.event", spool_dir);
+	for (long nth = 0; !all; nth++) {
+		jh_spool_free(spool);
+		left = nth;
+		spool = jh_spool_new(&helper);
+		all = left >= 0;
+		left = LONG_MAX;
+		failed += !all;
+		if (spool)
+			assert_int_equal(jh_spool_waiting(spool), 1);
+		assert_int_equal(access(event, F_OK), 0);
+	}
+	assert_true(failed > 10);
+	jh_spool_settle(spool);
+	run_until(0);
+	assert_int_equal(told, 1);
+}
+#endif
 
 static void a_folder_that_is_not_ours_keeps_nothing(void **state)
 {
@@ -276,6 +470,22 @@ static void the_spool_is_bounded_and_has_room_for_ends(void **state)
 	assert_int_equal(add("op1", "x", false), -EDQUOT);
 	assert_int_equal(add("op2", "x", false), 0); /* one person does not use up another's room */
 	assert_int_equal(add("op1", "x", true), 0);
+}
+
+static void persons_together_leave_room_for_who_has_few(void **state)
+{
+	char name[32];
+
+	(void)state;
+	for (int i = 0; i < 800; i++) {
+		snprintf(name, sizeof(name), "person%d", i / 80);
+		assert_int_equal(add(name, "x", false), 0);
+	}
+	assert_int_equal(add("person0", "x", false), -EDQUOT);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(add("op1", "x", false), 0);
+	assert_int_equal(add("op1", "x", false), -EDQUOT);
+	assert_int_equal(add("op2", "x", false), 0);
 }
 
 static void what_began_and_was_not_ended_is_ended_at_the_next_start(void **state)
@@ -335,8 +545,17 @@ int main(void)
 		TEST(what_was_set_aside_stays_whatever_is_set_aside_later),
 		TEST(only_the_broker_itself_can_say_that_it_will_never_take_one),
 		TEST(a_moment_without_descriptors_costs_no_event),
+		TEST(it_starts_with_all_that_is_kept_or_not_at_all),
+		TEST(what_is_found_later_is_all_found_too),
+		TEST(an_end_that_meets_a_want_of_descriptors_is_told_without_a_restart),
+#ifdef JIT_TEST_NO_MEMORY
+		TEST(an_end_that_meets_a_want_of_memory_is_told_without_a_restart),
+		TEST(one_that_is_kept_but_not_known_is_told_without_a_restart),
+		TEST(a_moment_without_memory_costs_no_event),
+#endif
 		TEST(a_folder_that_is_not_ours_keeps_nothing),
 		TEST(the_spool_is_bounded_and_has_room_for_ends),
+		TEST(persons_together_leave_room_for_who_has_few),
 		TEST(what_began_and_was_not_ended_is_ended_at_the_next_start),
 		TEST(an_end_is_one_event_wherever_the_helper_is_killed),
 	};

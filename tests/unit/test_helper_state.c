@@ -1,4 +1,7 @@
-/* A restart: who is short of descriptors or memory takes nothing for over, and leaves all to the next start. */
+/*
+ * A restart: who is short of descriptors or memory takes nothing for over, and leaves all to the next start. And what
+ * it goes on with is written as soon as it can be.
+ */
 #include "unit.h"
 
 #include <errno.h>
@@ -8,12 +11,14 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "answer.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "helper.h"
+#include "logged.h"
 #include "no_memory.h"
 #include "pam_side.h"
 #include "safefile.h"
@@ -26,11 +31,22 @@ static struct jh_helper helper;
 static struct jh_conf conf;
 static char folder[64], file[96];
 
+/* One that nobody connects to. */
+static int a_listener(void)
+{
+	const struct sockaddr nameless = {.sa_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+
+	assert_int_equal(bind(fd, &nameless, sizeof(nameless.sa_family)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
 static void begin(void)
 {
 	helper = (struct jh_helper){.passed = -1, .conf = &conf, .base = event_base_new()};
 	helper.alarms = jh_alarms_new(helper.base);
-	helper.pam = jh_pam_side_new(&helper, socket(AF_UNIX, SOCK_SEQPACKET, 0));
+	helper.pam = jh_pam_side_new(&helper, a_listener());
 	helper.state = jh_state_new(&helper);
 	assert_non_null(helper.alarms);
 	assert_non_null(helper.pam);
@@ -45,6 +61,7 @@ static void end(void)
 	jh_elevations_leave(&helper);
 	while (!LIST_EMPTY(&helper.grants))
 		jh_grant_free(LIST_FIRST(&helper.grants));
+	jh_endings_free(&helper);
 	jh_listener_free(helper.pam);
 	jh_alarms_free(helper.alarms);
 	event_base_free(helper.base);
@@ -59,8 +76,10 @@ static void write_state(uint64_t later)
 				 .role = "admin",
 				 .services = "sudo",
 				 .targets = "root",
+				 .ends = true,
 				 .duration_s = 900,
 				 .until_ms = jit_boottime_ms() + 600000};
+	struct jh_ending ending = {.short_id = "8DFD-NS2K"};
 	struct jh_elevation elevations[ELEVATIONS];
 	struct jh_peer peer;
 
@@ -70,6 +89,7 @@ static void write_state(uint64_t later)
 		(struct jh_session){.known = true, .audit = 7, .leader = getpid(), .leader_start = peer.proc.start};
 	peer.proc.start += later;
 	LIST_INSERT_HEAD(&helper.grants, &grant, link);
+	LIST_INSERT_HEAD(&helper.endings, &ending, link);
 	for (size_t i = 0; i < ELEVATIONS; i++) {
 		elevations[i] = (struct jh_elevation){
 			.grant = &grant, .peer = &peer, .session = grant.session, .target = "root", .stands = true};
@@ -79,6 +99,7 @@ static void write_state(uint64_t later)
 	jh_state_flush(&helper);
 	LIST_INIT(&helper.grants);
 	LIST_INIT(&helper.elevations);
+	LIST_INIT(&helper.endings);
 	end();
 }
 
@@ -99,6 +120,19 @@ static int tear_down(void **state)
 	return rmdir(folder);
 }
 
+/* How long until an alarm of the helper: all share one timer. 0: none is set. */
+static int64_t next_alarm_ms(void)
+{
+	struct itimerspec when;
+	int64_t ms = 0;
+
+	for (int fd = 3; fd < 256 && ms == 0; fd++)
+		if (timerfd_gettime(fd, &when) == 0)
+			ms = when.it_value.tv_sec * 1000 + when.it_value.tv_nsec / 1000000;
+	return ms;
+}
+
+/* With all that its end will need; and nothing is at its end because it could not be watched. */
 static void assert_goes_on(unsigned elevations)
 {
 	const struct jh_grant *g = LIST_FIRST(&helper.grants);
@@ -106,6 +140,9 @@ static void assert_goes_on(unsigned elevations)
 	assert_non_null(g);
 	assert_true(g->leader_fd >= 0);
 	assert_int_equal(jh_elevations_of(g), elevations);
+	assert_non_null(g->ending);
+	assert_non_null(LIST_FIRST(&helper.endings)); /* what was being ended is ended */
+	assert_true(next_alarm_ms() > 100);
 }
 
 /* valgrind has none, and there a process cannot be watched. */
@@ -167,6 +204,123 @@ static void what_is_over_is_over_and_the_rest_goes_on(void **state)
 	end();
 }
 
+/* By that name it is told whose are most, where there is no room for more. */
+static void what_a_grant_left_is_ended_in_its_requesters_name(void **state)
+{
+	char why[JIT_LINE_SIZE];
+
+	(void)state;
+	if (!there_are_pidfds())
+		skip();
+	write_state(1);
+	begin();
+	assert_int_equal(jh_state_restore(&helper, why, sizeof(why)), 0);
+	struct jh_grant *g = LIST_FIRST(&helper.grants);
+	g->traces.count = 1;
+	jh_grant_end(g, "it is given back", false);
+	assert_string_equal(LIST_FIRST(&helper.endings)->short_id, "R7KD-2M9Q");
+	assert_string_equal(LIST_FIRST(&helper.endings)->requester, "op1");
+	end();
+}
+
+/* Nothing can be written while there is another folder's name. */
+static void take_folder_away(bool away)
+{
+	char other[80];
+
+	snprintf(other, sizeof(other), "%s.away", folder);
+	assert_int_equal(away ? rename(folder, other) : rename(other, folder), 0);
+}
+
+static bool is_written(void)
+{
+	struct stat st;
+
+	return stat(file, &st) == 0;
+}
+
+/* What changes often while nothing can be written. */
+static void change_often(void)
+{
+	for (int i = 0; i < 5; i++) {
+		jh_state_touch(&helper);
+		event_base_loop(helper.base, EVLOOP_NONBLOCK);
+	}
+}
+
+static void what_could_not_be_written_is_without_another_change(void **state)
+{
+	const struct timeval patience = {.tv_sec = 20};
+	char text[2048];
+
+	(void)state;
+	begin();
+	take_folder_away(true);
+	log_begin();
+	change_often();
+	take_folder_away(false);
+	event_base_loopexit(helper.base, &patience);
+	while (!is_written() && !event_base_got_exit(helper.base))
+		event_base_loop(helper.base, EVLOOP_ONCE);
+	log_end(text, sizeof(text));
+	assert_true(is_written());
+	const char *failed = strstr(text, "cannot write "), *well = strstr(text, "is written again\n");
+	assert_non_null(failed);
+	assert_null(strstr(failed + 1, "cannot write ")); /* once */
+	assert_true(well > failed);
+	end();
+}
+
+static void it_is_tried_ever_more_rarely_and_not_at_all_when_all_is_well(void **state)
+{
+	char text[2048];
+
+	(void)state;
+	begin();
+	take_folder_away(true);
+	log_begin();
+	assert_int_equal(next_alarm_ms(), 0);
+	jh_state_touch(&helper);
+	event_base_loop(helper.base, EVLOOP_NONBLOCK);
+	int64_t first_ms = next_alarm_ms();
+	assert_true(first_ms > 0 && first_ms <= 1000);
+	change_often();
+	assert_true(next_alarm_ms() <= first_ms); /* not put off by those */
+	event_base_loop(helper.base, EVLOOP_ONCE);
+	assert_true(next_alarm_ms() >= 900 && next_alarm_ms() <= 2000);
+	take_folder_away(false);
+	jh_state_touch(&helper);
+	event_base_loop(helper.base, EVLOOP_NONBLOCK);
+	log_end(text, sizeof(text));
+	assert_true(is_written());
+	assert_int_equal(next_alarm_ms(), 0);
+	end();
+}
+
+static void who_ends_tries_once_more_and_says_what_is_lost(void **state)
+{
+	char text[2048];
+
+	(void)state;
+	begin();
+	take_folder_away(true);
+	log_begin();
+	change_often();
+	assert_false(jh_state_flush(&helper));
+	log_end(text, sizeof(text));
+	assert_non_null(strstr(text, "could not be written in the end either: No such file or directory; "));
+	take_folder_away(false);
+	log_begin();
+	assert_true(jh_state_flush(&helper));
+	log_end(text, sizeof(text));
+	assert_true(is_written());
+	assert_non_null(strstr(text, "is written again\n"));
+	unlink(file);
+	assert_true(jh_state_flush(&helper)); /* nothing is left to be written */
+	assert_false(is_written());
+	end();
+}
+
 #ifdef JIT_TEST_NO_MEMORY
 /* What is taken until the state is JSON: json-c does not live through a lack of it, which leaves all as it was too. */
 static long taken_to_read(void)
@@ -216,6 +370,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(each_descriptor_that_is_missing_leaves_all_to_the_next_start, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(what_is_over_is_over_and_the_rest_goes_on, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_a_grant_left_is_ended_in_its_requesters_name, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_could_not_be_written_is_without_another_change, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(it_is_tried_ever_more_rarely_and_not_at_all_when_all_is_well, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(who_ends_tries_once_more_and_says_what_is_lost, set_up, tear_down),
 #ifdef JIT_TEST_NO_MEMORY
 		cmocka_unit_test_setup_teardown(each_piece_of_memory_that_is_missing_does_so_too, set_up, tear_down),
 #endif

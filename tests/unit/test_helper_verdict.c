@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "no_memory.h"
+#include "proc.h"
 #include "verdict.h"
 
 #define ID   "0b6c1f6e-0000-4000-8000-000000000001"
@@ -249,6 +251,34 @@ static void a_whole_request_is_read(void **state)
 	jh_answer_clear(&a);
 }
 
+#ifdef JIT_TEST_NO_MEMORY
+/* It is filed, and the answer is good: not to be blamed on the broker, and to be had once more. */
+static void a_whole_request_that_there_is_no_memory_to_read_is_asked_for_again(void **state)
+{
+	const struct jit_fetch_result result = answer_of(200, HEAD ",\"status\":\"PENDING\"}");
+	enum jh_filed came = JH_FILED_RETRY;
+	long nth;
+
+	(void)state;
+	if (!memory_can_run_out())
+		skip();
+	for (nth = 0; came == JH_FILED_RETRY; nth++) {
+		struct jh_verdict verdict = {.outcome = JIT_ALLOW};
+
+		left = nth;
+		came = judge(&result, &plain_facts, &verdict);
+		left = LONG_MAX;
+		if (came == JH_FILED_RETRY) {
+			assert_int_equal(verdict.outcome, JIT_UNAVAILABLE);
+			assert_string_equal(verdict.text, JH_SHORTAGE);
+			assert_false(verdict.no_answer);
+		}
+	}
+	assert_int_equal(came, JH_FILED_REQUEST);
+	assert_true(nth > 5);
+}
+#endif
+
 static void what_may_be_taken_up_again_is_told_from_leftovers(void **state)
 {
 	static const struct {
@@ -353,6 +383,9 @@ int main(void)
 		cmocka_unit_test(only_what_is_no_answer_of_the_broker_lets_glass_be_broken),
 		cmocka_unit_test(a_2xx_that_is_no_such_request_approves_nothing),
 		cmocka_unit_test(a_whole_request_is_read),
+#ifdef JIT_TEST_NO_MEMORY
+		cmocka_unit_test(a_whole_request_that_there_is_no_memory_to_read_is_asked_for_again),
+#endif
 		cmocka_unit_test(what_may_be_taken_up_again_is_told_from_leftovers),
 		cmocka_unit_test(a_region_is_a_word_that_an_environment_may_hold),
 		cmocka_unit_test(decisions_are_told_with_their_id),

@@ -1,0 +1,55 @@
+"""What stands in a process's memory, as root reads it: where a secret lies, and whether that is kept out of swap and cores."""
+
+import base64
+import os
+import re
+import subprocess
+
+from lab import read
+
+HEAD = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) .*$", re.M)
+
+
+def writable(pid):
+    """(where it is, its content, its flags: "lo" is locked, "dd" in no core) of all that it may write to."""
+    text = read(f"/proc/{pid}/smaps")
+    heads = list(HEAD.finditer(text))
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for head, following in zip(heads, [*heads[1:], None]):
+            if not head[3].startswith("rw"):
+                continue
+            flags = re.search(r"^VmFlags: (.*)$", text[head.end():following.start() if following else None], re.M)
+            start, end = int(head[1], 16), int(head[2], 16)
+            try:
+                memory.seek(start)
+                yield head[0], memory.read(end - start), flags[1].split() if flags else []
+            except OSError:  # a device's
+                continue
+
+
+def places(pid, secrets):
+    """{name: where each secret stands} for those that stand anywhere, and [(name, where)] that is not locked or in a core."""
+    found, bare = {}, []
+    for where, content, flags in writable(pid):
+        for name, secret in secrets.items():
+            if secret in content:
+                found.setdefault(name, []).append(where)
+                if not {"lo", "dd"} <= set(flags):
+                    bare.append((name, where))
+    return found, bare
+
+
+def why_not():
+    """Why it cannot be looked at here, or ""."""
+    if os.environ.get("PAM_JIT_SAN"):
+        return "the sanitizer's shadow memory is terabytes"
+    return "" if os.geteuid() == 0 else "only root looks into such a process"
+
+
+def key_texts(path):
+    """What a private key on a curve looks like: in DER, in OpenSSL's numbers, in the lines of its file."""
+    der = subprocess.run(["openssl", "ec", "-in", path, "-outform", "DER"], check=True, capture_output=True, timeout=20).stdout
+    scalar = der[7:7 + der[6]]  # RFC 5915: the second part of the sequence, an octet string
+    middle = read(path).splitlines()[1:-1][0].encode()
+    assert len(scalar) == 32 and scalar in base64.b64decode("".join(read(path).splitlines()[1:-1])), path
+    return {"key": scalar, "key in limbs": scalar[::-1], "key's file": middle}
