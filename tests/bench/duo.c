@@ -30,6 +30,8 @@
 #include <sys/queue.h>
 #include <time.h>
 
+#include "../load/commands.h"
+
 /* A document as it is built. */
 struct bson {
 	uint8_t bytes[512];
@@ -290,7 +292,7 @@ static void decide(void)
 	say((long long)ts.tv_sec * 1000000000 + ts.tv_nsec);
 }
 
-static void obey(const char *line)
+static void obey(char *line)
 {
 	if (strcmp(line, "port") == 0) {
 		say(port);
@@ -304,20 +306,6 @@ static void obey(const char *line)
 		decide();
 	} else {
 		die("this command is none");
-	}
-}
-
-static void on_command(evutil_socket_t fd, short what, void *arg)
-{
-	struct evbuffer *input = arg;
-	char *line;
-
-	(void)what;
-	if (evbuffer_read(input, fd, -1) <= 0)
-		exit(0);
-	while ((line = evbuffer_readln(input, NULL, EVBUFFER_EOL_LF))) {
-		obey(line);
-		free(line);
 	}
 }
 
@@ -340,6 +328,6 @@ int main(int argc, char **argv)
 	if (!listener || getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&at, &len) < 0)
 		die("cannot listen");
 	port = ntohs(at.sin_port);
-	event_add(event_new(base, 0, EV_READ | EV_PERSIST, on_command, evbuffer_new()), NULL);
+	commands_obey(base, obey);
 	event_base_dispatch(base);
 }

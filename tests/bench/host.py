@@ -1,11 +1,11 @@
 """The host that contestants are compared on: the laboratory, with a command of its own for each of them, whose sudo
 goes through that contestant's PAM service and is alike in everything else."""
 
-import mmap
+import contextlib
 import os
 import shutil
-import struct
 
+import commits
 import duo
 from lab import Lab, read, write
 from places import LIBRARIES, OUT, TOOLS
@@ -14,7 +14,6 @@ from terminal import Terminal
 COMMANDS = "/opt/bench"
 STAMPS = "/run/lab/stamps"
 COMMITS = "/run/lab/commits"
-COMMITS_SIZE = 8 + 16 * 65536  # commits.c maps as much
 WATCHING = f"{LIBRARIES}/pam-jit-commits.so"
 PRELOADED = f"{LIBRARIES}/pam-jit-nodelay.so"
 CONTESTANTS = ("floor", "jit", "duo", "curl")
@@ -46,6 +45,17 @@ failmode = secure
 autopush = yes
 """
 ALWAYS = "hours Mon-Sun 00:00-24:00 UTC"
+
+
+@contextlib.contextmanager
+def as_ordinary():
+    """Without a real-time priority: who watches the terminal sits elsewhere, and no program here waits for them."""
+    was, how = os.sched_getscheduler(0), os.sched_getparam(0)
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, was, how)
 
 
 class Host:
@@ -93,22 +103,18 @@ class Host:
         write("/etc/security/pam_duo.conf", DUO_CONF.format(port=self.service.port), 0o600)
         shutil.copy(f"{TOOLS}/nodelay.so", PRELOADED)
         os.chmod(PRELOADED, 0o4755)  # what a setuid program may be made to load
-        shutil.copy(f"{TOOLS}/commits.so", WATCHING)
+        shutil.copy(commits.LIBRARY, WATCHING)
 
     def _watch_commits(self):
         if os.path.exists(COMMITS):
             os.unlink(COMMITS)  # who runs still has it mapped
-        write(COMMITS, "", 0o600, "_jitbroker", "_jitbroker")
-        os.truncate(COMMITS, COMMITS_SIZE)
-        self.lab.broker.environment = {"LD_PRELOAD": WATCHING, "BENCH_COMMITS": COMMITS}
+        self.lab.broker.environment = commits.watch(COMMITS, WATCHING, "_jitbroker")
 
     @staticmethod
     def commits():
         """Of each of the broker's changes: (when it was on the disk, when the broker began to tell of it), CLOCK_MONOTONIC
         in ns, since it was started."""
-        with open(COMMITS, "rb") as file, mmap.mmap(file.fileno(), COMMITS_SIZE, prot=mmap.PROT_READ) as mapped:
-            count = struct.unpack_from("<q", mapped)[0]
-            return [struct.unpack_from("<qq", mapped, 8 + 16 * number) for number in range(count)]
+        return commits.seen(COMMITS)[0]
 
     def start(self, auto, role=None, helper=None):
         """With daemons that know nothing yet, in the configuration that the figures are promised for."""
@@ -119,7 +125,9 @@ class Host:
         self.lab.restart(changes, helper)
 
     def terminal(self):
-        return Terminal("op1", self.lab.logs, environment={"JIT_REASON": "bench"})
+        terminal = Terminal("op1", self.lab.logs, environment={"JIT_REASON": "bench"})
+        terminal.child.searchwindowsize = 1000  # else all that has been shown is looked through for the prompt at each line
+        return terminal
 
     def pairs(self, terminal, rounds, *contestants, crowd=1, pause=5, elevated=False):
         """Runs the contestants side by side: [{round, name, wall, cpu, status, began}], times in ms. A contestant is
@@ -133,7 +141,8 @@ class Host:
             for part_name, part in ((name, command), *(("-", each) for each in then)):
                 words += (["--"] if words else []) + [part_name, *part.split()]
         program = f"sudo {COMMANDS}/jit/pairs" if elevated else f"{COMMANDS}/pairs"
-        status, text = terminal.run(f"{program} {rounds} {crowd} {pause} {out} {' '.join(words)}", 600)
+        with as_ordinary():
+            status, text = terminal.run(f"{program} {rounds} {crowd} {pause} {out} {' '.join(words)}", 600)
         if status:
             raise AssertionError(f"pairs ended with {status}: {text}")
         runs = []

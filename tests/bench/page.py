@@ -12,14 +12,9 @@ import re
 import sys
 
 from goals import GOALS
-from report import as_table, growth_table, say, shown
+from report import as_table, growth_table, say, shown, verdict
 
 PAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "docs/performance.md")
-
-
-def verdict(rows):
-    passed = sum(row["verdict"] == "PASS" for row in rows)
-    return "PASS" if passed == len(rows) else "MISS" if not passed else f"PASS in {passed} of {len(rows)}"
 
 
 def cell(row):

@@ -2,8 +2,8 @@
 """make bench-profile: where the broker's processor time goes while requests are filed, approved and issued.
 
 perf looks at the process some thousand times; each look is put to the purpose that its chain of callers names, and the
-shares are printed as the table of docs/performance.md. build/bench/profile.txt has the chains, folded, as flame graphs are
-drawn from them."""
+shares are printed as the table of docs/performance.md. build/bench/profile.txt has the chains, folded, and
+build/bench/profile.svg is the flame graph of them: docs/broker-profile.svg is that of a run."""
 
 import collections
 import os
@@ -11,13 +11,16 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
+import flame
 from places import OUT
 from rows_broker import AT_ONCE, Place
 
 REQUESTS = 4000
 HERTZ = 499
+TITLE = f"jit-broker's processor time, while {REQUESTS:,} requests are filed, approved and issued by {AT_ONCE} hosts at once"
 # The first of these that is in the chain, by a function's or a library's name, says what it was for.
 PURPOSES = (
     ("sealing the credentials: a key pair for each, and the agreement (ECDH)", r"^jit_seal\b|^jit_key_new\b"),
@@ -35,10 +38,10 @@ PURPOSES = (
 REST = "the loop, sockets, memory, and what is nobody else's"
 
 
-def record(place):
-    """perf's lines: a chain for each look, innermost first."""
-    data = f"{place.folder}/perf.data"
-    perf = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", str(HERTZ), "--call-graph", "dwarf,16384", "-o", data,
+def record(place, scratch):
+    """perf's lines: a chain for each look, innermost first. What perf writes does not go to the disk that the store is on."""
+    data = f"{scratch}/perf.data"
+    perf = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", str(HERTZ), "--call-graph", "dwarf,32768", "-o", data,
                              "-p", str(place.broker.process.pid)])
     time.sleep(1)  # perf says nothing of when it has begun
     seconds, _, _ = place.flow(REQUESTS)
@@ -70,7 +73,8 @@ def main():
         sys.exit("profile: perf is missing: on Debian it is in linux-perf, on Fedora in perf.")
     place = Place("profile", AT_ONCE)
     try:
-        looks = list(chains(record(place)))
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
+            looks = list(chains(record(place, scratch)))
     finally:
         place.broker.stop()
     if not looks:
@@ -78,6 +82,8 @@ def main():
     folded = collections.Counter(";".join(function for function, _ in reversed(chain)) for chain in looks)
     with open(f"{OUT}/profile.txt", "w", encoding="utf-8") as file:
         file.writelines(f"{chain} {count}\n" for chain, count in folded.most_common())
+    with open(f"{OUT}/profile.svg", "w", encoding="utf-8") as file:
+        file.write(flame.draw(looks, TITLE))
     shares = collections.Counter(purpose(chain) for chain in looks)
     print("| share | what |\n| --- | --- |")
     for said, count in shares.most_common():

@@ -6,6 +6,8 @@ import statistics
 
 from goals import GOALS
 
+NOISE = ("Within noise: one end of the interval, against another contestant of that of the round-by-round difference, is on the other "
+         "side of the limit, so that another run may say the other thing.")
 INTERVAL_OF = 6  # with fewer there are no two of which 95 % of medians lie between
 
 
@@ -25,6 +27,11 @@ def interval(values):
         below += math.comb(count, rank) / 2 ** count
     ordered = sorted(values)
     return ordered[rank], ordered[-1 - rank]
+
+
+def reaches_over(lies, keeps):
+    """Whether one end of the interval `keeps` the limit and the other does not: another run may say the other thing."""
+    return lies is not None and keeps(lies[0]) != keeps(lies[1])
 
 
 def by_name(runs, field="wall"):
@@ -64,14 +71,25 @@ def as_table(head, rows):
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
 
 
+def counted(said, count, of):
+    return said if count == of else f"{said} in {count} of {of}"
+
+
+def verdict(rows):
+    """Of one goal, by the rows that as many runs have of it."""
+    passed, noisy = (sum(kind) for kind in ([row["verdict"] == "PASS" for row in rows], [row["noise"] for row in rows]))
+    said = counted("PASS", passed, len(rows)) if passed else "MISS"
+    return said + (", " + counted("within noise", noisy, len(rows)) if noisy else "")
+
+
 def shown(row):
     """(goal, pam_jit, limit, verdict) of a row of report.json."""
     goal = GOALS[row["key"]]
     figure = say(row["measured"], goal.unit, row["limit"])
     if row["interval"]:
-        figure += " ({} to {})".format(*(say(end, goal.unit).split()[0] for end in row["interval"]))
+        figure += " ({} to {})".format(*(say(end, goal.unit, row["limit"]).split()[0] for end in row["interval"]))
     limit = goal.limit_text if goal.limit is not None else f"{goal.limit_text}: {say(row['limit'], goal.unit, row['measured'])}"
-    return goal.text, figure, limit, row["verdict"]
+    return goal.text, figure, limit, verdict([row])
 
 
 GROWTH = ("how many", "memory of each that waits", "a listing, new connection", "a filing, kept connection",
@@ -94,27 +112,29 @@ class Report:
         self.rows, self.growth = [], []
         self.failed = []  # rows that could not be measured
 
-    def add(self, key, measured, beside="", limit=None, spread=None):
-        """`measured`: a figure, or a list of what each round gave, whose median counts; what lies beside it may be told of
-        as `spread`, such a list, then. The verdict is on the figure as it is, not as it is shown."""
+    def add(self, key, measured, beside="", limit=None, noise=None):
+        """`measured`: a figure, or a list of what each round gave, whose median counts. The verdict is on the figure as it
+        is, not as it is shown. `noise`: whether chance could turn it; where that is not said, the list's interval says."""
         goal = GOALS[key]
-        spread = measured if isinstance(measured, list) else spread
-        figure = median(measured) if isinstance(measured, list) else measured
         limit = goal.limit if limit is None else limit
-        fine = figure >= limit if goal.least else figure == limit if "exactly" in goal.limit_text else figure <= limit
-        row = {"key": key, "measured": figure, "limit": limit, "interval": interval(spread) if spread else None,
-               "verdict": "PASS" if fine else "MISS", "beside": beside}
+        figure, lies = (median(measured), interval(measured)) if isinstance(measured, list) else (measured, None)
+
+        def keeps(value):
+            return value >= limit if goal.least else value == limit if "exactly" in goal.limit_text else value <= limit
+
+        row = {"key": key, "measured": figure, "limit": limit, "interval": lies, "verdict": "PASS" if keeps(figure) else "MISS",
+               "noise": reaches_over(lies, keeps) if noise is None else noise, "beside": beside}
         self.rows.append(row)
-        text, figure, limit_text, verdict = shown(row)
-        print("  ".join(part for part in (verdict, text + ":", figure, f"[{limit_text}]", beside) if part), flush=True)
+        text, figure, limit_text, said = shown(row)
+        print("  ".join(part for part in (said, text + ":", figure, f"[{limit_text}]", beside) if part), flush=True)
 
     def against(self, key, ours, theirs):
         """`ours` may be no more than `theirs`, both lists by the round; beside it how much it is more, round by round."""
         more = [mine - other for mine, other in zip(ours, theirs)]
         lies = interval(more)
         unit = GOALS[key].unit
-        self.add(key, median(ours), limit=median(theirs), beside=f"{median(more):+.2f} {unit} round by round" +
-                 (f" ({lies[0]:+.2f} to {lies[1]:+.2f})" if lies else ""))
+        self.add(key, median(ours), limit=median(theirs), noise=reaches_over(lies, lambda end: end <= 0),
+                 beside=f"{median(more):+.2f} {unit} round by round" + (f" ({lies[0]:+.2f} to {lies[1]:+.2f})" if lies else ""))
 
     def fail(self, row, error):
         self.failed.append(row)
@@ -128,7 +148,7 @@ class Report:
 
     def text(self):
         tables = [as_table(self.HEAD, [[*shown(row), row["beside"]] for row in self.rows])]
-        return "\n\n".join([self.machine["text"], *tables, *([growth_table(self.growth)] if self.growth else [])])
+        return "\n\n".join([self.machine["text"], *tables, NOISE, *([growth_table(self.growth)] if self.growth else [])])
 
     def write(self, folder):
         with open(f"{folder}/report.json", "w", encoding="utf-8") as file:
