@@ -25,6 +25,7 @@
 #include "confine.h"
 #include "deadline.h"
 #include "engine.h"
+#include "evloop.h"
 #include "exit.h"
 #include "harden.h"
 #include "issuer.h"
@@ -252,7 +253,7 @@ static int run(struct broker *broker)
 		broker->running.conf->tls ? "https" : "http", broker->running.conf->listen_address,
 		jb_server_port(broker->running.server));
 	sd_notify(0, "READY=1");
-	return event_base_dispatch(broker->base) < 0 ? JB_EXIT_FAILED : JB_EXIT_OK;
+	return jit_evloop_run(broker->base) < 0 ? JB_EXIT_FAILED : JB_EXIT_OK;
 }
 
 static const char *const help = "usage: jit-broker serve [--config FILE]\n"

@@ -20,6 +20,7 @@
 #include "demo.h"
 #include "elevation.h"
 #include "ending.h"
+#include "evloop.h"
 #include "exit.h"
 #include "grant.h"
 #include "harden.h"
@@ -134,7 +135,7 @@ static void stop(struct jh_helper *h)
 	jh_requests_cancel_all(h);
 	for (int waited = 0; has_unsaid(h) && waited < STOP_MS; waited += POLL_MS) {
 		event_base_loopexit(h->base, &step);
-		event_base_dispatch(h->base);
+		jit_evloop_run(h->base);
 		jh_requests_cancel_all(h); /* of who had come, and asked meanwhile */
 	}
 	jh_visits_drop_all(h);
@@ -176,7 +177,7 @@ static int serve(struct jh_helper *h)
 	jit_log(LOG_NOTICE, "jit-helper " JIT_VERSION " serves; its broker is %s", jh_broker_url(h->broker));
 	if (h->conf->demo)
 		jit_log(LOG_WARNING, JH_DEMO_WARNING);
-	int r = event_base_dispatch(h->base);
+	int r = jit_evloop_run(h->base);
 	stop(h);
 	return r < 0 ? JH_EXIT_FAILED : JH_EXIT_OK;
 }

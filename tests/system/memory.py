@@ -1,9 +1,12 @@
-"""What stands in a process's memory, as root reads it: where a secret lies, and whether that is kept out of swap and cores."""
+"""What stands in a process's memory, as root reads it: where a secret lies, whether that is kept out of swap and cores, and
+what a core has."""
 
 import base64
 import os
 import re
+import struct
 import subprocess
+import tempfile
 
 from lab import read
 
@@ -37,6 +40,28 @@ def places(pid, secrets):
                 if not {"lo", "dd"} <= set(flags):
                     bare.append((name, where))
     return found, bare
+
+
+def core(pid):
+    """What a core of it has, as gdb takes it."""
+    with tempfile.TemporaryDirectory(prefix="core-") as folder:
+        done = subprocess.run(["gcore", "-o", f"{folder}/core", str(pid)], capture_output=True, text=True, timeout=120, check=False)
+        try:
+            with open(f"{folder}/core.{pid}", "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            raise AssertionError(f"no core was made: {done.stderr}") from None
+
+
+def registers(of):
+    """What a core has beside the memory: the notes (elf(5)), which are the registers for the most part."""
+    table, size, count = *struct.unpack_from("<Q", of, 32), *struct.unpack_from("<HH", of, 54)
+    notes = b""
+    for at in range(table, table + size * count, size):
+        kind, start, length = *struct.unpack_from("<I", of, at), *struct.unpack_from("<Q", of, at + 8), *struct.unpack_from("<Q", of, at + 32)
+        if kind == 4:  # PT_NOTE
+            notes += of[start:start + length]
+    return notes
 
 
 def why_not():
