@@ -2,15 +2,25 @@
 #include "curlloop.h"
 
 #include <event2/event.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include "curlmem.h"
 
+struct transfer {
+	CURL *easy;
+	bool lost;  /* with the multi handle that it was in: its owner is still to be told */
+	bool is_in; /* the multi handle */
+	LIST_ENTRY(transfer) link;
+};
+
 struct jit_curlloop {
 	struct event_base *base;
-	CURLM *multi;
+	CURLM *multi; /* NULL: it was given up, and nothing was added since */
 	struct event *timer;
 	jit_curlloop_done done;
+	LIST_HEAD(, transfer) transfers;
 };
 
 static void reap(struct jit_curlloop *loop)
@@ -18,33 +28,74 @@ static void reap(struct jit_curlloop *loop)
 	CURLMsg *msg;
 	int left;
 
-	while ((msg = curl_multi_info_read(loop->multi, &left)))
+	while (loop->multi && (msg = curl_multi_info_read(loop->multi, &left)))
 		if (msg->msg == CURLMSG_DONE)
 			loop->done(msg->easy_handle, msg->data.result);
 }
 
+static struct transfer *next_lost(const struct jit_curlloop *loop)
+{
+	struct transfer *t;
+
+	LIST_FOREACH(t, &loop->transfers, link)
+	if (t->lost)
+		return t;
+	return NULL;
+}
+
+/*
+ * A libcurl without memory for what it keeps of a socket leaves the transfer
+ * there for good, with nothing that would wake it, and what it leaves of the
+ * entry ends the process when that socket is used again (it divides by 0; 7.88).
+ * So all that it has is given up, and told as what it is.
+ */
+static void give_up(struct jit_curlloop *loop)
+{
+	struct transfer *t;
+
+	LIST_FOREACH(t, &loop->transfers, link)
+	{
+		if (!t->is_in)
+			continue;
+		curl_multi_remove_handle(loop->multi, t->easy);
+		t->is_in = false;
+		t->lost = true;
+	}
+	curl_multi_cleanup(loop->multi);
+	loop->multi = NULL;
+	event_del(loop->timer);
+	while ((t = next_lost(loop))) {
+		t->lost = false;
+		loop->done(t->easy, CURLE_OUT_OF_MEMORY);
+	}
+}
+
+static void act(struct jit_curlloop *loop, curl_socket_t fd, int action)
+{
+	int running;
+	const CURLMcode code = loop->multi ? curl_multi_socket_action(loop->multi, fd, action, &running) : CURLM_OK;
+
+	reap(loop);
+	if (code > CURLM_OK && loop->multi)
+		give_up(loop);
+}
+
 static void on_socket_event(evutil_socket_t fd, short what, void *arg)
 {
-	struct jit_curlloop *loop = arg;
-	int running, action = 0;
+	int action = 0;
 
 	if (what & EV_READ)
 		action |= CURL_CSELECT_IN;
 	if (what & EV_WRITE)
 		action |= CURL_CSELECT_OUT;
-	curl_multi_socket_action(loop->multi, fd, action, &running);
-	reap(loop);
+	act(arg, fd, action);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct jit_curlloop *loop = arg;
-	int running;
-
 	(void)fd;
 	(void)what;
-	curl_multi_socket_action(loop->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	reap(loop);
+	act(arg, CURL_SOCKET_TIMEOUT, 0);
 }
 
 /* libcurl tells which socket it waits for; the event is kept as the socket's private pointer. */
@@ -66,12 +117,16 @@ static int want_socket(CURL *easy, curl_socket_t fd, int action, void *arg, void
 	if (action & CURL_POLL_OUT)
 		what |= EV_WRITE;
 	event = event_new(loop->base, fd, what, on_socket_event, loop);
-	if (!event || event_add(event, NULL) < 0)
-		return -1;
+	if (!event || event_add(event, NULL) < 0) {
+		if (event)
+			event_free(event);
+		return -1; /* libcurl fails what it was called for, and all that it has is given up */
+	}
 	curl_multi_assign(loop->multi, fd, event);
 	return 0;
 }
 
+/* One that cannot be set fires at once: nothing waits for good. */
 static int want_timer(CURLM *multi, long timeout_ms, void *arg)
 {
 	struct jit_curlloop *loop = arg;
@@ -79,8 +134,22 @@ static int want_timer(CURLM *multi, long timeout_ms, void *arg)
 
 	(void)multi;
 	if (timeout_ms < 0)
-		return event_del(loop->timer) < 0 ? -1 : 0;
-	return event_add(loop->timer, &tv) < 0 ? -1 : 0;
+		event_del(loop->timer);
+	else if (event_add(loop->timer, &tv) < 0)
+		event_active(loop->timer, EV_TIMEOUT, 0);
+	return 0;
+}
+
+static int begin(struct jit_curlloop *loop)
+{
+	loop->multi = curl_multi_init();
+	if (!loop->multi)
+		return -1;
+	curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, want_socket);
+	curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop);
+	curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, want_timer);
+	curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop);
+	return 0;
 }
 
 struct jit_curlloop *jit_curlloop_new(struct event_base *base, jit_curlloop_done done)
@@ -91,16 +160,11 @@ struct jit_curlloop *jit_curlloop_new(struct event_base *base, jit_curlloop_done
 		return NULL;
 	loop->base = base;
 	loop->done = done;
-	loop->multi = curl_multi_init();
 	loop->timer = evtimer_new(base, on_timer, loop);
-	if (!loop->multi || !loop->timer) {
+	if (!loop->timer || begin(loop) < 0) {
 		jit_curlloop_free(loop);
 		return NULL;
 	}
-	curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, want_socket);
-	curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop);
-	curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, want_timer);
-	curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop);
 	return loop;
 }
 
@@ -117,10 +181,38 @@ void jit_curlloop_free(struct jit_curlloop *loop)
 
 int jit_curlloop_add(struct jit_curlloop *loop, CURL *easy)
 {
-	return curl_multi_add_handle(loop->multi, easy) == CURLM_OK ? 0 : -1;
+	struct transfer *t = calloc(1, sizeof(*t));
+
+	if (!t || (!loop->multi && begin(loop) < 0) || curl_multi_add_handle(loop->multi, easy) != CURLM_OK) {
+		free(t);
+		return -1;
+	}
+	t->easy = easy;
+	t->is_in = true;
+	LIST_INSERT_HEAD(&loop->transfers, t, link);
+	return 0;
+}
+
+static struct transfer *find(const struct jit_curlloop *loop, const CURL *easy)
+{
+	struct transfer *t;
+
+	LIST_FOREACH(t, &loop->transfers, link)
+	if (t->easy == easy)
+		return t;
+	return NULL;
 }
 
 int jit_curlloop_remove(struct jit_curlloop *loop, CURL *easy)
 {
-	return curl_multi_remove_handle(loop->multi, easy) == CURLM_OK ? 0 : -1;
+	struct transfer *t = find(loop, easy);
+	int r = 0;
+
+	if (!t)
+		return 0;
+	if (t->is_in && curl_multi_remove_handle(loop->multi, easy) != CURLM_OK)
+		r = -1;
+	LIST_REMOVE(t, link);
+	free(t);
+	return r;
 }

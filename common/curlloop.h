@@ -1,7 +1,9 @@
 /*
  * libcurl's multi interface on a libevent loop: transfers that run beside all
  * else of a process with one thread. What a transfer is (HTTP, SMTP) is its
- * owner's; here is what every one of them needs from the loop.
+ * owner's; here is what every one of them needs from the loop. One that libcurl
+ * has no memory to wait for ends with CURLE_OUT_OF_MEMORY, and so do all those
+ * beside it.
  */
 #ifndef JIT_CURLLOOP_H
 #define JIT_CURLLOOP_H
