@@ -38,9 +38,10 @@ COUNTED = not os.environ.get("PAM_JIT_SAN")  # AddressSanitizer has a heap of it
 PIECES_MOST = 0.5  # more in use, a round of one person: of what one visit leaves behind it would be 1
 BYTES_MOST = 12  # the same; 16 that are asked for are 24 of the heap
 LOOKS = 20  # within two seconds; the one in the middle counts
-# Bytes of what `jit request` is told, which is kept for an hour, and how many of one person. What a block has left over that
-# is too small to be another one, 16 bytes, the heap gives along.
-TOLD, TOLD_MOST = {3048, 3064}, 32
+# Bytes of what `jit request` is told, which is kept for an hour, and how many of one person: 32 that are over, and the latest,
+# with which there may be one too many until the next. What a block has left over that is too small to be another one, 16
+# bytes, the heap gives along.
+TOLD, TOLD_MOST = {3048, 3064}, 33
 PAGE, PAGES_MOST = range(4200, 4600), 512  # bytes of a page that SQLite keeps, with what it says of it: 2 MiB of them
 NOISE = 320 << 10  # bytes by which one helper differs from the next after the same hundred sessions
 MOST = {"helper": 10 << 20, "broker": 40 << 20}  # bytes of their own memory
