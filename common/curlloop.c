@@ -20,7 +20,7 @@ struct jit_curlloop {
 	CURLM *multi; /* NULL: it was given up, and nothing was added since */
 	struct event *timer;
 	jit_curlloop_done done;
-	LIST_HEAD(, transfer) transfers;
+	LIST_HEAD(transfer_list, transfer) transfers;
 };
 
 static void reap(struct jit_curlloop *loop)
@@ -28,19 +28,26 @@ static void reap(struct jit_curlloop *loop)
 	CURLMsg *msg;
 	int left;
 
-	while (loop->multi && (msg = curl_multi_info_read(loop->multi, &left)))
+	while ((msg = curl_multi_info_read(loop->multi, &left)))
 		if (msg->msg == CURLMSG_DONE)
 			loop->done(msg->easy_handle, msg->data.result);
 }
 
 static struct transfer *next_lost(const struct jit_curlloop *loop)
 {
-	struct transfer *t;
-
-	LIST_FOREACH(t, &loop->transfers, link)
-	if (t->lost)
-		return t;
+	for (struct transfer *t = LIST_FIRST(&loop->transfers); t; t = LIST_NEXT(t, link))
+		if (t->lost)
+			return t;
 	return NULL;
+}
+
+static void lose(struct jit_curlloop *loop, struct transfer *t)
+{
+	if (!t->is_in)
+		return;
+	curl_multi_remove_handle(loop->multi, t->easy);
+	t->is_in = false;
+	t->lost = true;
 }
 
 /*
@@ -51,20 +58,12 @@ static struct transfer *next_lost(const struct jit_curlloop *loop)
  */
 static void give_up(struct jit_curlloop *loop)
 {
-	struct transfer *t;
-
-	LIST_FOREACH(t, &loop->transfers, link)
-	{
-		if (!t->is_in)
-			continue;
-		curl_multi_remove_handle(loop->multi, t->easy);
-		t->is_in = false;
-		t->lost = true;
-	}
+	for (struct transfer *t = LIST_FIRST(&loop->transfers); t; t = LIST_NEXT(t, link))
+		lose(loop, t);
 	curl_multi_cleanup(loop->multi);
 	loop->multi = NULL;
 	event_del(loop->timer);
-	while ((t = next_lost(loop))) {
+	for (struct transfer *t; (t = next_lost(loop));) {
 		t->lost = false;
 		loop->done(t->easy, CURLE_OUT_OF_MEMORY);
 	}
@@ -73,10 +72,12 @@ static void give_up(struct jit_curlloop *loop)
 static void act(struct jit_curlloop *loop, curl_socket_t fd, int action)
 {
 	int running;
-	const CURLMcode code = loop->multi ? curl_multi_socket_action(loop->multi, fd, action, &running) : CURLM_OK;
 
+	if (!loop->multi) /* an event that was on its way when it was given up */
+		return;
+	const CURLMcode code = curl_multi_socket_action(loop->multi, fd, action, &running);
 	reap(loop);
-	if (code > CURLM_OK && loop->multi)
+	if (code > CURLM_OK)
 		give_up(loop);
 }
 
@@ -195,11 +196,9 @@ int jit_curlloop_add(struct jit_curlloop *loop, CURL *easy)
 
 static struct transfer *find(const struct jit_curlloop *loop, const CURL *easy)
 {
-	struct transfer *t;
-
-	LIST_FOREACH(t, &loop->transfers, link)
-	if (t->easy == easy)
-		return t;
+	for (struct transfer *t = LIST_FIRST(&loop->transfers); t; t = LIST_NEXT(t, link))
+		if (t->easy == easy)
+			return t;
 	return NULL;
 }
 

@@ -1,4 +1,6 @@
 /* A call ends, and those after it are as good as ever, whichever piece of memory was not to be had on its way. */
+#include "unit.h"
+
 #include <arpa/inet.h>
 #include <event2/event.h>
 #include <netinet/in.h>
@@ -12,7 +14,6 @@
 
 #include "fetch.h"
 #include "no_memory.h"
-#include "unit.h"
 
 #ifdef JIT_TEST_NO_MEMORY
 
