@@ -33,7 +33,8 @@ class BadServer:
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=16)
         self.port = self.socket.getsockname()[1]
         self.connections = 0
-        threading.Thread(target=self._serve, daemon=True).start()
+        self.server = threading.Thread(target=self._serve, daemon=True)
+        self.server.start()
 
     def _serve(self):
         while True:
@@ -57,6 +58,9 @@ class BadServer:
                 connection.unwrap()
 
     def close(self):
+        """A thread that is left in accept() serves the next socket of that number, once a stop begins its call anew."""
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.server.join()
         self.socket.close()
 
 

@@ -67,7 +67,8 @@ class PlayedHelper:
         os.chmod(self.folder.name, 0o755)
         os.chmod(self.path, 0o666)
         self.listener.listen(8)
-        threading.Thread(target=self._serve, daemon=True).start()
+        self.server = threading.Thread(target=self._serve, daemon=True)
+        self.server.start()
 
     def _serve(self):
         while True:
@@ -92,6 +93,8 @@ class PlayedHelper:
                     pass  # it did not wait
 
     def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.server.join()
         self.listener.close()
         self.folder.cleanup()
 
