@@ -234,5 +234,6 @@ int main(void)
 						tear_down),
 	};
 
+	begin_session();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

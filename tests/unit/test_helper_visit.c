@@ -137,5 +137,6 @@ int main(void)
 #endif
 	};
 
+	begin_session();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
