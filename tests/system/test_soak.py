@@ -35,8 +35,9 @@ KEEPERS = 5 if FULL else 1
 LIFETIME = 3  # seconds of a set of credentials
 SHORT = 2  # seconds that a grant of `quick` lasts
 COUNTED = not os.environ.get("PAM_JIT_SAN")  # AddressSanitizer has a heap of its own
-PIECES_MOST = 0.5  # more in use, a round of one person: of what one visit leaves behind it would be 1
-BYTES_MOST = 12  # the same; 16 that are asked for are 24 of the heap
+KINDS = {"pieces": heap.count, "bytes": heap.size, "secret bytes": lambda found: found["secure"]}
+# More in use, a round of one person: of what one visit leaves behind it would be 1; 16 bytes that are asked for are 24 of the heap.
+MORE_MOST = {"pieces": 0.5, "bytes": 12, "secret bytes": 12}
 LOOKS = 20  # within two seconds; the one in the middle counts
 # Bytes of what `jit request` is told, which is kept for an hour, and how many of one person: 32 that are over, and the latest,
 # with which there may be one too many until the next. What a block has left over that is too small to be another one, 16
@@ -359,23 +360,31 @@ class Soak(LabCase):
 
     # What must hold
 
+    def growth(self):
+        """{daemon: {what: more in use after each round of a person}}, by pairs of moments with as much to do: with --full, where
+        there are many, the one in the middle; else the least. (Something is made once for all now and then.)"""
+        pairs = self.pairs()
+        return {name: {what: sorted((of(after[name]) - of(before[name])) / rounds
+                                    for before, after, rounds in pairs)[len(pairs) // 2 if FULL else 0]
+                       for what, of in KINDS.items()} for name in self.pids()}
+
+    def counted_enough(self):
+        """Of the few pairs of the short tier each may have something that comes and goes; what stays does in all that follow."""
+        return len(self.pairs()) >= PAIRS and (FULL or all(
+            more[what] < MORE_MOST[what] for more in self.growth().values() for what in more))
+
     def assert_nothing_kept(self):
-        """Between two moments of as much to do there is no piece more for each round of a person: not in half of all pairs of
-        such moments, of which there are many with --full, else not in all of the few. (Something is made once for all now
-        and then.)"""
+        """Between two moments of as much to do there is no piece more for each round of a person."""
         pairs = self.pairs()
         self.assertGreaterEqual(len(pairs), PAIRS, "too few moments with as many connections")
-        of = {"pieces": heap.count, "bytes": heap.size, "secret bytes": lambda found: found["secure"]}
-        most = {"pieces": PIECES_MOST, "bytes": BYTES_MOST, "secret bytes": BYTES_MOST}
-        for name, last in self.kept[-1].items():
-            more = {what: sorted((of[what](after[name]) - of[what](before[name])) / rounds
-                                 for before, after, rounds in pairs)[len(pairs) // 2 if FULL else 0] for what in of}
-            print(f"{name}: {', '.join(f'{of[what](last)} {what}' for what in of)} in use; more after each round of a person, "
-                  f"by {len(pairs)} pairs of moments: {more}; from {most} on it is a leak", flush=True)
+        for name, more in self.growth().items():
+            last = self.kept[-1][name]
+            print(f"{name}: {', '.join(f'{of(last)} {what}' for what, of in KINDS.items())} in use; more after each round of a "
+                  f"person, by {len(pairs)} pairs of moments: {more}; from {MORE_MOST} on it is a leak", flush=True)
             before, after, rounds = max(pairs, key=lambda pair: pair[2])
             changes = heap.changes(before[name], after[name])
-            for what in of:
-                self.assertLess(more[what], most[what], f"{name} keeps {more} more after each round of a person; pieces by "
+            for what in KINDS:
+                self.assertLess(more[what], MORE_MOST[what], f"{name} keeps {more} more after each round of a person; pieces by "
                                 f"size, in {rounds} rounds: {changes}")
 
     def assert_flat(self):
@@ -431,7 +440,7 @@ class Soak(LabCase):
         self.fill_the_store()
         began = time.monotonic()
         while len(self.samples) < ROUNDS or time.monotonic() - began < SECONDS or (
-                COUNTED and len(self.pairs()) < PAIRS and len(self.samples) < ROUNDS_MOST):
+                COUNTED and not self.counted_enough() and len(self.samples) < ROUNDS_MOST):
             self.all_at_once(self.workers)
             self.rest()
             if COUNTED:
