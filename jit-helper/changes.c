@@ -28,6 +28,7 @@
 #define BACKOFF_IDLE_MS	 30000
 #define BACKOFF_BUSY_MS	 1000 /* while somebody waits at a terminal */
 #define BUSY_FIRST_MS	 400  /* with jitter never under 200 */
+#define LATE_MS		 2000 /* that an answer may be on its way after the time that the broker holds it */
 #define SETTLE_MS	 5    /* before the next poll: whoever a decision lets in needs the cores until then */
 
 struct jh_changes {
@@ -252,7 +253,17 @@ uint64_t jh_changes_strangers(const struct jh_changes *c)
 	return c->strangers;
 }
 
+/* The poll under way ends by itself only some time later. */
+static bool is_overdue(const struct jh_changes *c)
+{
+	const int64_t held_ms = c->cursor >= 0 ? POLL_S * 1000 : 0;
+
+	return c->call && jit_boottime_ms() - c->asked_ms > held_ms + LATE_MS;
+}
+
 const char *jh_changes_trouble(const struct jh_changes *c)
 {
-	return c->trouble[0] ? c->trouble : NULL;
+	if (c->trouble[0])
+		return c->trouble;
+	return is_overdue(c) ? "the broker does not answer" : NULL;
 }

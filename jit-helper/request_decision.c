@@ -127,15 +127,16 @@ void jh_request_decide(struct jh_request *r, const struct jh_answer *answer)
 void jh_request_over(void *arg)
 {
 	struct jh_request *r = arg;
-	struct jh_answer nothing = {.status = JH_EXPIRED};
+	const char *trouble = jh_changes_trouble(r->helper->changes);
 	struct jh_verdict verdict;
 
 	if (r->stage == JH_REQUEST_UNHEARD) {
 		jh_request_free(r);
 		return;
 	}
-	memcpy(nothing.short_id, r->short_id, sizeof(nothing.short_id));
-	jh_judge_decision(&nothing, r->pending_s, &verdict);
+	/* One that can be asked would have told that nobody decided. */
+	jh_judge_silence(r->short_id, r->pending_s, trouble ? trouble : "the broker did not say what became of it",
+			 &verdict);
 	jh_request_withdraw(r);
 	jh_request_refuse_all(r, &verdict);
 }

@@ -218,6 +218,14 @@ enum jh_filed jh_judge_filing(const struct jit_fetch_result *result, const struc
 	return JH_FILED_REQUEST;
 }
 
+void jh_judge_silence(const char *short_id, int64_t waited_s, const char *trouble, struct jh_verdict *ret)
+{
+	char span[32];
+
+	jit_format_duration((uint64_t)(waited_s > 0 ? waited_s : 0), span, sizeof(span));
+	say(ret, JIT_TIMED_OUT, "request %s: no decision was heard within %s: %s; " OPERATOR, short_id, span, trouble);
+}
+
 void jh_judge_decision(const struct jh_answer *a, int64_t pending_s, struct jh_verdict *ret)
 {
 	const char *by = a->decided_by[0] ? a->decided_by : "the broker";

@@ -47,6 +47,9 @@ struct jh_filing_facts {
 enum jh_filed jh_judge_filing(const struct jit_fetch_result *result, const struct jh_filing_facts *facts,
 			      struct jh_answer *ret_answer, struct jh_verdict *ret_verdict);
 
+/* Nothing was heard of a request for as long as could be waited, and why, as far as that is known. */
+void jh_judge_silence(const char *short_id, int64_t waited_s, const char *trouble, struct jh_verdict *ret);
+
 /* A decided request: ALLOW for APPROVED and ACTIVE, with what to show. `pending_s`: how long one could decide. */
 void jh_judge_decision(const struct jh_answer *answer, int64_t pending_s, struct jh_verdict *ret);
 

@@ -107,6 +107,7 @@ static struct jh_verdict patience_over(const struct jh_visit *v, bool waited)
 {
 	const char *trouble = jh_changes_trouble(v->helper->changes);
 	const struct jh_request *r = v->request;
+	struct jh_verdict unheard;
 	char span[32];
 
 	if (r->resume && jh_question_is_login(&v->question))
@@ -118,11 +119,11 @@ static struct jh_verdict patience_over(const struct jh_visit *v, bool waited)
 			"request %s was withdrawn: nothing can be shown on this connection, so nobody waits "
 			"on it; log in with keyboard-interactive",
 			r->short_id);
+	if (trouble) {
+		jh_judge_silence(r->short_id, v->pending_s, trouble, &unheard);
+		return unheard;
+	}
 	jit_format_duration((uint64_t)v->pending_s, span, sizeof(span));
-	if (trouble)
-		return jh_verdict_of(JIT_TIMED_OUT,
-				     "request %s: no decision was heard within %s: %s; tell the operator of this host",
-				     r->short_id, span, trouble);
 	return jh_verdict_of(JIT_TIMED_OUT, "request %s: nobody decided within %s", r->short_id, span);
 }
 

@@ -7,9 +7,11 @@ import re
 import struct
 import subprocess
 import tempfile
+import time
 
 from lab import read
 
+PATIENCE = 5  # seconds
 HEAD = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) .*$", re.M)
 
 
@@ -40,6 +42,17 @@ def places(pid, secrets):
                 if not {"lo", "dd"} <= set(flags):
                     bare.append((name, where))
     return found, bare
+
+
+def await_places(pid, secrets, *names):
+    """Only these stand anywhere, in locked memory that no core has: once the process has gone on after its answer, which whoever
+    asked for it may have before."""
+    expected = (set(names), [])
+    deadline = time.monotonic() + PATIENCE
+    while (seen := places(pid, secrets)) and (set(seen[0]), seen[1]) != expected:
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not {expected}: (where they stand, where unprotected) is {seen}")
+        time.sleep(0.02)
 
 
 def core(pid):

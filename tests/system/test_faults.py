@@ -4,6 +4,7 @@ is configured."""
 import os
 import re
 import resource
+import signal
 import ssl
 import subprocess
 import sys
@@ -13,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import brokerlib  # noqa: E402  (its folder has just been added)
 from badserver import BadServer, hang, hang_up, http, send  # noqa: E402
+from doors import role  # noqa: E402
 from faults.gate import Gate, bad_gateway, dropped  # noqa: E402
 from lab import BROKER_CONF, EXAMPLES, HELPER_CONF, WAITING, Lab, LabCase, read, write  # noqa: E402
 from namespace import die_with_parent  # noqa: E402
@@ -144,6 +146,7 @@ class Faults(LabCase):
 class MidWait(LabCase):
     """What ends while somebody waits for a decision."""
 
+    broker_conf = role("hasty", services="sudo", targets="root", pending="2s")
     helper_conf = {("helper", "broker_timeout"): f"{CALL}s"}
 
     @classmethod
@@ -160,6 +163,17 @@ class MidWait(LabCase):
         self.assertEqual(status, 1)
         self.assertRegex(text, rf"jit: request {short}: nobody decided within")
         self.lab.wait_for_status(short, "CANCELLED", 5)
+
+    def test_a_broker_that_says_nothing_is_not_taken_for_an_approver_who_does(self):
+        terminal = self.open_terminal()
+        short, _ = self.ask(terminal, "JIT_ROLE=hasty sudo id")
+        broker = self.lab.broker.process
+        self.addCleanup(broker.send_signal, signal.SIGCONT)
+        broker.send_signal(signal.SIGSTOP)
+        status, text = terminal.finish(WAIT + 5)
+        self.assertEqual(status, 1)
+        self.assertIn(f"jit: request {short}: no decision was heard within 2 s: the broker did not say what became of it; "
+                      "tell the operator of this host", " ".join(text.split()))
 
     def test_the_broker_is_killed_and_the_wait_ends_in_time(self):
         terminal = self.open_terminal()

@@ -223,7 +223,7 @@ class SignIn(OidcCase):
             self.assertNotIn(secret, self.logged())
         if not memory.why_not():
             texts = {name: text.encode() for name, text in secrets.items()}
-            self.assertEqual(memory.places(self.broker.process.pid, texts)[0], {}, "the broker's memory has none either")
+            memory.await_places(self.broker.process.pid, texts)  # has none either
 
 
 class SecretInForm(OidcCase):

@@ -1,6 +1,7 @@
 /*
- * An idle host whose question for changes is refused asks again ever later, and not before it was asked to. What could
- * not be heard for want of memory is asked for again, and until then nothing ends.
+ * An idle host whose question for changes is refused asks again ever later, and not before it was asked to. A broker
+ * that is silent is known for it before its time is over. What could not be heard for want of memory is asked for
+ * again, and until then nothing ends.
  */
 #include "helper_http.h"
 
@@ -39,19 +40,29 @@ static void on_poll(struct evhttp_request *request, void *arg)
 	came_ms[polls++] = jit_boottime_ms();
 }
 
-static void poll_times(unsigned times)
+static void start(void (*answer)(struct evhttp_request *request, void *arg))
 {
-	http_broker_start(&broker, &helper, &conf, on_poll);
+	http_broker_start(&broker, &helper, &conf, answer);
 	polls = 0;
 	helper.pam = jh_pam_side_new(&helper, socket(AF_UNIX, SOCK_SEQPACKET, 0));
 	helper.changes = jh_changes_new(&helper);
 	assert_non_null(helper.pam);
 	assert_non_null(helper.changes);
-	while (polls < times)
-		assert_int_equal(event_base_loop(helper.base, EVLOOP_ONCE), 0);
+}
+
+static void stop(void)
+{
 	jh_changes_free(helper.changes);
 	jh_listener_free(helper.pam);
 	http_broker_stop(&broker, &helper);
+}
+
+static void poll_times(unsigned times)
+{
+	start(on_poll);
+	while (polls < times)
+		assert_int_equal(event_base_loop(helper.base, EVLOOP_ONCE), 0);
+	stop();
 }
 
 static void whatever_the_refusal_each_wait_is_longer_than_the_one_before(void **state)
@@ -76,6 +87,39 @@ static void it_is_not_sooner_than_the_broker_asked_for(void **state)
 	poll_times(3);
 	for (unsigned i = 1; i < 3; i++)
 		assert_true(came_ms[i] - came_ms[i - 1] >= 1000);
+}
+
+static void say_nothing(struct evhttp_request *request, void *arg)
+{
+	(void)request;
+	(void)arg;
+	polls++;
+}
+
+static void wake(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+}
+
+static void a_broker_that_is_silent_is_known_for_it_before_the_call_ends(void **state)
+{
+	const struct timeval often = {.tv_usec = 20000};
+	const int64_t began = jit_boottime_ms();
+
+	(void)state;
+	start(say_nothing);
+	struct event *tick = event_new(helper.base, -1, EV_PERSIST, wake, NULL);
+	assert_int_equal(event_add(tick, &often), 0);
+	assert_null(jh_changes_trouble(helper.changes));
+	while (!jh_changes_trouble(helper.changes))
+		assert_int_equal(event_base_loop(helper.base, EVLOOP_ONCE), 0);
+	assert_string_equal(jh_changes_trouble(helper.changes), "the broker does not answer");
+	assert_true(jit_boottime_ms() - began >= 2000);
+	assert_int_equal(polls, 1);
+	event_free(tick);
+	stop();
 }
 
 #ifdef JIT_TEST_NO_MEMORY
@@ -183,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whatever_the_refusal_each_wait_is_longer_than_the_one_before),
 		cmocka_unit_test(it_is_not_sooner_than_the_broker_asked_for),
+		cmocka_unit_test(a_broker_that_is_silent_is_known_for_it_before_the_call_ends),
 #ifdef JIT_TEST_NO_MEMORY
 		cmocka_unit_test(what_there_is_no_memory_for_is_asked_for_again_and_ends_no_grant),
 		cmocka_unit_test(a_look_whose_answer_there_is_no_memory_for_is_taken_again),

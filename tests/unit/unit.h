@@ -35,7 +35,8 @@ static inline bool is_instrumented(void)
 }
 
 /* What asks for the session of this process begins one: a container's are often led from outside its pid namespace, and
- * nobody in it sees that leader. Who leads a process group, as a command of a shell does, cannot, and has the shell's. */
+ * nobody in it sees that leader. Who leads a process group, as a command of a shell does, cannot, and has the shell's.
+ */
 static inline void begin_session(void)
 {
 	(void)setsid();
