@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <linux/sockios.h>
 #include <poll.h>
+#include <sched.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,6 +16,15 @@
 #include <sys/un.h>
 
 #define RETRY_MS 50
+#define LOOKS	 400 /* 0.2 ms or so */
+
+void pj_channel_expect(int fd)
+{
+	struct pollfd answer = {.fd = fd, .events = POLLIN};
+
+	for (unsigned i = 0; i < LOOKS && poll(&answer, 1, 0) == 0; i++)
+		sched_yield(); /* to a helper on the same processor */
+}
 
 int pj_channel_wait(int fd, int client, const struct pj_quiet *quiet, int64_t until)
 {

@@ -25,6 +25,13 @@ int pj_channel_peer(int fd, uid_t *ret_uid);
 bool pj_channel_is_read(int fd);
 
 /*
+ * Stays awake for about as long as a helper takes that has the answer at hand, or until there is something to read: a
+ * processor that goes idle takes as long again to wake, twice in each sudo under a live grant. Then somebody has to
+ * wait.
+ */
+void pj_channel_expect(int fd);
+
+/*
  * Waits until there is something to read. `client` is whose hang-up ends the wait, or -1.
  * 0; -EINTR: a watched signal; -ECONNABORTED: the client has gone; -ETIMEDOUT: `until` has come; -errno.
  */

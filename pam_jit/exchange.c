@@ -270,6 +270,8 @@ void pj_exchange(const struct pj_exchange *how, const struct jit_frame *question
 	settle(&x, JIT_INVALID, "");
 	ret_answer->grant[0] = '\0';
 	bool go_on = tell(&x, question, how->terminal);
+	if (go_on)
+		pj_channel_expect(how->fd);
 	while (go_on) {
 		int64_t tick = pj_talk_tick(how->talk);
 		int64_t until = tick < how->deadline ? tick : how->deadline;

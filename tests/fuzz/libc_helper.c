@@ -187,6 +187,8 @@ static int wake(struct pollfd *fds, nfds_t at, short event)
 /* What happens while the module waits, out of the script; when that is over, only time passes. */
 int fuzz_poll(struct pollfd *fds, nfds_t count, int timeout)
 {
+	if (count == 1 && timeout == 0)
+		return 0;			/* a look: what comes is for who waits */
 	FUZZ_CHECK(timeout >= 0 && count == 3); /* no wait without an end */
 	if (world_fails())
 		return -1;
