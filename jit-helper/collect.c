@@ -259,12 +259,14 @@ static struct jit_fetch_call *call_credentials(struct jh_grant *g)
 {
 	struct jh_collector *c = &g->collector;
 	bool token = c->creds.plain && !c->without_token;
-	char path[96], body[JIT_JWK_SIZE + 32];
+	char path[96], jwk[JIT_JWK_SIZE], body[JIT_JWK_SIZE + 32];
 	const struct jh_call call = {
 		.method = "POST", .path = path, .body = body, .bearer = token ? &c->creds.grant_token : NULL};
 
+	if (jit_jwk_format(g->key, jwk) < 0)
+		return NULL;
 	snprintf(path, sizeof(path), "/requests/%s/credentials", g->id);
-	snprintf(body, sizeof(body), "{\"publicKey\":%s}", g->jwk);
+	snprintf(body, sizeof(body), "{\"publicKey\":%s}", jwk);
 	return jh_broker_call(g->helper->broker, &call, on_credentials, g);
 }
 

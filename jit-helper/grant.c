@@ -153,10 +153,8 @@ struct jh_grant *jh_grant_new(struct jh_helper *helper, const struct jh_answer *
 {
 	struct jh_grant *g = calloc(1, sizeof(*g));
 
-	if (!g || jit_jwk_format(key, g->jwk) < 0) {
-		free(g);
+	if (!g)
 		return NULL;
-	}
 	g->helper = helper;
 	memcpy(g->id, a->id, sizeof(g->id));
 	memcpy(g->short_id, a->short_id, sizeof(g->short_id));
@@ -183,7 +181,7 @@ int jh_grant_restore(struct jh_helper *helper, struct jh_grant *g)
 {
 	g->helper = helper;
 	g->unconfirmed = !g->local;
-	if (wire(g) < 0 || jit_key_new(&g->key) < 0 || jit_jwk_format(g->key, g->jwk) < 0)
+	if (wire(g) < 0 || jit_key_new(&g->key) < 0)
 		return -ENOMEM;
 	if (!g->session.known || g->of_user)
 		return 0;

@@ -55,7 +55,6 @@ struct jh_grant {
 	int64_t until_ms;	   /* boottime: end of the grant; while not active, when it is forgotten unused */
 	struct jh_alarm end;
 	EVP_PKEY *key; /* made for this request */
-	char jwk[JIT_JWK_SIZE];
 	struct jh_collector collector;
 	struct jh_warning warning;
 	struct jh_traces traces;  /* of all its elevations, those that are over too */

@@ -34,16 +34,17 @@ static int set_up(void **state)
 {
 	(void)state;
 	http_broker_start(&broker, &helper, &conf, on_request);
-	grant = (struct jh_grant){.helper = &helper, .id = ID, .short_id = "R7KD-2M9Q", .jwk = "{}", .has_arn = true};
+	grant = (struct jh_grant){.helper = &helper, .id = ID, .short_id = "R7KD-2M9Q", .has_arn = true};
 	grant.collector.started = true;
 	jh_collect_init(&grant);
-	return 0;
+	return jit_key_new(&grant.key);
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
 	jh_collect_stop(&grant);
+	EVP_PKEY_free(grant.key);
 	http_broker_stop(&broker, &helper);
 	return 0;
 }
