@@ -28,7 +28,6 @@
 #define BACKOFF_IDLE_MS	 30000
 #define BACKOFF_BUSY_MS	 1000 /* while somebody waits at a terminal */
 #define BUSY_FIRST_MS	 400  /* with jitter never under 200 */
-#define LATE_MS		 2000 /* that an answer may be on its way after the time that the broker holds it */
 #define SETTLE_MS	 5    /* before the next poll: whoever a decision lets in needs the cores until then */
 
 struct jh_changes {
@@ -38,6 +37,7 @@ struct jh_changes {
 	unsigned failures; /* in a row */
 	int64_t cursor;	   /* -1: none yet */
 	int64_t asked_ms;  /* when the poll under way began */
+	long held_ms;	   /* how long the broker may hold it */
 	bool idle;	   /* and whether nothing was open then */
 	struct jh_pace pace;
 	uint64_t strangers;
@@ -207,11 +207,11 @@ static void poll_now(void *arg)
 	jh_alarm_clear(&c->again); /* what an answer brought may have hurried the next one: there is one at a time */
 	c->asked_ms = jit_boottime_ms();
 	c->idle = is_idle(c->helper);
+	c->held_ms = c->cursor >= 0 ? POLL_S * 1000 : 0;
 	if (c->cursor >= 0)
 		snprintf(path, sizeof(path), "/changes?after=%lld&wait=%d%s", (long long)c->cursor, POLL_S,
 			 c->idle ? "&idle=1" : "");
-	const struct jh_call call = {
-		.method = "GET", .path = path, .longer_ms = c->cursor >= 0 ? POLL_S * 1000 : 0, .max_body = LIST_MAX};
+	const struct jh_call call = {.method = "GET", .path = path, .longer_ms = c->held_ms, .max_body = LIST_MAX};
 	c->call = jh_broker_call(c->helper->broker, &call, on_answer, c);
 	if (!c->call)
 		back_off(c, 0);
@@ -253,17 +253,16 @@ uint64_t jh_changes_strangers(const struct jh_changes *c)
 	return c->strangers;
 }
 
-/* The poll under way ends by itself only some time later. */
-static bool is_overdue(const struct jh_changes *c)
-{
-	const int64_t held_ms = c->cursor >= 0 ? POLL_S * 1000 : 0;
-
-	return c->call && jit_boottime_ms() - c->asked_ms > held_ms + LATE_MS;
-}
-
 const char *jh_changes_trouble(const struct jh_changes *c)
 {
-	if (c->trouble[0])
-		return c->trouble;
-	return is_overdue(c) ? "the broker does not answer" : NULL;
+	const struct jh_conf *conf = c->helper->conf;
+	const int64_t limit_ms = conf->broker_timeout_s * 1000, took_ms = c->call ? jit_boottime_ms() - c->asked_ms : 0;
+
+	/* It ends by itself only some time later; with a second broker it may be that one's by now. */
+	if (conf->broker_count == 1 && took_ms > c->held_ms + limit_ms / 2)
+		return "the broker does not answer";
+	/* What was in its predecessor's way would have ended this one too. */
+	if (!c->trouble[0] || took_ms > limit_ms * (int64_t)conf->broker_count)
+		return NULL;
+	return c->trouble;
 }

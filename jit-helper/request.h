@@ -68,7 +68,8 @@ struct jh_request {
 	struct jh_verdict last; /* what to say if no further try succeeds */
 	struct jit_fetch_call *call;
 	struct jh_alarm again; /* the next try, or the next look */
-	struct jh_alarm over;  /* at until_ms, and a little */
+	struct jh_alarm over;  /* at until_ms, and a little; then a little later */
+	bool asked_last;       /* the second time */
 	struct jh_creds creds; /* of the reference deployment (demo.h), until a grant takes them */
 	struct jh_grant
 		*grant; /* GRANTED: to be listed when the first takes it; what may be taken up is listed at once */

@@ -15,7 +15,8 @@
 #include "request_end.h"
 #include "visit.h"
 
-#define LAST_WORD_MS 1500 /* after the broker's own deadline its word is awaited that long */
+#define WORD_MS	     500  /* after the broker's own deadline its word is awaited that long; then it is asked for it, */
+#define LAST_WORD_MS 1500 /* and its answer awaited that long */
 
 /* For the log. */
 static const char *asked_by(const struct jh_request *r)
@@ -123,24 +124,6 @@ void jh_request_decide(struct jh_request *r, const struct jh_answer *answer)
 		jh_request_refuse_all(r, &verdict);
 }
 
-/* The broker's own deadline has passed and its word did not come. */
-void jh_request_over(void *arg)
-{
-	struct jh_request *r = arg;
-	const char *trouble = jh_changes_trouble(r->helper->changes);
-	struct jh_verdict verdict;
-
-	if (r->stage == JH_REQUEST_UNHEARD) {
-		jh_request_free(r);
-		return;
-	}
-	/* One that can be asked would have told that nobody decided. */
-	jh_judge_silence(r->short_id, r->pending_s, trouble ? trouble : "the broker did not say what became of it",
-			 &verdict);
-	jh_request_withdraw(r);
-	jh_request_refuse_all(r, &verdict);
-}
-
 static void look_later(struct jh_request *r)
 {
 	jh_alarm_in(&r->again, jh_backoff_ms(r->tries++, JH_REQUEST_PAUSE_FIRST_MS, JH_REQUEST_PAUSE_CAP_MS));
@@ -175,6 +158,37 @@ void jh_request_look(struct jh_request *r)
 		look_later(r);
 }
 
+static void look_once_more(struct jh_request *r)
+{
+	r->asked_last = true;
+	jh_alarm_in(&r->over, LAST_WORD_MS);
+	jh_alarm_clear(&r->again);
+	if (!r->call)
+		jh_request_look(r);
+}
+
+/* The broker's own deadline has passed and its word did not come: one that holds no poll is asked seldom. */
+void jh_request_over(void *arg)
+{
+	struct jh_request *r = arg;
+	const char *trouble = jh_changes_trouble(r->helper->changes);
+	struct jh_verdict verdict;
+
+	if (r->stage == JH_REQUEST_UNHEARD) {
+		jh_request_free(r);
+		return;
+	}
+	if (!r->asked_last) {
+		look_once_more(r);
+		return;
+	}
+	/* One that answers would have told that nobody decided. */
+	jh_judge_silence(r->short_id, r->pending_s, trouble ? trouble : "the broker did not say what became of it",
+			 &verdict);
+	jh_request_withdraw(r);
+	jh_request_refuse_all(r, &verdict);
+}
+
 void jh_request_wait(struct jh_request *r, const struct jh_answer *answer)
 {
 	struct jh_visit *v, *next;
@@ -182,7 +196,7 @@ void jh_request_wait(struct jh_request *r, const struct jh_answer *answer)
 	if (answer->pending_s >= 0) {
 		r->pending_s = answer->pending_s;
 		r->until_ms = jit_boottime_ms() + answer->pending_s * 1000;
-		jh_alarm_at(&r->over, r->until_ms + LAST_WORD_MS);
+		jh_alarm_at(&r->over, r->until_ms + WORD_MS);
 	}
 	jit_log(LOG_NOTICE, "%s: %s by %s, role %s: waiting for approval", r->short_id, r->question.requester,
 		asked_by(r), r->role);

@@ -16,13 +16,15 @@
 #include <sys/un.h>
 
 #define RETRY_MS 50
-#define LOOKS	 400 /* 0.2 ms or so */
+#define LOOKS	 400 /* 0.2 ms or so, where nothing else runs */
+#define LOOK_MS	 2   /* others on the same processor may take longer at each yield: that is no time to look about */
 
 void pj_channel_expect(int fd)
 {
 	struct pollfd answer = {.fd = fd, .events = POLLIN};
+	const int64_t until = jit_boottime_ms() + LOOK_MS;
 
-	for (unsigned i = 0; i < LOOKS && poll(&answer, 1, 0) == 0; i++)
+	for (unsigned i = 0; i < LOOKS && poll(&answer, 1, 0) == 0 && jit_boottime_ms() < until; i++)
 		sched_yield(); /* to a helper on the same processor */
 }
 

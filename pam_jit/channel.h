@@ -25,9 +25,9 @@ int pj_channel_peer(int fd, uid_t *ret_uid);
 bool pj_channel_is_read(int fd);
 
 /*
- * Stays awake for about as long as a helper takes that has the answer at hand, or until there is something to read: a
- * processor that goes idle takes as long again to wake, twice in each sudo under a live grant. Then somebody has to
- * wait.
+ * Stays awake for about as long as a helper takes that has the answer at hand, 2 ms at most, or until there is
+ * something to read, which stays unread: a processor that goes idle takes as long again to wake, twice in each sudo
+ * under a live grant. Where somebody has to decide first, that is the time that is spent in vain.
  */
 void pj_channel_expect(int fd);
 

@@ -2,6 +2,7 @@
 that ask for changes and wait for their answer when it is told to."""
 
 import contextlib
+import re
 import socket
 import ssl
 import threading
@@ -11,12 +12,21 @@ from brokerlib import trusting
 from faults.proxy import PATIENCE, Connection, Ended
 
 POLL = b"GET /changes?"
+SELDOM = 40  # seconds
 BAD_GATEWAY = http(b"Bad Gateway", "text/html", "502 Bad Gateway")
 
 
+def nothing_new(call):
+    cursor = re.search(rb"after=(\d+)", call)[1]
+    return http(b'{"changes": [], "next": %s}' % cursor, status=f"200 OK\r\nRetry-After: {SELDOM}")
+
+
 class Gate(BadServer):
-    def __init__(self, folder, upstream):
+    """`seldom`: it holds no call for changes, has none to tell, and wants to be asked as seldom as a helper does."""
+
+    def __init__(self, folder, upstream, seldom=False):
         self.upstream, self.waiting, self.lock = upstream, set(), threading.Lock()  # waiting: for changes
+        self.seldom = seldom
         super().__init__(None, folder)
 
     def _handle(self, connection):
@@ -25,6 +35,8 @@ class Gate(BadServer):
             while True:
                 call = Connection.read(kept)
                 polls = call.data.startswith(POLL)
+                if polls and self.seldom:
+                    return kept.sendall(nothing_new(call.data))
                 with self.lock:
                     if polls:
                         self.waiting.add(kept)

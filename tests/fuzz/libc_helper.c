@@ -187,8 +187,9 @@ static int wake(struct pollfd *fds, nfds_t at, short event)
 /* What happens while the module waits, out of the script; when that is over, only time passes. */
 int fuzz_poll(struct pollfd *fds, nfds_t count, int timeout)
 {
+	/* A look, after which it waits: there something comes, or not. */
 	if (count == 1 && timeout == 0)
-		return 0;			/* a look: what comes is for who waits */
+		return 1;
 	FUZZ_CHECK(timeout >= 0 && count == 3); /* no wait without an end */
 	if (world_fails())
 		return -1;

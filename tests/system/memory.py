@@ -11,7 +11,7 @@ import time
 
 from lab import read
 
-PATIENCE = 5  # seconds
+PATIENCE = 1  # seconds
 HEAD = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S+) .*$", re.M)
 
 

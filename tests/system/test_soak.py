@@ -362,14 +362,14 @@ class Soak(LabCase):
 
     def growth(self):
         """{daemon: {what: more in use after each round of a person}}, by pairs of moments with as much to do: with --full, where
-        there are many, the one in the middle; else the least. (Something is made once for all now and then.)"""
+        there are many, the one in the middle; else that at a third. (Something is made once for all now and then.)"""
         pairs = self.pairs()
         return {name: {what: sorted((of(after[name]) - of(before[name])) / rounds
-                                    for before, after, rounds in pairs)[len(pairs) // 2 if FULL else 0]
+                                    for before, after, rounds in pairs)[len(pairs) // (2 if FULL else 3)]
                        for what, of in KINDS.items()} for name in self.pids()}
 
     def counted_enough(self):
-        """Of the few pairs of the short tier each may have something that comes and goes; what stays does in all that follow."""
+        """Most of the few pairs of the short tier may have something that comes and goes; what stays does in those that follow."""
         return len(self.pairs()) >= PAIRS and (FULL or all(
             more[what] < MORE_MOST[what] for more in self.growth().values() for what in more))
 

@@ -252,7 +252,7 @@ static void keys_from_before_are_good_to_their_end_when_it_fails(void **state)
 	struct jit_awsrole *imds;
 
 	(void)state;
-	service.life_s = 6;
+	service.life_s = 8;
 	imds = fetched();
 	service.token_status = 500;
 	while (!strstr(jit_awsrole_trouble(imds), "HTTP status 500")) /* others are asked for after half of it */

@@ -44,8 +44,11 @@ static void start(void (*answer)(struct evhttp_request *request, void *arg))
 {
 	http_broker_start(&broker, &helper, &conf, answer);
 	polls = 0;
+	conf.spool_dir = broker.folder;
+	helper.spool = jh_spool_new(&helper);
 	helper.pam = jh_pam_side_new(&helper, socket(AF_UNIX, SOCK_SEQPACKET, 0));
 	helper.changes = jh_changes_new(&helper);
+	assert_non_null(helper.spool);
 	assert_non_null(helper.pam);
 	assert_non_null(helper.changes);
 }
@@ -53,6 +56,7 @@ static void start(void (*answer)(struct evhttp_request *request, void *arg))
 static void stop(void)
 {
 	jh_changes_free(helper.changes);
+	jh_spool_free(helper.spool);
 	jh_listener_free(helper.pam);
 	http_broker_stop(&broker, &helper);
 }
@@ -103,22 +107,53 @@ static void wake(evutil_socket_t fd, short what, void *arg)
 	(void)arg;
 }
 
-static void a_broker_that_is_silent_is_known_for_it_before_the_call_ends(void **state)
+/* Turns the loop until that is what is in the way. */
+static void await_trouble(const char *text)
 {
 	const struct timeval often = {.tv_usec = 20000};
+	struct event *tick = event_new(helper.base, -1, EV_PERSIST, wake, NULL);
+	const char *trouble;
+
+	assert_int_equal(event_add(tick, &often), 0);
+	while ((trouble = jh_changes_trouble(helper.changes)) != text && (!trouble || !text || !strstr(trouble, text)))
+		assert_int_equal(event_base_loop(helper.base, EVLOOP_ONCE), 0);
+	event_free(tick);
+}
+
+static void a_broker_that_is_silent_is_known_for_it_before_the_call_ends(void **state)
+{
 	const int64_t began = jit_boottime_ms();
 
 	(void)state;
 	start(say_nothing);
-	struct event *tick = event_new(helper.base, -1, EV_PERSIST, wake, NULL);
-	assert_int_equal(event_add(tick, &often), 0);
 	assert_null(jh_changes_trouble(helper.changes));
-	while (!jh_changes_trouble(helper.changes))
-		assert_int_equal(event_base_loop(helper.base, EVLOOP_ONCE), 0);
-	assert_string_equal(jh_changes_trouble(helper.changes), "the broker does not answer");
-	assert_true(jit_boottime_ms() - began >= 2000);
+	await_trouble("the broker does not answer");
+	assert_true(jit_boottime_ms() - began >= 1000 * conf.broker_timeout_s / 2);
 	assert_int_equal(polls, 1);
-	event_free(tick);
+	stop();
+}
+
+/* Well, then not, then it holds the call. */
+static void hold_the_third(struct evhttp_request *request, void *arg)
+{
+	struct evbuffer *out = evbuffer_new();
+
+	(void)arg;
+	evbuffer_add_printf(out, "{\"next\":5,\"host\":\"web-1\",\"changes\":[]}");
+	if (polls < 2)
+		evhttp_send_reply(request, polls == 0 ? 200 : 503, "", out);
+	evbuffer_free(out);
+	polls++;
+}
+
+static void one_that_holds_the_call_is_not_blamed_for_the_one_before(void **state)
+{
+	(void)state;
+	start(hold_the_third);
+	conf.broker_timeout_s = 1;
+	await_trouble("503");
+	await_trouble(NULL);
+	assert_int_equal(polls, 3);
 	stop();
 }
 
@@ -228,6 +263,7 @@ int main(void)
 		cmocka_unit_test(whatever_the_refusal_each_wait_is_longer_than_the_one_before),
 		cmocka_unit_test(it_is_not_sooner_than_the_broker_asked_for),
 		cmocka_unit_test(a_broker_that_is_silent_is_known_for_it_before_the_call_ends),
+		cmocka_unit_test(one_that_holds_the_call_is_not_blamed_for_the_one_before),
 #ifdef JIT_TEST_NO_MEMORY
 		cmocka_unit_test(what_there_is_no_memory_for_is_asked_for_again_and_ends_no_grant),
 		cmocka_unit_test(a_look_whose_answer_there_is_no_memory_for_is_taken_again),
