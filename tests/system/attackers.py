@@ -103,13 +103,16 @@ class Helper:
         self.pid = lab.helper.pid
 
     def descriptors(self):
-        """But for its connections to the broker, which stay open for a while."""
-        tcp = {f"socket:[{line.split()[9]}]" for line in read(f"/proc/{self.pid}/net/tcp").splitlines()[1:]}
-        count = 0
+        return len(self.files())
+
+    def files(self):
+        """What its descriptors are, but for its connections to the broker, which stay open for a while, those that broke off too."""
+        local = {f"socket:[{line.split()[6]}]" for line in read(f"/proc/{self.pid}/net/unix").splitlines()[1:]}
+        names = []
         for fd in os.listdir(f"/proc/{self.pid}/fd"):
             with contextlib.suppress(FileNotFoundError):
-                count += os.readlink(f"/proc/{self.pid}/fd/{fd}") not in tcp
-        return count
+                names.append(os.readlink(f"/proc/{self.pid}/fd/{fd}"))
+        return [name for name in names if not name.startswith("socket:") or name in local]
 
     def memory_kb(self):
         return next(int(line.split()[1]) for line in read(f"/proc/{self.pid}/status").splitlines()

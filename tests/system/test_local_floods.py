@@ -52,7 +52,10 @@ class Floods(LabCase):
         terminal.close()
 
     def assert_all_is_given_back(self):
-        wait_until("the descriptors are given back", lambda: self.helper.descriptors() <= self.before[0], GENEROUS)
+        try:
+            wait_until("the descriptors are given back", lambda: self.helper.descriptors() <= self.before[0], GENEROUS)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; before {self.before[0]}; now {self.helper.files()}") from None
         self.assertLess(self.helper.memory_kb() - self.before[1], ROOM_KB)
 
     def assert_nobody_is_kept_out_by(self, work, **how):

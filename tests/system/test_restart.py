@@ -364,6 +364,7 @@ class State(RestartCase):
         self.fill_disk()
         terminal = self.open_terminal()
         short, _ = self.run_approved(terminal)
+        self.lab.wait_for_status(short, "ACTIVE")
         begin = len(read(self.lab.log("jit-helper")))
         self.lab.stop_helper()
         log = read(self.lab.log("jit-helper"))[begin:]

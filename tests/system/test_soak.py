@@ -37,7 +37,8 @@ SHORT = 2  # seconds that a grant of `quick` lasts
 COUNTED = not os.environ.get("PAM_JIT_SAN")  # AddressSanitizer has a heap of its own
 KINDS = {"pieces": heap.count, "bytes": heap.size, "secret bytes": lambda found: found["secure"]}
 # More in use, a round of one person: of what one visit leaves behind it would be 1; 16 bytes that are asked for are 24 of the heap.
-MORE_MOST = {"pieces": 0.5, "bytes": 12, "secret bytes": 12}
+# A piece that grows is not told from one that is larger by chance where there are few moments.
+MORE_MOST = {"pieces": 0.5, "bytes": 12 if FULL else 64, "secret bytes": 12}
 LOOKS = 20  # within two seconds; the one in the middle counts
 # Bytes of what `jit request` is told, which is kept for an hour, and how many of one person: 32 that are over, and the latest,
 # with which there may be one too many until the next. What a block has left over that is too small to be another one, 16
