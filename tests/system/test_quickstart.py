@@ -34,6 +34,12 @@ case "$*" in
 *) echo "systemctl $*: not played here" >&2; exit 1 ;;
 esac
 """
+# All that was logged before stands in the log once what is logged now does.
+JOURNALCTL = """#!/bin/sh
+logger "journalctl $$"
+timeout 10 sh -c "until grep -q 'journalctl $$' LOG; do sleep 0.02; done"
+exec cat LOG
+"""
 APT = """#!/bin/sh -e
 case "$*" in
 "install -y ./jit-broker_*.deb ./libpam-jit_*.deb openssl sudo") ;; # no such files here: the pattern stands as it is
@@ -73,7 +79,7 @@ class QuickStart(unittest.TestCase):
         os.mkdir(PIDS)
         write(f"{STUBS}/systemctl", SYSTEMCTL.replace("LOGS", lab.logs).replace("PIDS", PIDS), 0o755)
         write(f"{STUBS}/apt", APT, 0o755)
-        write(f"{STUBS}/journalctl", f"#!/bin/sh\nexec cat {lab.log('syslog')}\n", 0o755)
+        write(f"{STUBS}/journalctl", JOURNALCTL.replace("LOG", lab.log("syslog")), 0o755)
 
     @classmethod
     def end_daemons(cls):
