@@ -86,10 +86,10 @@ struct telling {
 	enum jb_told told;
 	const char *role; /* NULL: of no role */
 	const char *about, *id_of, *event;
-	char *doc;
 	int64_t now;
 	struct jb_notices *notices;
-	int r; /* the first error */
+	size_t before; /* notices that were there already */
+	int r;	       /* the first error */
 };
 
 __attribute__((format(printf, 3, 4))) static void tell(struct telling *t, const char *channel, const char *format, ...)
@@ -112,8 +112,7 @@ __attribute__((format(printf, 3, 4))) static void tell(struct telling *t, const 
 	n->channel = strdup(channel ? channel : n->receiver ? n->receiver : "");
 	n->about = strdup(t->about);
 	n->event = strdup(t->event);
-	n->doc = strdup(t->doc);
-	if (!n->receiver || !n->channel || !n->about || !n->event || !n->doc)
+	if (!n->receiver || !n->channel || !n->about || !n->event)
 		t->r = -ENOMEM;
 	else
 		t->r = jb_notice_id(t->id_of, n->receiver, t->event, n->id);
@@ -172,6 +171,38 @@ static char *document(const char *type, int64_t now, json_object *data)
 	return jb_doc_string(&doc);
 }
 
+/* Those who are told all read the same; `data` is taken over. */
+static int write_documents(struct telling *t, json_object *data)
+{
+	JIT_FREE char *doc = data ? document(t->event, t->now, data) : NULL;
+
+	if (!doc)
+		return -ENOMEM;
+	for (size_t i = t->before; i < t->notices->count; i++) {
+		t->notices->notice[i].doc = strdup(doc);
+		if (!t->notices->notice[i].doc)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static bool is_told(const struct telling *t)
+{
+	return t->r == 0 && t->notices->count > t->before;
+}
+
+/* What an approver may see, but for what a reader would take for news when it comes late. NULL: out of memory. */
+static json_object *data_of(const struct jb_request *request, int64_t now)
+{
+	json_object *data = jb_request_for_approver(request, now);
+
+	if (data) {
+		json_object_object_del(data, "message");
+		json_object_object_del(data, "remaining");
+	}
+	return data;
+}
+
 int jb_notices_of_request(const struct jb_conf *conf, const struct jb_request *request, enum jb_told told, int64_t now,
 			  struct jb_notices *ret)
 {
@@ -183,22 +214,13 @@ int jb_notices_of_request(const struct jb_conf *conf, const struct jb_request *r
 			    .id_of = request->id,
 			    .event = event,
 			    .now = now,
-			    .notices = ret};
-	json_object *data = jb_request_for_approver(request, now);
+			    .notices = ret,
+			    .before = ret->count};
 
-	if (!data)
-		return -ENOMEM;
 	snprintf(event, sizeof(event), "request.%s", names[told]);
-	/* What a reader would take for news when it comes late. */
-	json_object_object_del(data, "message");
-	json_object_object_del(data, "remaining");
-	t.doc = document(event, now, data);
-	if (!t.doc)
-		return -ENOMEM;
 	tell_everybody(&t);
 	tell_persons(&t, request);
-	free(t.doc);
-	return t.r;
+	return is_told(&t) ? write_documents(&t, data_of(request, now)) : t.r;
 }
 
 static const char *text_of(json_object *json, const char *name)
@@ -226,22 +248,25 @@ static void tell_named(struct telling *t, json_object *detail)
 int jb_notices_of_event(const struct jb_conf *conf, const char *host, const char *id, const char *action,
 			const char *detail, int64_t now, struct jb_notices *ret)
 {
-	struct telling t = {.conf = conf, .told = JB_TOLD_BREAK_GLASS, .event = action, .now = now, .notices = ret};
+	struct telling t = {.conf = conf,
+			    .told = JB_TOLD_BREAK_GLASS,
+			    .event = action,
+			    .now = now,
+			    .notices = ret,
+			    .before = ret->count};
 	JIT_JSON json_object *data = jit_json_of(detail);
 	JIT_FREE char *about = NULL;
 	JIT_FREE char *id_of = NULL; /* the id is of the host's own making: another's may be the same */
 
 	if (!json_object_is_type(data, json_type_object) || !jit_json_add(data, "host", json_object_new_string(host)) ||
-	    asprintf(&about, "host:%s", host) < 0 || asprintf(&id_of, "%s/%s", about, id) < 0 ||
-	    !(t.doc = document(action, now, json_object_get(data))))
+	    asprintf(&about, "host:%s", host) < 0 || asprintf(&id_of, "%s/%s", about, id) < 0)
 		return -ENOMEM;
 	t.about = about;
 	t.id_of = id_of;
 	t.role = text_of(data, "role");
 	tell_everybody(&t);
 	tell_named(&t, data);
-	free(t.doc);
-	return t.r;
+	return is_told(&t) ? write_documents(&t, json_object_get(data)) : t.r;
 }
 
 void jb_notices_clear(struct jb_notices *notices)
