@@ -1,9 +1,9 @@
 /*
- * What SQLite reaches by itself with a broker's rows: each change that a broker has written is written once more into a
- * store that was copied when it was empty, one transaction a change, WAL and synchronous=FULL, in the order in which
- * they came. No TLS, no HTTP, no policy, no JSON.
+ * What SQLite reaches by itself with a broker's rows: each change that a broker has made is made once more in a copy of
+ * the store that it began with, one transaction a change, WAL and synchronous=FULL, with the row as that change left
+ * it, in the order in which they came. No TLS, no HTTP, no policy, no JSON.
  *
- *   rawstore WRITTEN.db EMPTY.db
+ *   rawstore RECORDED.db EMPTY.db    RECORDED.db: a store with a table "written", see rows_broker.py
  *
  * Prints how many changes there were, and the seconds that they took.
  */
@@ -15,9 +15,12 @@
 #include <string.h>
 #include <time.h>
 
+enum { CHANGED = 8, COLUMNS = 13 }; /* of the table "request" */
+
 struct change {
 	int64_t seq;
-	char *text, *hash, *row[13]; /* of its request, as it is in the end: only its size counts */
+	char *text, *hash;	     /* of its audit record */
+	sqlite3_value *row[COLUMNS]; /* of its request, after it */
 	int is_filing;
 };
 
@@ -51,17 +54,15 @@ static size_t read_changes(const char *path, struct change **ret)
 	size_t count = 0;
 
 	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
-		die("cannot open the written store");
-	sqlite3_stmt *s = prepare(
-		"SELECT a.seq, a.text, a.hash, a.text->>'action'='request.filed', r.* FROM audit a JOIN request r ON"
-		" r.id=a.text->>'requestId' ORDER BY a.seq");
+		die("cannot open what was recorded");
+	sqlite3_stmt *s = prepare("SELECT seq, text, hash, w.* FROM written w JOIN audit USING(seq) ORDER BY seq");
 	while (sqlite3_step(s) == SQLITE_ROW) {
 		all = reallocarray(all, count + 1, sizeof(*all));
 		struct change *c = &all[count++];
 		*c = (struct change){.seq = sqlite3_column_int64(s, 0), .text = column(s, 1), .hash = column(s, 2)};
-		c->is_filing = sqlite3_column_int(s, 3);
-		for (int i = 0; i < 13; i++)
-			c->row[i] = column(s, 4 + i);
+		c->is_filing = sqlite3_column_int(s, 4);
+		for (int i = 0; i < COLUMNS; i++)
+			c->row[i] = sqlite3_value_dup(sqlite3_column_value(s, 5 + i));
 	}
 	sqlite3_finalize(s);
 	sqlite3_close(db);
@@ -78,17 +79,18 @@ static void step(sqlite3_stmt *s, int wanted)
 
 static void bind_row(sqlite3_stmt *s, const struct change *c)
 {
-	for (int i = 0; i < 13; i++)
-		sqlite3_bind_text(s, i + 1, c->row[i], -1, SQLITE_STATIC);
+	for (int i = 0; i < COLUMNS; i++)
+		sqlite3_bind_value(s, i + 1, c->row[i]);
 }
 
 int main(int argc, char **argv)
 {
 	struct timespec began, ended;
 	struct change *changes;
+	int64_t announced = 0;
 
 	if (argc != 3)
-		die("usage: rawstore WRITTEN.db EMPTY.db");
+		die("usage: rawstore RECORDED.db EMPTY.db");
 	const size_t count = read_changes(argv[1], &changes);
 	if (sqlite3_open(argv[2], &db) != SQLITE_OK ||
 	    sqlite3_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL", NULL, NULL, NULL) != SQLITE_OK)
@@ -97,7 +99,7 @@ int main(int argc, char **argv)
 		     *cursor = prepare("UPDATE cursor SET value=value+1 RETURNING value"),
 		     *insert = prepare("INSERT INTO request VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)"),
 		     *update = prepare("UPDATE request SET status=?6, open=?7, version=?8, changed=?9, due=?10, doc=?13"
-				       " WHERE id=?1"),
+				       " WHERE id=?1 AND version=?8-1"),
 		     *last = prepare("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"),
 		     *append = prepare("INSERT INTO audit(seq, text, hash) VALUES(?1,?2,?3)");
 	clock_gettime(CLOCK_MONOTONIC, &began);
@@ -105,9 +107,14 @@ int main(int argc, char **argv)
 		sqlite3_stmt *write = c->is_filing ? insert : update;
 
 		step(begin, SQLITE_DONE);
-		step(cursor, SQLITE_ROW);
+		if (sqlite3_value_int64(c->row[CHANGED]) > announced) { /* this change is one that hosts are told of */
+			announced = sqlite3_value_int64(c->row[CHANGED]);
+			step(cursor, SQLITE_ROW);
+		}
 		bind_row(write, c);
 		step(write, SQLITE_DONE);
+		if (sqlite3_changes(db) != 1)
+			die("a row to be changed is not there");
 		sqlite3_step(last);
 		sqlite3_reset(last);
 		sqlite3_bind_int64(append, 1, c->seq);
