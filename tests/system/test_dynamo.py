@@ -20,7 +20,8 @@ from terminal import wait_until
 prepare = npm.prepare
 
 # The unit tests that say nothing of files: the contract of all stores, and the engine's on top of one.
-UNIT_TESTS = ["contract", "engine_file", "engine_decide", "engine_collect", "engine_timer", "engine_reload"]
+CONTRACT = ["contract", "contract_held", "contract_lists", "contract_shared"]
+UNIT_TESTS = [*CONTRACT, "engine_file", "engine_decide", "engine_collect", "engine_timer", "engine_reload"]
 
 
 FULL = bool(os.environ.get("PAM_JIT_FULL"))
@@ -61,7 +62,8 @@ class ContractTest(TableCase):
             return 200, self.dynamo.call(operation, **{**body, "Limit": min(most, body.get("Limit", most))})
 
         relay.before = page
-        self.check("contract", f"http://127.0.0.1:{relay.server_port}")
+        for name in CONTRACT:
+            self.check(name, f"http://127.0.0.1:{relay.server_port}")
         self.assertTrue(any("ExclusiveStartKey" in body for body in pages))
 
 

@@ -1,6 +1,6 @@
 /*
- * What the tests of the server over TLS share: a server on loopback whose answers are told apart by their letters, a
- * certificate for it, and a loop with patience.
+ * What the tests of the server over TLS share: a server on loopback whose answers are told apart by their letters, and
+ * a certificate for it.
  */
 #ifndef JIT_TEST_BROKER_TLS_H
 #define JIT_TEST_BROKER_TLS_H
@@ -9,7 +9,6 @@
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <event2/event.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -17,8 +16,8 @@
 #include <unistd.h>
 
 #include "server.h"
+#include "until.h"
 
-#define PATIENCE_S 20
 #define ANSWER_MAX 40000 /* bytes of an answer: more than two TLS records */
 #define CALLS	   1000	 /* whose answers are more than the kernel's buffers hold */
 #define QUIET	   200	 /* turns of the loop in which nothing comes: the server can write no more */
@@ -37,7 +36,7 @@ struct bench {
 	struct bufferevent *peer;
 	void (*in_handler)(void *arg); /* NULL: nothing */
 	void *in_handler_arg;
-	bool closed, late;
+	bool closed;
 };
 
 static char folder[] = "/tmp/server-tls-XXXXXX", certificate[64], key_file[64];
@@ -124,25 +123,6 @@ static inline void stop(struct bench *b)
 	jb_server_free(b->server);
 	event_base_free(b->base);
 }
-
-static inline void on_patience(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	*(bool *)arg = true;
-}
-
-/* Runs the loop until the condition holds; false when patience runs out first. */
-#define UNTIL(b, condition)                                                                                            \
-	({                                                                                                             \
-		const struct timeval tv_ = {.tv_sec = PATIENCE_S};                                                     \
-		struct event *patience_ = evtimer_new((b)->base, on_patience, &(b)->late);                             \
-		event_add(patience_, &tv_);                                                                            \
-		while (!(condition) && !(b)->late)                                                                     \
-			event_base_loop((b)->base, EVLOOP_ONCE);                                                       \
-		event_free(patience_);                                                                                 \
-		!(b)->late;                                                                                            \
-	})
 
 /* An answer with a body of that size, taken out of what has come: the nth. */
 static inline void check_answer(struct evbuffer *from, unsigned n, size_t size)
