@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -81,7 +82,7 @@ int jb_backup(const struct jb_conf *conf, const char *to, struct jb_backup *ret,
 	JIT_CLOSE int lock = jb_sqlite_lock(path_of(conf), false, why, why_size);
 	if (lock < 0)
 		return -1;
-	if (access(to, F_OK) == 0) {
+	if (faccessat(AT_FDCWD, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0) { /* a link that leads nowhere too */
 		snprintf(why, why_size, "%s is there already: give the back-up another name", to);
 		return -1;
 	}
@@ -297,6 +298,21 @@ static int swap(const char *copy, const char *path, const char *replaced, struct
 	return 0;
 }
 
+/* SQLite would not follow a link either, and says nothing that helps. */
+static int look_at(const char *from, char *why, size_t why_size)
+{
+	struct stat st;
+
+	if (lstat(from, &st) < 0 || (S_ISREG(st.st_mode) && access(from, R_OK) < 0))
+		snprintf(why, why_size, "cannot read the back-up %s: %s", from, strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		snprintf(why, why_size, "%s is %s: name the back-up itself", from,
+			 S_ISLNK(st.st_mode) ? "a symbolic link" : "no regular file");
+	else
+		return 0;
+	return -1;
+}
+
 int jb_restore(const struct jb_conf *conf, const char *from, struct jb_restored *ret, char *why, size_t why_size)
 {
 	if (!is_file(conf, why, why_size))
@@ -312,11 +328,7 @@ int jb_restore(const struct jb_conf *conf, const char *from, struct jb_restored 
 		snprintf(why, why_size, "out of memory");
 		return -1;
 	}
-	if (access(from, R_OK) < 0) {
-		snprintf(why, why_size, "cannot read the back-up %s: %s", from, strerror(errno));
-		return -1;
-	}
-	if (jb_sqlite_copy(from, copy, true, why, why_size) < 0)
+	if (look_at(from, why, why_size) < 0 || jb_sqlite_copy(from, copy, true, why, why_size) < 0)
 		return -1;
 	if (walk_copy(copy, &ret->records, why, why_size) == 0 && prepare(conf, copy, ret, why, why_size) == 0 &&
 	    swap(copy, path, replaced, ret, why, why_size) == 0)

@@ -2,12 +2,15 @@
 #include "cloudtrail.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
+#include "cleanup.h"
 #include "clock.h"
 #include "json.h"
 
@@ -58,16 +61,36 @@ static int feed(gzFile file, struct json_tokener *tokener, json_object **ret, ch
 	return -1;
 }
 
+/* A pipe would be waited for, and a device has no end: who calls has the names from a folder's listing. */
+static gzFile open_log(const char *path, char *why, size_t why_size)
+{
+	JIT_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	gzFile file = NULL;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		snprintf(why, why_size, "%s", strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		snprintf(why, why_size, "it is no regular file");
+	else if (!(file = gzdopen(fd, "rb")))
+		snprintf(why, why_size, "%s", strerror(ENOMEM));
+	else
+		jit_take_fd(&fd);
+	return file;
+}
+
 static json_object *parse(const char *path, char *why, size_t why_size)
 {
-	JIT_CLEANUP(gz_closep) gzFile file = gzopen(path, "rbe");
+	JIT_CLEANUP(gz_closep) gzFile file = open_log(path, why, why_size);
 	JIT_CLEANUP(tokener_freep) struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
 	json_object *document = NULL;
 	size_t read = 0;
 	int r = 1;
 
-	if (!file || !tokener) {
-		snprintf(why, why_size, "%s", strerror(file ? ENOMEM : errno));
+	if (!file)
+		return NULL;
+	if (!tokener) {
+		snprintf(why, why_size, "%s", strerror(ENOMEM));
 		return NULL;
 	}
 	for (; r == 1 && read <= FILE_MAX; read += PIECE)

@@ -149,7 +149,7 @@ class Wait(Phase):
             self.came = "filed"
             self.tell(new.child.match[1], "request.filed")
             new.interrupt()
-            self.end(new, SLACK)
+            self.case.assertFalse(self.end(new, SLACK)[0], "who gave up was let in")
         else:
             self.came = "refused"
             self.said = new.child.before

@@ -340,11 +340,16 @@ static void in_session(const char *service, const char *tty, int slave, peer_scr
 
 static void sudo_hands_over_the_persons_own_and_none_where_there_is_none(void **state)
 {
-	char text[32] = "";
+	char name[64], text[32] = "", by_descriptor[32], by_parent[96];
 	int master, slave;
 
 	(void)state;
-	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+	assert_int_equal(openpty(&master, &slave, name, NULL, NULL), 0);
+	/* Other ways to a terminal that is there. */
+	snprintf(by_descriptor, sizeof(by_descriptor), "/dev/fd/%d", slave);
+	snprintf(by_parent, sizeof(by_parent), "/dev/pts/../pts%s", name + strlen("/dev/pts"));
+	in_session("su", by_descriptor, -1, expect_no_terminal);
+	in_session("su", by_parent, -1, expect_no_terminal);
 	in_session("sudo", "/dev/pts/9999", slave, warn_on_terminal);
 	assert_int_equal(read(master, text, sizeof(text)), 9);
 	in_session("sudo", "", -1, expect_no_terminal);

@@ -311,6 +311,13 @@ class TrailTest(AuditCase):
         self.assertIn("No such file", self.audit("join", f"{self.folder}/none", status=1).stderr)
         self.audit("join", status=2)
 
+    def test_a_pipe_or_a_device_among_the_log_files_is_not_waited_for(self):
+        pipe = f"{self.folder}/pipe"
+        os.mkfifo(pipe)
+        for path, why in ((pipe, "it is no regular file"), ("/dev/zero", "it is no regular file"), (f"{self.folder}/none", "No such file")):
+            said = self.audit("join", self.trail(self.event()), path, status=1).stderr
+            self.assertIn(f"{path} is no log file of CloudTrail's: {why}", said)
+
     def test_text_of_the_trail_reaches_no_terminal(self):
         foreign = self.event(responseElements__credentials__accessKeyId="ASIA\x1b[31m",
                              requestParameters__roleSessionName="\x1b]0;x\x07\u202e")

@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import sqlite3
+import stat
 import subprocess
 import tempfile
 import time
@@ -107,6 +108,28 @@ class BackupTest(BackupCase):
         self.assertIn(f"{copy} is there already", self.run_command("backup", copy, status=1).stderr)
         self.assertIn("cannot make ", self.run_command("backup", f"{self.folder}/no/copy", status=1).stderr)
         self.run_command("backup", status=2)
+
+    def test_no_link_leads_a_backup_or_a_restore_elsewhere(self):
+        self.start()
+        copy, other, linked = (f"{self.folder}/{name}" for name in ("copy", "other", "linked"))
+        for target in (other, "none"):
+            with open(other, "w", encoding="ascii") as file:
+                file.write("another's")
+            os.symlink(target, copy)
+            self.assertIn(f"{copy} is there already", self.run_command("backup", copy, status=1).stderr)
+            os.unlink(copy)
+            os.symlink(target, f"{copy}.partial")
+            self.run_command("backup", copy)
+            self.assertTrue(stat.S_ISREG(os.lstat(copy).st_mode))
+            os.rename(copy, f"{linked}-to")
+            with open(other, encoding="ascii") as file:
+                self.assertEqual(file.read(), "another's")
+            self.assertFalse(os.path.exists(f"{self.folder}/none"))
+        self.broker.stop()
+        os.symlink(f"{linked}-to", linked)
+        before = self.records()
+        self.assertIn(f"{linked} is a symbolic link", self.run_command("restore", linked, status=1).stderr)
+        self.assertEqual(self.records(), before)
 
     def test_a_backup_of_a_broken_chain_says_so(self):
         self.start()
