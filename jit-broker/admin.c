@@ -9,11 +9,15 @@
 
 #include "admin.h"
 #include "exit.h"
+#include "text.h"
 
 void jb_admin_error(void *arg, const char *message)
 {
+	char clean[1024];
+
 	(void)arg;
-	fprintf(stderr, "jit-broker: %s\n", message);
+	jit_text_clean_str(clean, sizeof(clean), message);
+	fprintf(stderr, "jit-broker: %s\n", clean);
 }
 
 int jb_admin_usage(const char *text)

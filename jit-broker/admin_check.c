@@ -46,8 +46,11 @@ static void conf_freep(struct jb_conf **conf)
 
 static void print_error(void *arg, const char *message)
 {
+	char clean[1024];
+
 	(void)arg;
-	fprintf(stderr, "%s\n", message);
+	jit_text_clean_str(clean, sizeof(clean), message);
+	fprintf(stderr, "%s\n", clean);
 }
 
 static bool read_options(int argc, char **argv, struct asked *asked)

@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "admin_private.h"
 #include "cleanup.h"
 #include "conf.h"
 #include "inifile.h"
@@ -45,10 +47,15 @@ static bool on_key(void *arg, const char *section, const char *name, const char 
 	return false;
 }
 
-static void on_error(void *arg, const char *message)
+__attribute__((format(printf, 1, 2))) static void complain(const char *format, ...)
 {
-	(void)arg;
-	fprintf(stderr, "jit-broker: %s\n", message);
+	char said[600];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(said, sizeof(said), format, args);
+	va_end(args);
+	jb_admin_error(NULL, said);
 }
 
 /* Not looked at where the command line says all of it: then it does not matter who can write there. */
@@ -61,7 +68,7 @@ static int read_own(struct jb_client_conf *conf)
 		return 0;
 	if (asprintf(&path, "%s/" CONF_FILE, dir ? dir : "") < 0)
 		path = NULL;
-	if (path && access(path, F_OK) == 0 && jit_ini_read(path, false, on_key, on_error, conf) > 0)
+	if (path && access(path, F_OK) == 0 && jit_ini_read(path, false, on_key, jb_admin_error, conf) > 0)
 		return -1;
 	return 0;
 }
@@ -98,7 +105,7 @@ static int look_for_local(struct jb_client_conf *conf)
 {
 	if (access(conf->broker, R_OK) < 0)
 		return 0;
-	struct jb_conf *broker = jb_conf_read(conf->broker, on_error, NULL);
+	struct jb_conf *broker = jb_conf_read(conf->broker, jb_admin_error, NULL);
 	int r = broker ? take_local(conf, broker) : -1;
 	jb_conf_free(broker);
 	return r;
@@ -139,7 +146,7 @@ static int read_token(const char *path, char *buf, size_t size)
 		      : jit_file_read(path, &rule, &text, &len, why, sizeof(why));
 
 	if (r < 0) {
-		fprintf(stderr, "jit-broker: %s\n", why);
+		complain("%s", why);
 		return -1;
 	}
 	size_t end = strcspn(text, " \t\r\n");
@@ -147,8 +154,7 @@ static int read_token(const char *path, char *buf, size_t size)
 	if (ok)
 		snprintf(buf, size, "Authorization: Bearer %.*s", (int)end, text);
 	else
-		fprintf(stderr, "jit-broker: %s must hold an approver's token and nothing else\n",
-			piped ? "standard input" : path);
+		complain("%s must hold an approver's token and nothing else", piped ? "standard input" : path);
 	explicit_bzero(text, len);
 	free(text);
 	return ok ? 0 : -1;
@@ -162,21 +168,25 @@ static int check_ca(const char *path)
 
 	if (!path || jit_file_check(path, &rule, why, sizeof(why)) == 0)
 		return 0;
-	fprintf(stderr, "jit-broker: ca: %s\n", why);
+	complain("ca: %s", why);
 	return -1;
+}
+
+static bool is_known(const char *text)
+{
+	return text && *text;
 }
 
 int jb_client_conf_complete(struct jb_client_conf *conf)
 {
 	if (read_own(conf) < 0 || (!conf->url && look_for_local(conf) < 0) || check_ca(conf->ca) < 0)
 		return -1;
-	if (conf->url && conf->token_file)
+	if (is_known(conf->url) && is_known(conf->token_file))
 		return read_token(conf->token_file, conf->authorization, sizeof(conf->authorization));
-	if (conf->url)
-		fprintf(stderr, "jit-broker: give --token-file, or write token_file into ~/" CONF_FILE "\n");
+	if (is_known(conf->url))
+		complain("give --token-file, or write token_file into ~/" CONF_FILE);
 	else
-		fprintf(stderr, "jit-broker: give --url and --token-file, or write url and token_file (and ca) into "
-				"~/" CONF_FILE "\n");
+		complain("give --url and --token-file, or write url and token_file (and ca) into ~/" CONF_FILE);
 	return -1;
 }
 

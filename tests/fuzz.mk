@@ -30,9 +30,11 @@ $(O)/tests/fuzz/fuzz_module_%.o: ALL_CFLAGS += -Ipam_jit
 FUZZ_QUIET := $(O)/tests/fuzz/quiet.o
 # Of these each call of common/fetch is answered by the target itself.
 FUZZ_CALLS := $(addprefix $(B)/tests/fuzz/,fuzz_common_awsrole fuzz_helper_session fuzz_broker_states \
-	fuzz_broker_issued)
+	fuzz_broker_issued fuzz_broker_client)
 $(FUZZ_CALLS): $(O)/tests/fuzz/calls.o
 $(FUZZ_CALLS): FUZZ_LINK := $(addprefix -Wl$(comma)--wrap=jit_fetch_,start cancel free)
+# This one waits for no socket, and asks on no terminal.
+$(B)/tests/fuzz/fuzz_broker_client: FUZZ_LINK += $(addprefix -Wl$(comma)--wrap=,event_base_dispatch fopen)
 # These have a store that each input finds as it was.
 FUZZ_STORED := $(addprefix $(B)/tests/fuzz/,fuzz_broker_api fuzz_broker_step)
 $(FUZZ_STORED): $(O)/tests/fuzz/broker_store.o
