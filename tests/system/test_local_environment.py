@@ -13,6 +13,7 @@ import unittest.mock
 from lab import LabCase, read, write
 
 TRAPS = "/run/lab/traps"
+TURKISH = "tr_TR.UTF-8"  # where "," stands in a number, and an i has another capital
 SPY = """#include <fcntl.h>
 __attribute__((constructor)) static void spy(void) { open("%s/preloaded", O_CREAT | O_WRONLY, 0666); }
 """
@@ -51,6 +52,7 @@ class EnvironmentCase(LabCase):
         os.chmod(TRAPS, 0o777)
         write(f"{TRAPS}/spy.c", SPY % TRAPS)
         subprocess.run(["gcc", "-shared", "-fPIC", "-o", f"{TRAPS}/spy.so", f"{TRAPS}/spy.c"], check=True, timeout=60)
+        cls.make_turkish()
         write(f"{TRAPS}/openssl.cnf", "openssl_conf = start\n[start]\nssl_conf = ssl\n[ssl]\nsystem_default = wrong\n[wrong]\n"
               "MinProtocol = TLSv1.3\nMaxProtocol = TLSv1.1\nCipherString = NULL\n")
         write(f"{TRAPS}/home/.curlrc", f"proxy = {cls.trap.url}\ninsecure\n")
@@ -61,14 +63,24 @@ class EnvironmentCase(LabCase):
         cls.hostile.update({
             "no_proxy": "", "NO_PROXY": "", "CURL_CA_BUNDLE": f"{TRAPS}/empty.pem", "SSL_CERT_FILE": f"{TRAPS}/empty.pem",
             "SSL_CERT_DIR": TRAPS, "SSLKEYLOGFILE": f"{TRAPS}/keys", "OPENSSL_CONF": f"{TRAPS}/openssl.cnf", "CURL_HOME": f"{TRAPS}/home",
-            "HOME": f"{TRAPS}/home", "TZ": "XXX-14:59", "LC_ALL": "tr_TR.UTF-8", "LANGUAGE": "../../..", "TMPDIR": "/nonexistent",
-            "MALLOC_PERTURB_": "165", "GCONV_PATH": TRAPS, "LOCPATH": TRAPS, "NLSPATH": f"{TRAPS}/%N", "RES_OPTIONS": "attempts:0",
+            "HOME": f"{TRAPS}/home", "TZ": "XXX-14:59", "LC_ALL": TURKISH, "LANGUAGE": "../../..", "TMPDIR": "/nonexistent",
+            "MALLOC_PERTURB_": "165", "GCONV_PATH": TRAPS, "LOCPATH": f"{TRAPS}/locale", "NLSPATH": f"{TRAPS}/%N", "RES_OPTIONS": "attempts:0",
             "HOSTALIASES": f"{TRAPS}/aliases", "LOCALDOMAIN": "evil.example", "AWS_ENDPOINT_URL": cls.trap.url,
             "AWS_ACCESS_KEY_ID": "AKIAFORGED", "AWS_SECRET_ACCESS_KEY": "forged", "JOURNAL_STREAM": "1:1", "NOTIFY_SOCKET": f"{TRAPS}/n",
             "MALLOC_TRACE": f"{TRAPS}/malloc", "RESOLV_HOST_CONF": "/etc/shadow", "SQLITE_TMPDIR": TRAPS, "XDG_CONFIG_HOME": TRAPS})
         write(f"{TRAPS}/aliases", "broker.example evil.example\nbroker evil.example\n")
         cls.kept = set(os.listdir(TRAPS))
         super().setUpClass()
+
+    @classmethod
+    def make_turkish(cls):
+        """It is there where LOCPATH is passed over too, as in sudo."""
+        os.makedirs(f"{TRAPS}/locale", exist_ok=True)
+        subprocess.run(["localedef", "--no-archive", "-i", "tr_TR", "-f", "UTF-8", f"{TRAPS}/locale/{TURKISH}"], check=True, timeout=60)
+        subprocess.run(["mount", "--bind", f"{TRAPS}/locale", "/usr/lib/locale"], check=True, timeout=10)
+        cls.addClassCleanup(subprocess.run, ["umount", "/usr/lib/locale"], check=True, timeout=10)
+        number = subprocess.run(["locale", "decimal_point"], env={"LC_ALL": TURKISH}, capture_output=True, text=True, timeout=10, check=True)
+        assert number.stdout == ",\n", number
 
     def assert_nothing_was_trapped(self):
         self.assertEqual(self.trap.caught, 0, "a proxy was asked")
