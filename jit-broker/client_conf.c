@@ -14,6 +14,7 @@
 #include "conf.h"
 #include "inifile.h"
 #include "safefile.h"
+#include "text.h"
 
 #define CA_MAX	  (8 << 20) /* bytes; some 30 times what a system's CAs take */
 #define CONF_FILE ".config/jit-broker/client.conf"
@@ -47,15 +48,17 @@ static bool on_key(void *arg, const char *section, const char *name, const char 
 	return false;
 }
 
+/* What stands in a file of theirs is text to a person's terminal as well. */
 __attribute__((format(printf, 1, 2))) static void complain(const char *format, ...)
 {
-	char said[600];
+	char said[600], clean[600];
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(said, sizeof(said), format, args);
 	va_end(args);
-	jb_admin_error(NULL, said);
+	jit_text_clean_str(clean, sizeof(clean), said);
+	fprintf(stderr, "%s\n", clean);
 }
 
 /* Not looked at where the command line says all of it: then it does not matter who can write there. */
@@ -146,7 +149,7 @@ static int read_token(const char *path, char *buf, size_t size)
 		      : jit_file_read(path, &rule, &text, &len, why, sizeof(why));
 
 	if (r < 0) {
-		complain("%s", why);
+		complain("jit-broker: %s", why);
 		return -1;
 	}
 	size_t end = strcspn(text, " \t\r\n");
@@ -154,7 +157,8 @@ static int read_token(const char *path, char *buf, size_t size)
 	if (ok)
 		snprintf(buf, size, "Authorization: Bearer %.*s", (int)end, text);
 	else
-		complain("%s must hold an approver's token and nothing else", piped ? "standard input" : path);
+		complain("jit-broker: %s must hold an approver's token and nothing else",
+			 piped ? "standard input" : path);
 	explicit_bzero(text, len);
 	free(text);
 	return ok ? 0 : -1;
@@ -168,7 +172,7 @@ static int check_ca(const char *path)
 
 	if (!path || jit_file_check(path, &rule, why, sizeof(why)) == 0)
 		return 0;
-	complain("ca: %s", why);
+	complain("jit-broker: ca: %s", why);
 	return -1;
 }
 
@@ -184,9 +188,10 @@ int jb_client_conf_complete(struct jb_client_conf *conf)
 	if (is_known(conf->url) && is_known(conf->token_file))
 		return read_token(conf->token_file, conf->authorization, sizeof(conf->authorization));
 	if (is_known(conf->url))
-		complain("give --token-file, or write token_file into ~/" CONF_FILE);
+		complain("jit-broker: give --token-file, or write token_file into ~/" CONF_FILE);
 	else
-		complain("give --url and --token-file, or write url and token_file (and ca) into ~/" CONF_FILE);
+		complain("jit-broker: give --url and --token-file, or write url and token_file (and ca) into "
+			 "~/" CONF_FILE);
 	return -1;
 }
 
