@@ -39,6 +39,7 @@ GOALS = {
     "fresh/duo+nodelay": _others("fresh", FRESH, "ms", UNDELAYED),
     "fresh/curl": _others("fresh", FRESH, "ms", CURL),
     "approval": _most("approval", APPROVAL, 3, "ms"),
+    "approval/disk": _most("approval", f"{APPROVAL}, from when the decision is on the disk", 3, "ms"),
     "approval/duo": _others("approval", APPROVAL, "ms", DUO),
     "approval/duo+nodelay": _others("approval", APPROVAL, "ms", UNDELAYED),
     "crowd": _most("crowd", "50 sudos at once: from the approval to the last one's command", 100, "ms"),

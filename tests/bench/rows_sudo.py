@@ -124,8 +124,8 @@ def approval(host, report, size):
     lags = {name: since(decider.told[name], began[name]) for name in began}
     report.add("approval", lags["jit"], f"slowest {max(lags['jit']):.1f}; " + ", ".join(
         f"{median(since(moments['jit'], began['jit'])):.2f} {said}" for moments, said in (
-            (decider.called, "from the approver's call on, the commit in it"), (decider.durable, "from when it is on the disk"),
-            (decider.confirmed, "from when the approver knows"))))
+            (decider.called, "from the approver's call on, the commit in it"), (decider.confirmed, "from when the approver knows"))))
+    report.add("approval/disk", since(decider.durable["jit"], began["jit"]))
     for name in DUOS:
         report.against(f"approval/{name}", lags["jit"], lags[name])
 
