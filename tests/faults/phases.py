@@ -12,7 +12,7 @@ import re
 import select
 import time
 
-from lab import WAITING, write
+from lab import WAITING, read, write
 from terminal import wait_until
 
 from .victims import FOLDER
@@ -212,6 +212,11 @@ class Open(Phase):
             self.came = "refused"
         os.close(self.go)
         self.case.keep_the_fault(began)
+
+    def is_refused(self):
+        """Or the helper has heard that it is over there in the moment before it tells that it began."""
+        over = f"{self.request[0]}: grant of role admin for op1 has ended: its time is over"
+        return super().is_refused() or (not self.reports() and over in read(self.lab.log("jit-helper")))
 
     def after(self):
         if self.allowed:
